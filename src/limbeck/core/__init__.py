@@ -1,0 +1,1 @@
+"""Nouns and contracts that every other room speaks: signals, objectives, recipes, folders, errors."""

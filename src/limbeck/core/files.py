@@ -1,0 +1,138 @@
+"""Writing without leaving anything half-written, and folders that know whether they are finished."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from limbeck.core.errors import LimbeckError
+
+DONE = "done.json"
+INPUTS = "inputs.json"
+
+
+@contextmanager
+def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
+    """Open a file for writing that appears under its name only when complete and on disk.
+
+    Raises:
+        LimbeckError: The disk is full, or the place cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise write_error(error, path) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON, atomically."""
+    with atomic_write(path) as file:
+        json.dump(value, file, indent=1, ensure_ascii=False)
+        file.write("\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        LimbeckError: It is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise LimbeckError("no such file", where=path) from None
+    except json.JSONDecodeError as error:
+        raise LimbeckError(f"not JSON ({error.msg})", where=path, line=error.lineno) from None
+
+
+def write_error(error: OSError, path: Path) -> LimbeckError:
+    """The sentence for a failed write."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return LimbeckError(
+            "the disk is full",
+            where=path,
+            fix="Free some space and run the same command again; finished work is kept",
+        )
+    return LimbeckError(f"cannot be written ({error.strerror or error})", where=path)
+
+
+class StepFolder:
+    """A folder that one step writes: absent, being written (``NAME.partial``), or finished.
+
+    A finished folder holds ``done.json`` with the fingerprints of what it was made from. A partial folder
+    holds ``inputs.json`` with the same, so that an interrupted step goes on only where its inputs still match.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.partial = path.with_name(path.name + ".partial")
+
+    def is_done(self, inputs: Mapping[str, Any]) -> bool:
+        """Whether the folder was finished from exactly these inputs."""
+        self._settle()
+        done = self.path / DONE
+        return done.is_file() and read_json(done)["inputs"] == _normal(inputs)
+
+    def finished(self) -> dict[str, Any]:
+        """What ``done.json`` says.
+
+        Raises:
+            LimbeckError: The step has not been finished.
+        """
+        self._settle()
+        if not (self.path / DONE).is_file():
+            raise LimbeckError("this step is not finished", where=self.path)
+        content: dict[str, Any] = read_json(self.path / DONE)
+        return content
+
+    @contextmanager
+    def writing(self, inputs: Mapping[str, Any]) -> Iterator[Path]:
+        """The partial folder to write into; it takes the folder's name when the block ends well.
+
+        What an interrupted run with the same inputs left is still there; anything else is cleared. The
+        folder of an earlier run stays until the new one is complete.
+        """
+        started = time.time()
+        self._settle()
+        try:
+            inputs_file = self.partial / INPUTS
+            if self.partial.exists() and not (
+                inputs_file.is_file() and read_json(inputs_file) == _normal(inputs)
+            ):
+                shutil.rmtree(self.partial)
+            self.partial.mkdir(parents=True, exist_ok=True)
+            write_json(inputs_file, _normal(inputs))
+            yield self.partial
+            write_json(self.partial / DONE, {"inputs": _normal(inputs), "seconds": time.time() - started})
+            self._settle()
+        except OSError as error:
+            raise write_error(error, self.path) from error
+
+    def _settle(self) -> None:
+        """Give a complete partial folder its name; a kill between any two lines here is mended by the next call."""
+        if not (self.partial / DONE).is_file():
+            return
+        (self.partial / INPUTS).unlink(missing_ok=True)
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.partial.replace(self.path)
+
+
+def _normal(value: Any) -> Any:
+    """The value as it comes back from JSON, so that comparing what was written is comparing like with like."""
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,59 @@
+"""Card, Stage and MethodSettings: the three things that a method's file defines beside its objective."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from limbeck.core.objective import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What a person should know before choosing a method.
+
+    Attributes:
+        title: The method's name as the field says it.
+        paper: Authors, year, title.
+        equation: The loss as the paper writes it, with the equation's number where it has one.
+        what: What it does, in two sentences.
+        when: When to choose it, and when not.
+        reads: What it needs, in words: gold labels, teacher logits, unlabelled text.
+    """
+
+    title: str
+    paper: str
+    equation: str
+    what: str
+    when: str
+    reads: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One training run of a method.
+
+    Attributes:
+        name: Names the stage's folder and journal.
+        objective: What the student is taught.
+        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set.
+        epochs: Overrides the recipe's number of epochs.
+    """
+
+    name: str
+    objective: Objective
+    hears: Literal["labelled", "all"] = "all"
+    epochs: float | None = None
+
+
+class MethodSettings(BaseModel):
+    """Base of every method's settings; the fields are the recipe's keys under ``method``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def stages(self) -> tuple[Stage, ...]:
+        """The training runs that make up the method, in order."""
+        raise NotImplementedError

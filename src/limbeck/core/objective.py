@@ -1,0 +1,73 @@
+"""Batch, Loss and Objective: what the training loop passes to a method, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from limbeck.core.signals import SignalName, Signals
+
+NO_GOLD = -100
+"""The gold index of an example without gold (PyTorch's ``ignore_index``)."""
+
+Alignment = Literal["sentence", "word", "token"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch as the student reads it.
+
+    Attributes:
+        ids: Example ids, one a row.
+        inputs: The student's inputs, e.g. ``input_ids`` and ``attention_mask``, each ``(batch, tokens)``.
+        gold: Label indices, ``(batch,)``; ``NO_GOLD`` where the example has none.
+    """
+
+    ids: tuple[str, ...]
+    inputs: Mapping[str, Tensor]
+    gold: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device."""
+        moved = {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()}
+        return Batch(self.ids, moved, self.gold.to(device, non_blocking=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A sum and the number of items it runs over; only the training loop divides.
+
+    Attributes:
+        parts: Weighted sum of each term over the batch's items, scalars with their graph.
+        count: Number of items (sentences, words or tokens) that the sums run over.
+    """
+
+    parts: Mapping[str, Tensor]
+    count: int
+
+    @property
+    def total(self) -> Tensor:
+        """Sum of all parts, a scalar."""
+        return torch.stack(tuple(self.parts.values())).sum()
+
+
+class Objective(nn.Module):
+    """What a student is taught from a batch. It never calls a model: it is given what the models said.
+
+    Attributes:
+        needs: The teacher's signals that it reads; empty for one that reads gold only.
+        reads: The student's signals that it reads.
+        aligned_by: What teacher and student must share for the comparison to make sense.
+    """
+
+    needs: frozenset[SignalName] = frozenset({"logits"})
+    reads: frozenset[SignalName] = frozenset({"logits"})
+    aligned_by: Alignment = "sentence"
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
+        """The loss of a batch, differentiable in the student's signals."""
+        raise NotImplementedError

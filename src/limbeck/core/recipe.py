@@ -1,0 +1,293 @@
+"""Recipe: the typed schema of a run. Every default is visible here, and in the resolved recipe of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import atomic_write
+from limbeck.core.schema import Settings, validate
+
+
+def _path_alone(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+def _one_or_many(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class Source(Settings):
+    """A file of examples, or a data set by name; a bare string in the recipe is its path."""
+
+    path: str
+    """A file, ``package:NAME/FILE`` inside an installed package, a data set's folder, or its name on the hub."""
+    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset"] = "auto"
+    """``auto`` goes by the file's ending; ``txt`` is one unlabelled sentence a line."""
+    text: str | int = "text"
+    """Column of the sentence: its name, or its number from 0 where the file has no header."""
+    label: str | int | None = "label"
+    """Column of the label; null for unlabelled text."""
+    id: str | int | None = None
+    """Column of the example's id; without one, the file's name and line."""
+    header: bool = True
+    """Whether the first line of a csv or tsv names the columns."""
+    encoding: str = "utf-8"
+    split: str | None = None
+    """Split of a data set, e.g. train."""
+    subset: str | None = None
+    """Configuration of a data set that has several."""
+    labels: dict[str, str] = {}
+    """New names for labels, e.g. {"0": negative, "1": positive}."""
+
+
+OneSource = Annotated[Source, BeforeValidator(_path_alone)]
+Sources = Annotated[list[OneSource], BeforeValidator(_one_or_many)]
+Cut = Annotated[float, Field(gt=0)]
+"""Cut from the training examples: a share below 1, or a number of examples."""
+
+
+class Clean(Settings):
+    """What prepare drops before anything else, counted in its report."""
+
+    damaged: bool = True
+    """Drop texts with replacement or control characters, or with text that was decoded with the wrong table."""
+    duplicates: bool = True
+    """Drop all but the first of texts that are equal but for case and spaces; all of them where labels differ."""
+
+
+class Data(Settings):
+    """Where examples come from."""
+
+    train: Sources
+    """Labelled examples (an empty label means unlabelled)."""
+    dev: OneSource | Cut = 0.1
+    test: OneSource | Cut = 0.1
+    unlabelled: Sources = []
+    """More text for the teacher to answer on; any labels in it are hidden from everything."""
+    labelled: int | None = Field(None, gt=0)
+    """Keep the gold of this many training examples (balanced draw); the others become unlabelled text."""
+    limit: int | None = Field(None, gt=0)
+    """Use at most this many rows of ``train``, drawn at random: for quick trials."""
+    seed: int = 0
+    """Of the draws above."""
+    clean: Clean = Clean()
+
+
+class Training(Settings):
+    """One training run."""
+
+    epochs: float = Field(10, gt=0)
+    """Passes over the transfer set; the control takes as many steps, over its labelled part."""
+    learning_rate: float = Field(1e-3, gt=0)
+    tokens_per_batch: int = Field(2048, gt=0)
+    """Batches hold sentences of like length and at most this many tokens, padding included."""
+    accumulate: int = Field(1, gt=0)
+    """Batches per optimiser step."""
+    warmup: float = Field(0.1, ge=0, le=1)
+    """Share of steps over which the learning rate rises, before it falls linearly to zero."""
+    weight_decay: float = Field(0.01, ge=0)
+    clip: float = Field(1.0, gt=0)
+    """Largest norm of the gradient."""
+    evaluate: int = Field(10, gt=0)
+    """Evaluations on dev, spread evenly over the run."""
+    patience: int | None = Field(None, gt=0)
+    """Stop after this many evaluations without a better dev score; null never stops early."""
+    metric: Literal["accuracy", "macro_f1", "mcc"] = "accuracy"
+    """Picks the best checkpoint, on dev."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """``auto`` is bf16 where the device has it natively, fp32 on a CPU."""
+    checkpoint_seconds: float = Field(60, ge=0)
+    """Least time between checkpoints for resuming; 0 writes one at every step."""
+    trackers: list[str] = []
+    """Trackers that accelerate knows, e.g. tensorboard."""
+
+
+class FineTune(Training):
+    """How a teacher is fine-tuned: the same loop, with an encoder's defaults."""
+
+    epochs: float = Field(3, gt=0)
+    learning_rate: float = Field(5e-5, gt=0)
+    evaluate: int = Field(6, gt=0)
+    seed: int = 1
+
+
+class TeacherChoice(Settings):
+    """Who teaches: a model (fine-tuned here or elsewhere), or a file of answers."""
+
+    model: str | None = None
+    """A folder, a hub name, or ``package:NAME/FOLDER`` inside an installed package."""
+    fine_tune: FineTune | None = None
+    """Null takes the model as it is: then it must already know the labels."""
+    answers: str | None = None
+    """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
+    or ``logits`` object or list."""
+    answers_are: Literal["probabilities", "logits"] = "probabilities"
+    max_length: int = Field(128, gt=2)
+    """Tokens kept of a sentence, special tokens included."""
+    labels: dict[str, str] = {}
+    """The teacher's label names to ours, where they differ, e.g. {LABEL_0: negative}."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> TeacherChoice:
+        if (self.model is None) == (self.answers is None):
+            raise ValueError("give either 'model' or 'answers'")
+        if self.answers is not None and self.fine_tune is not None:
+            raise ValueError("'fine_tune' needs a 'model'; a file of answers cannot be fine-tuned")
+        return self
+
+
+class StudentChoice(BaseModel):
+    """Which student; the other keys are those of ``limbeck.models.KIND``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    kind: str = "bilstm"
+    max_length: int = Field(128, gt=2)
+    """Tokens kept of a sentence, special tokens included; longer ones are cut and counted."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The kind's own keys."""
+        return dict(self.model_extra or {})
+
+
+class MethodChoice(BaseModel):
+    """Which method; the other keys are those of ``limbeck.methods.NAME``."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str = "logit_regression"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The method's own keys."""
+        return dict(self.model_extra or {})
+
+
+def _method_alone(value: Any) -> Any:
+    return [{"name": one} if isinstance(one, str) else one for one in _one_or_many(value)]
+
+
+class Evaluation(Settings):
+    """What is measured at the end."""
+
+    resamples: int = Field(10_000, gt=0)
+    """Of the paired bootstrap."""
+    interval: float = Field(0.95, gt=0, lt=1)
+    latency_sentences: int = Field(200, ge=0)
+    """Test sentences timed at batch one, each by every model in turn; 0 measures no speed."""
+
+
+class Export(Settings):
+    """The bundle that is deployed."""
+
+    int8: bool = True
+    tolerance: float = Field(1e-4, gt=0)
+    """Largest difference of a logit between PyTorch and ONNX (float32), relative to the largest logit."""
+    changed: float = Field(0.02, ge=0, le=1)
+    """Largest share of predictions that int8 may change."""
+
+
+class Recipe(Settings):
+    """A whole run."""
+
+    name: str = Field("run", pattern=r"^[\w.-]+$")
+    task: Literal["classification"] = "classification"
+    data: Data
+    teacher: TeacherChoice
+    student: StudentChoice = StudentChoice()
+    method: Annotated[list[MethodChoice], BeforeValidator(_method_alone), Field(min_length=1)] = [MethodChoice()]
+    """One method, or a list of methods to compare."""
+    control: bool = True
+    """Train the same student without a teacher too, on the same budget of steps."""
+    seeds: Annotated[list[int], BeforeValidator(lambda v: list(range(1, v + 1)) if isinstance(v, int) else v)] = [1, 2, 3]
+    """A list of seeds, or how many."""
+    train: Training = Training()
+    evaluate: Evaluation = Evaluation()
+    export: Export = Export()
+    out: str = "runs"
+    """Folder of run folders; the run is written to ``OUT/NAME``."""
+    store: str | None = None
+    """Folder of the answer store; by default ``OUT/store``, shared by the runs beside it."""
+    checksums: dict[str, str] = {}
+    """SHA-256 of files named in this recipe: path as written there to digest."""
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder."""
+        return Path(self.out).expanduser() / self.name
+
+    @property
+    def store_folder(self) -> Path:
+        """The answer store's folder."""
+        return Path(self.store or Path(self.out) / "store").expanduser()
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe from YAML; ``key=value`` overrides go in by dotted key, values read as YAML.
+
+    Relative paths in a recipe are relative to where the command runs.
+
+    Raises:
+        LimbeckError: The file cannot be read, or does not fit the schema.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise LimbeckError("no such recipe", where=path, fix="'limbeck init' writes one to start from") from None
+    except UnicodeDecodeError:
+        raise LimbeckError("the recipe is not UTF-8", where=path) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise LimbeckError(f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1) from None
+    if not isinstance(values, dict):
+        raise LimbeckError("a recipe is a mapping of keys to values", where=path)
+    for override in overrides:
+        _apply(override, values)
+    return validate(Recipe, values, where=path, lines=_lines(node))
+
+
+def save(recipe: Recipe, path: Path) -> None:
+    """Write the resolved recipe, every default spelt out."""
+    with atomic_write(path) as file:
+        yaml.safe_dump(recipe.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True, width=110)
+
+
+def _apply(override: str, values: dict[str, Any]) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise LimbeckError(f"'{override}' is not an override", fix="Write key=value, e.g. train.epochs=3")
+    *parents, last = key.split(".")
+    place: Any = values
+    for parent in parents:
+        place = place[int(parent)] if isinstance(place, list) and parent.isdigit() else place.setdefault(parent, {})
+        if place is None or isinstance(place, str | int | float | bool):
+            raise LimbeckError(f"'{key}' cannot be set: '{parent}' is not a group of keys in this recipe")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise LimbeckError(f"the value of '{key}' is not valid YAML: {text}") from None
+    place[int(last) if isinstance(place, list) else last] = value
+
+
+def _lines(node: yaml.Node | None, prefix: str = "") -> Mapping[str, int]:
+    """Line of every dotted key of a YAML document."""
+    found: dict[str, int] = {}
+    if isinstance(node, yaml.MappingNode):
+        pairs = [(str(key.value), key.start_mark.line, value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        pairs = [(str(number), value.start_mark.line, value) for number, value in enumerate(node.value)]
+    else:
+        return found
+    for name, line, value in pairs:
+        key = f"{prefix}.{name}".strip(".")
+        found[key] = line + 1
+        found.update(_lines(value, key))
+    return found
