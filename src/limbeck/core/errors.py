@@ -26,3 +26,11 @@ class LimbeckError(Exception):
         self.fix = fix
         place = "" if where is None else f"{where}: " if line is None else f"{where}:{line}: "
         super().__init__(f"{place}{what}." + (f" {fix}{'' if fix.endswith('?') else '.'}" if fix else ""))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """How it passes from one process to another."""
+        return _again, (self.what, self.where, self.line, self.fix)
+
+
+def _again(what: str, where: str | Path | None, line: int | None, fix: str | None) -> LimbeckError:
+    return LimbeckError(what, where=where, line=line, fix=fix)

@@ -52,7 +52,7 @@ class Stage:
 class MethodSettings(BaseModel):
     """Base of every method's settings; the fields are the recipe's keys under ``method``."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     def stages(self) -> tuple[Stage, ...]:
         """The training runs that make up the method, in order."""

@@ -38,6 +38,8 @@ class Source(Settings):
     header: bool = True
     """Whether the first line of a csv or tsv names the columns."""
     encoding: str = "utf-8"
+    undecodable: Literal["error", "replace"] = "error"
+    """Bytes that are not in this encoding stop the run, or become U+FFFD (which ``clean.damaged`` drops)."""
     split: str | None = None
     """Split of a data set, e.g. train."""
     subset: str | None = None
@@ -56,7 +58,7 @@ class Clean(Settings):
     """What prepare drops before anything else, counted in its report."""
 
     damaged: bool = True
-    """Drop texts with replacement or control characters, or with text that was decoded with the wrong table."""
+    """Drop texts with replacement or control characters, or text that was decoded with the wrong table."""
     duplicates: bool = True
     """Drop all but the first of texts that are equal but for case and spaces; all of them where labels differ."""
 
@@ -161,6 +163,13 @@ class MethodChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str = "logit_regression"
+    label: str | None = Field(None, pattern=r"^[\w.-]+$")
+    """What tables and folders call it; needed where one method stands in the list twice."""
+
+    @property
+    def title(self) -> str:
+        """What tables and folders call it."""
+        return self.label or self.name.rpartition(".")[2]
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -209,6 +218,8 @@ class Recipe(Settings):
     train: Training = Training()
     evaluate: Evaluation = Evaluation()
     export: Export = Export()
+    jobs: int = Field(1, gt=0)
+    """Students trained side by side, each in a process with its share of the cores: quicker for small students."""
     out: str = "runs"
     """Folder of run folders; the run is written to ``OUT/NAME``."""
     store: str | None = None

@@ -16,7 +16,7 @@ from limbeck.core.errors import LimbeckError
 class Settings(BaseModel):
     """Base of all settings: frozen, and strict about keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 UNION_MEMBER = re.compile(r"[\[(]|^constrained-|^(?:float|int|str|list|dict)$")

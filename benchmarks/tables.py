@@ -1,0 +1,214 @@
+"""Write the benchmarks' tables into the README and the documentation, so that no number there is typed by hand.
+
+A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``; NAME is a key of ``TABLES``. With
+``--check`` nothing is written, and the exit status is 1 where a page is not what its results say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import atomic_write, read_json
+from limbeck.evaluate.table import NOTHING, Columns, Row, markdown, percent, points, size, times
+
+ROOT = Path(__file__).resolve().parent.parent
+MARKER = re.compile(r"^[ \t]*<!-- (?P<end>/?)table:(?P<name>[\w-]+) -->[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is shown of which results.
+
+    Attributes:
+        results: The file's name under ``benchmarks/results`` without its ending; None reads all files.
+        columns: Headings, and how a row is shown under each.
+        words: Headings of columns that hold words, and so stand to the left.
+        rows: Takes the rows to show from a file's content.
+    """
+
+    results: str | None
+    columns: Columns
+    words: frozenset[str]
+    rows: Callable[[str, dict[str, Any]], list[Row]]
+
+
+def text(field: str) -> Callable[[Row], str]:
+    """Shows a field as it is; a dash where there is none."""
+    return lambda row: NOTHING if row.get(field) is None else str(row[field])
+
+
+def share(field: str) -> Callable[[Row], str]:
+    """Shows a share of one as a percentage, with its sign."""
+    return lambda row: NOTHING if row.get(field) is None else f"{percent(row[field])}%"
+
+
+def number(field: str) -> Callable[[Row], str]:
+    """Shows a number with three significant digits, thousands set apart; other values as they are."""
+    return lambda row: _number(row.get(field))
+
+
+def _number(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or NOTHING
+    decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
+    return f"{value:,.{decimals}f}"
+
+
+def summaries(_: str, content: dict[str, Any]) -> list[Row]:
+    """The rows that sum up several seeds: those marked so, or all where none is."""
+    rows: list[Row] = content["rows"]
+    return [row for row in rows if row.get("kind") == "summary"] or rows
+
+
+def aims(name: str, content: dict[str, Any]) -> list[Row]:
+    """The aims, each with its benchmark's name."""
+    return [{"benchmark": name, **aim} for aim in content["aims"]]
+
+
+TABLES: dict[str, Table] = {
+    "sentiment": Table(
+        results="sentiment",
+        columns={
+            "model": text("model"),
+            "student": text("student"),
+            "method": text("method"),
+            "transfer text": text("transfer"),
+            "accuracy": lambda row: percent(row.get("accuracy"), row.get("deviation")),
+            "gain over control": lambda row: points(row.get("gain"), row.get("low"), row.get("high")),
+            "of teacher's": share("retention"),
+            "times faster": lambda row: times(row.get("times_faster")),
+            "size": lambda row: size(row.get("bytes")),
+        },
+        words=frozenset({"model", "student", "method", "transfer text"}),
+        rows=summaries,
+    ),
+    "throughput": Table(
+        results="throughput",
+        columns={
+            "student": text("student"),
+            "device": text("device"),
+            "Limbeck, examples/s": number("limbeck_per_second"),
+            "TextBrewer, examples/s": number("textbrewer_per_second"),
+            "times faster": lambda row: times(row.get("times_faster")),
+        },
+        words=frozenset({"student", "device"}),
+        rows=summaries,
+    ),
+    "aims": Table(
+        results=None,
+        columns={
+            "benchmark": text("benchmark"),
+            "aim": text("what"),
+            "target": number("target"),
+            "measured": number("measured"),
+            "met": lambda row: "yes" if row["met"] else "**no**",
+        },
+        words=frozenset({"benchmark", "aim", "target", "met"}),
+        rows=aims,
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Bring all pages up to date, or with ``--check`` name those that are not."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit with 1 where a page is stale"
+    )
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, help="the folder of README.md, docs and benchmarks"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        stale = update(options.root, write=not options.check)
+    except LimbeckError as error:
+        print(error, file=sys.stderr)
+        return 2
+    for page in stale:
+        print(f"{page}: {'not what benchmarks/results say: run make tables' if options.check else 'written'}")
+    return 1 if options.check and stale else 0
+
+
+def update(root: Path, *, write: bool) -> list[Path]:
+    """Render the tables of README.md and docs/**/*.md; gives the pages that were not up to date.
+
+    Raises:
+        LimbeckError: A marker without its partner, an unknown table, a damaged results file.
+    """
+    stale = []
+    for page in [root / "README.md", *sorted(root.glob("docs/**/*.md"))]:
+        if not page.exists():
+            continue
+        before = page.read_text(encoding="utf-8")
+        after = render(before, page, root / "benchmarks" / "results")
+        if after != before:
+            stale.append(page)
+            if write:
+                with atomic_write(page) as file:
+                    file.write(after)
+    return stale
+
+
+def render(page: str, where: Path, results: Path) -> str:
+    """The page with what its tables now hold."""
+    parts, place = [], 0
+    markers = list(MARKER.finditer(page))
+    for number_, marker in enumerate(markers):
+        if marker["end"]:
+            continue
+        following = markers[number_ + 1] if number_ + 1 < len(markers) else None
+        line = page.count("\n", 0, marker.start()) + 1
+        if following is None or not following["end"] or following["name"] != marker["name"]:
+            raise LimbeckError(f"table '{marker['name']}' has no end marker", where=where, line=line)
+        if marker["name"] not in TABLES:
+            raise LimbeckError(
+                f"no such table: '{marker['name']}'",
+                where=where,
+                line=line,
+                fix=f"There are: {', '.join(TABLES)}",
+            )
+        parts += [page[place : marker.end()], f"\n\n{body(marker['name'], results)}\n\n"]
+        place = following.start()
+    return "".join(parts) + page[place:]
+
+
+def body(name: str, results: Path) -> str:
+    """A table and, below it, what it was measured with; a sentence where there are no results yet."""
+    table = TABLES[name]
+    files = sorted(results.glob(f"{table.results or '*'}.json"))
+    contents = {file.stem: _read(file) for file in files}
+    rows = [row for stem, content in contents.items() for row in table.rows(stem, content)]
+    if not rows:
+        return "*Not measured yet: `make bench` does.*"
+    sources = "; ".join(dict.fromkeys(source(content) for content in contents.values()))
+    return f"{markdown(rows, table.columns, table.words)}\n\n<sub>{sources}.</sub>"
+
+
+def _read(file: Path) -> dict[str, Any]:
+    content = read_json(file)
+    missing = [
+        key for key in ("command", "machine", "versions", "date", "rows", "aims")
+        if not isinstance(content, dict) or key not in content
+    ]  # fmt: skip
+    if missing:
+        raise LimbeckError(f"this is not a results file: it has no '{missing[0]}'", where=file)
+    return dict(content)
+
+
+def source(content: dict[str, Any]) -> str:
+    """What made a file of results, on what, and when."""
+    machine = content["machine"]
+    return f"`{content['command']}`, {machine['cpu']}, {machine['cores']} cores, {content['date']}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,264 @@
+"""Every command of ``limbeck``, in the order in which a person meets them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
+
+if TYPE_CHECKING:
+    from limbeck.pipeline.run import Run
+
+app = typer.Typer(
+    name="limbeck",
+    help="Distil large NLP models into small, fast ones, and prove what was kept.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+store_app = typer.Typer(help="Look after the store of teachers' answers.", no_args_is_help=True)
+app.add_typer(store_app, name="store", rich_help_panel="Looking after things")
+
+START = "Start here"
+STEPS = "The steps of a run, one by one"
+USE = "Use a student"
+
+
+class Log(StrEnum):
+    """How much is said on standard error."""
+
+    auto = "auto"
+    quiet = "quiet"
+    json = "json"
+
+
+class Form(StrEnum):
+    """Formats of predictions."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+class Precision(StrEnum):
+    """Models of a bundle."""
+
+    int8 = "int8"
+    fp32 = "fp32"
+
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the folder of a run.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, e.g. train.epochs=3.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from limbeck import __version__
+
+        typer.echo(f"limbeck {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    log: Annotated[Log, typer.Option(help="What is told on standard error: bars, nothing, or JSON lines.")] = Log.auto,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")] = False,
+) -> None:
+    if log is not Log.quiet:
+        progress.use(progress.JsonReporter() if log is Log.json else progress.RichReporter())
+
+
+def _run(recipe: Path, overrides: list[str] | None) -> Run:
+    """The run for a recipe, or for the folder of an earlier run."""
+    from limbeck.core.recipe import load
+    from limbeck.pipeline import Run, check
+
+    if recipe.is_dir() and overrides:
+        raise LimbeckError("a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that")
+    run = Run.open(recipe) if recipe.is_dir() else Run(load(recipe, overrides or ()))
+    check(run)
+    return run
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the result table."""
+    from rich.console import Console
+
+    from limbeck.evaluate.table import terminal
+
+    Console().print(terminal(rows))
+
+
+@app.command(rich_help_panel=START)
+def init(
+    data: Annotated[Path, typer.Argument(help="Your labelled text: CSV, TSV, JSON Lines or Parquet.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path("recipe.yaml"),
+    teacher: Annotated[str, typer.Option(help="Hub name or folder of the teacher to start from.")] = "distilbert-base-uncased",
+) -> None:
+    """Write a commented recipe for your own data."""
+    from limbeck.cli.init import write_recipe
+
+    columns = write_recipe(data, out, teacher)
+    typer.echo(f"{out}: text from '{columns.text}', labels from '{columns.label}'. Next: limbeck plan {out}")
+
+
+@app.command(rich_help_panel=START)
+def plan(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Check a recipe, and tell its steps, bytes and time, doing nothing."""
+    from limbeck.pipeline.plan import plan as make
+
+    typer.echo(make(_run(recipe, overrides)).text())
+
+
+@app.command(rich_help_panel=START)
+def distill(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Do the whole job: prepare, teach, ask, train, evaluate, export, report."""
+    from limbeck.pipeline import distill as run_all
+
+    result = run_all(_run(recipe, overrides))
+    _show(result.rows)
+    typer.echo(f"report: {result.page}")
+
+
+@app.command(rich_help_panel=START)
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Tell of this one.")] = None,
+    pages: Annotated[Path | None, typer.Option(help="Write one Markdown page a method into this folder.")] = None,
+) -> None:
+    """List the methods, or tell of one: paper, equation, settings, when to choose it."""
+    from limbeck.cli import cards
+
+    if pages is not None:
+        cards.write_pages(pages)
+    else:
+        typer.echo(cards.overview() if name is None else cards.card(name))
+
+
+@app.command(rich_help_panel=STEPS)
+def prepare(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Read, clean and cut the data."""
+    from limbeck.pipeline import steps
+
+    steps.prepare(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
+def teach(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Fine-tune the teacher, or check the one that is given."""
+    from limbeck.pipeline import steps
+
+    steps.teach(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
+def ask(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Ask the teacher about the transfer set; answers are stored for good."""
+    from limbeck.pipeline import steps
+
+    steps.ask(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
+def train(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Train the students and the control."""
+    from limbeck.pipeline import steps
+
+    steps.train(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
+def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Score teacher, students and control on the test set."""
+    from limbeck.pipeline import steps
+
+    from limbeck.evaluate import table
+
+    run = _run(recipe, overrides)
+    steps.evaluate(run)
+    _show(table.rows(run.evaluation))
+
+
+@app.command(rich_help_panel=STEPS)
+def export(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Export the best student to ONNX (float32 and int8), check it, and time it beside the teacher."""
+    from limbeck.pipeline import steps
+
+    run = _run(recipe, overrides)
+    steps.export(run)
+    typer.echo(f"bundle: {run.bundle_folder.path}")
+
+
+@app.command(rich_help_panel=STEPS)
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs (or one recipe).")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write.")] = None,
+) -> None:
+    """Make the page of one run, or of several side by side."""
+    from limbeck.report.page import write
+
+    folders = [path if path.is_dir() else _run(path, None).folder for path in runs]
+    typer.echo(f"report: {write(folders, out)}")
+
+
+@app.command(rich_help_panel=USE)
+def predict(
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="An exported bundle.")],
+    text: Annotated[list[str] | None, typer.Argument(help="Sentences; without any, lines of --file or standard input.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help="One sentence a line; - is standard input.")] = None,
+    form: Annotated[Form, typer.Option("--format", help="JSON Lines or CSV.")] = Form.jsonl,
+    precision: Annotated[Precision, typer.Option(help="Which of the bundle's models.")] = Precision.int8,
+    batch_size: Annotated[int, typer.Option(min=1)] = 32,
+) -> None:
+    """Label text with an exported student. Needs no PyTorch."""
+    from limbeck.cli.predict import sentences, write
+    from limbeck.serve.bundle import Bundle
+
+    model = Bundle(bundle, precision=precision.value)
+    write(model, sentences(text or [], file), form.value, batch_size, sys.stdout)
+
+
+StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder, e.g. runs/store.")]
+
+
+@store_app.command("list")
+def store_list(store: StoreFolder = Path("runs/store")) -> None:
+    """List what is stored: teacher, signal, answers, bytes."""
+    from limbeck.cli import store as show
+
+    typer.echo(show.listing(store))
+
+
+@store_app.command("verify")
+def store_verify(store: StoreFolder = Path("runs/store")) -> None:
+    """Check every shard; exit status 1 where one is damaged."""
+    from limbeck.cli import store as show
+
+    problems = show.problems(store)
+    for problem in problems:
+        typer.echo(problem)
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("all shards are whole")
+
+
+@store_app.command("prune")
+def store_prune(
+    store: StoreFolder = Path("runs/store"),
+    key: Annotated[str | None, typer.Option(help="Forget this key (as 'list' shows it).")] = None,
+    days: Annotated[int | None, typer.Option(help="Forget what was not used for so many days.")] = None,
+    damaged: Annotated[bool, typer.Option(help="Forget damaged shards; their texts are asked again.")] = False,
+) -> None:
+    """Forget answers, by key, by age, or where damaged."""
+    from limbeck.cli import store as show
+
+    typer.echo(show.prune(store, key, days, damaged))

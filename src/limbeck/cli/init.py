@@ -1,0 +1,89 @@
+"""``limbeck init``: look at a person's file, and write a recipe for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import atomic_write
+from limbeck.text.tables import Table, read_table
+
+MOST_LABELS = 200
+"""A column with more different values than this holds no labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column is what."""
+
+    text: str
+    label: str
+
+
+def write_recipe(data: Path, out: Path, teacher: str) -> Columns:
+    """Write a commented recipe for a file of labelled text.
+
+    Args:
+        data: The file.
+        out: The recipe; must not exist.
+        teacher: Hub name or folder of the encoder to fine-tune.
+
+    Raises:
+        LimbeckError: The file cannot be read, has no text and label columns, or the recipe is there already.
+    """
+    if out.exists():
+        raise LimbeckError("there is such a file already", where=out, fix="Name another with --out")
+    columns = guess_columns(read_table(data), data)
+    template = files("limbeck.cli").joinpath("recipe.yaml").read_text(encoding="utf-8")
+    filled = template.format(
+        name=_plain_name(data.stem), path=_quoted(str(data)), text=_quoted(columns.text),
+        label=_quoted(columns.label), teacher=_quoted(teacher),
+    )  # fmt: skip
+    with atomic_write(out) as file:
+        file.write(filled)
+    return columns
+
+
+def guess_columns(table: Table, where: Path) -> Columns:
+    """The column with the longest texts, and the one that looks most like labels.
+
+    A column called ``text`` or ``label`` (or the like) is taken at its word.
+
+    Raises:
+        LimbeckError: There are not two such columns.
+    """
+    values = {name: [str(value) for value in table.column(name, "text") if value is not None] for name in table.names}
+    values = {name: column for name, column in values.items() if column}
+    if len(values) < 2:
+        raise LimbeckError("a column of text and one of labels are needed", where=where)
+    lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
+    kinds = {name: len(set(column)) for name, column in values.items()}
+    text = _called(values, ("text", "sentence", "content", "review", "tweet", "question")) or max(lengths, key=lengths.__getitem__)
+    rest = {name: count for name, count in kinds.items() if name != text and 2 <= count <= min(MOST_LABELS, len(values[name]) // 2)}
+    if not rest:
+        fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
+        raise LimbeckError("no column looks like labels (few values, each many times)", where=where, fix=fix)
+    label = _called(rest, ("label", "labels", "class", "category", "sentiment", "intent", "target")) or min(
+        rest, key=rest.__getitem__
+    )
+    return Columns(text, label)
+
+
+def _called(columns: dict[str, Any], names: tuple[str, ...]) -> str | None:
+    """The first column with one of these names."""
+    by_name = {column.strip().lower(): column for column in columns}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _plain_name(stem: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in stem) or "run"
+
+
+def _quoted(value: str) -> str:
+    """A YAML string, in quotes where it needs them."""
+    import yaml
+
+    return str(yaml.safe_dump(value, allow_unicode=True, width=10_000)).removesuffix("\n...\n").rstrip("\n")

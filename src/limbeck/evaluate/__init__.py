@@ -1,0 +1,1 @@
+"""What a student kept, and what it costs: scores, calibration, the paired bootstrap, speed and size."""

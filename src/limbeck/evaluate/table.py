@@ -1,0 +1,162 @@
+"""The short table of a run, as plain rows and as text: for the command line, the report and the README.
+
+Nothing here measures or computes; it reads the content of ``evaluation.json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Row = Mapping[str, Any]
+Columns = Mapping[str, Callable[[Row], str]]
+"""Headings, and how a row is shown under each."""
+
+NOTHING = "–"
+"""Stands where there is no number."""
+
+DEPLOYED = ("onnx-int8", "onnx", "pytorch")
+"""A student is shown on the first of these engines that it was measured on; a teacher, on the last."""
+
+
+def percent(share: float | None, deviation: float | None = None) -> str:
+    """A share of one as a percentage without its sign, e.g. ``87.6 ± 0.3``."""
+    if share is None:
+        return NOTHING
+    return f"{100 * share:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+
+
+def points(gain: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A difference of shares in percentage points with its interval, e.g. ``+2.7 [+1.9, +3.5]``."""
+    if gain is None:
+        return NOTHING
+    return _signed(gain) + ("" if low is None or high is None else f" [{_signed(low)}, {_signed(high)}]")
+
+
+def milliseconds(value: float | None) -> str:
+    """A time, e.g. ``0.35 ms``."""
+    return NOTHING if value is None else f"{value:.{2 if value < 9.995 else 1}f} ms"
+
+
+def times(factor: float | None) -> str:
+    """A ratio, e.g. ``52×``; one below ten keeps a decimal."""
+    return NOTHING if factor is None else f"{factor:.{1 if factor < 9.95 else 0}f}×"
+
+
+def size(number: float | None) -> str:
+    """Bytes in decimal units, e.g. ``3.1 MB``."""
+    if number is None:
+        return NOTHING
+    for unit in ("B", "kB", "MB"):
+        if number < 999.5:
+            return f"{number:.{1 if unit != 'B' and number < 99.95 else 0}f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def _signed(share: float) -> str:
+    """In points; the minus is as wide as the plus, and what rounds to zero has neither."""
+    text = f"{100 * share:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+
+
+def _name(row: Row) -> str:
+    return f"{row['name']} (control)" if row["role"] == "control" else str(row["name"])
+
+
+COLUMNS: Columns = {
+    "model": _name,
+    "seeds": lambda row: str(row["seeds"]),
+    "accuracy": lambda row: percent(row["accuracy"], row["deviation"]),
+    "gain over control": lambda row: points(row["gain"], row["low"], row["high"]),
+    "of teacher's": lambda row: NOTHING if row["retention"] is None else f"{percent(row['retention'])}%",
+    "engine": lambda row: row["engine"] or NOTHING,
+    "one sentence": lambda row: milliseconds(row["p50_ms"]),
+    "times faster": lambda row: times(row["times_faster"]),
+    "size": lambda row: size(row["bytes"]),
+}
+"""The columns of a run's table."""
+
+WORDS = frozenset({"model", "engine"})
+"""Headings of columns that hold words and stand to the left; numbers stand to the right."""
+
+
+def rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One flat row a model: teacher, control, then each method.
+
+    Args:
+        evaluation: The content of ``evaluation.json``.
+
+    Returns:
+        Rows with ``name, role, seeds``; ``accuracy, deviation`` (shares of one; no deviation of one seed);
+        ``gain, low, high, p`` (of accuracy, over the control); ``retention`` (share of the teacher's
+        accuracy); ``engine, p50_ms, times_faster, bytes``. What was not measured is None.
+    """
+    control = next((one["name"] for one in evaluation["summary"] if one["role"] == "control"), None)
+    gains = {
+        gain["of"]: gain
+        for gain in evaluation["gains"]
+        if gain["over"] == control and gain["metric"] == "accuracy"
+    }
+    return [_row(one, gains.get(one["name"], {}), _cost(evaluation, one)) for one in evaluation["summary"]]
+
+
+def _row(one: Row, gain: Row, cost: Row) -> dict[str, Any]:
+    return {
+        "name": one["name"],
+        "role": one["role"],
+        "seeds": one["seeds"],
+        "accuracy": one["mean"]["accuracy"],
+        "deviation": one["deviation"]["accuracy"] if one["seeds"] > 1 else None,
+        **{key: gain.get(key) for key in ("gain", "low", "high", "p")},
+        "retention": one["retention"],
+        **{key: cost.get(key) for key in ("engine", "p50_ms", "times_faster", "bytes")},
+    }
+
+
+def _cost(evaluation: Mapping[str, Any], one: Row) -> Row:
+    """The cost row to show for a model.
+
+    Students and control of one run have the same architecture, so that one of them may be timed for all.
+    """
+    teachers = {each["name"] for each in evaluation["summary"] if each["role"] == "teacher"}
+    costs = [c for c in evaluation["cost"] if (c["name"] in teachers) == (one["role"] == "teacher")]
+    own = [c for c in costs if c["name"] == one["name"]] or costs
+    engines = DEPLOYED[::-1] if one["role"] == "teacher" else DEPLOYED
+    return next((c for engine in engines for c in own if c["engine"] == engine), {})
+
+
+def cells(rows: Sequence[Row], columns: Columns = COLUMNS) -> list[list[str]]:
+    """The rows as text, one list a row, in the columns' order."""
+    return [[show(row) for show in columns.values()] for row in rows]
+
+
+def markdown(rows: Sequence[Row], columns: Columns = COLUMNS, words: frozenset[str] = WORDS) -> str:
+    """The rows as a Markdown table without a final newline, lined up for plain text editors too."""
+    lines = [[cell.replace("|", "\\|") for cell in line] for line in ([*columns], *cells(rows, columns))]
+    widths = [max(3, *(len(line[number]) for line in lines)) for number in range(len(columns))]
+    sides = ["<" if heading in words else ">" for heading in columns]
+    shape = list(zip(sides, widths, strict=True))
+    rule = ["-" * width if side == "<" else "-" * (width - 1) + ":" for side, width in shape]
+    padded = [
+        [f"{cell:{side}{width}}" for cell, (side, width) in zip(line, shape, strict=True)] for line in lines
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in (padded[0], rule, *padded[1:]))
+
+
+def terminal(rows: Sequence[Row]) -> Table:
+    """The rows as a table for the terminal."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in COLUMNS:
+        table.add_column(heading, justify="left" if heading in WORDS else "right")
+    for row, line in zip(rows, cells(rows), strict=True):
+        # Text, not markup: a name may hold brackets, as an interval does.
+        table.add_row(*map(Text, line), style="bold" if row["role"] == "student" else None)
+    return table

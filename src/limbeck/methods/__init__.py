@@ -1,0 +1,73 @@
+"""One file per method: card, settings, objective, ``tiny()``. A method is found by its file's name.
+
+A method of your own lives in any importable module; a recipe names it by its dotted path.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.method import Card, MethodSettings, Stage
+from limbeck.core.schema import validate
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method as its file defines it.
+
+    Attributes:
+        name: The file's name, or the dotted path of a third party's module.
+        card: What a person should know before choosing it.
+        settings_class: The class whose fields are the recipe's keys.
+    """
+
+    name: str
+    card: Card
+    settings_class: type[MethodSettings]
+    tiny: MethodSettings
+
+    def settings(self, values: Mapping[str, Any], where: str | Path | None = None) -> MethodSettings:
+        """The settings for a recipe's keys.
+
+        Raises:
+            LimbeckError: An unknown key, or a value that does not fit.
+        """
+        return validate(self.settings_class, values, where=where, prefix="method")
+
+    def stages(self, values: Mapping[str, Any]) -> tuple[Stage, ...]:
+        """The training runs for a recipe's keys."""
+        return self.settings(values).stages()
+
+
+def names() -> list[str]:
+    """Names of the methods that come with Limbeck."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def get(name: str) -> Method:
+    """The method of that name: a file of this folder, or a dotted path to a module made like one.
+
+    Raises:
+        LimbeckError: There is no such method, or the module lacks one of its parts.
+    """
+    module_name = name if "." in name else f"{__name__}.{name}"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
+        fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names())}"
+        raise LimbeckError(f"no method '{name}'", where="method", fix=fix) from None
+    missing = [part for part in ("CARD", "Settings", "tiny") if not hasattr(module, part)]
+    if missing:
+        fix = "A method's module defines CARD, Settings and tiny()"
+        raise LimbeckError(f"the module '{module_name}' lacks {', '.join(missing)}", where="method", fix=fix)
+    return Method(name, module.CARD, module.Settings, module.tiny())

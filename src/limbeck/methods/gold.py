@@ -1,0 +1,43 @@
+"""Plain training on gold labels: the control that every distilled student is compared with."""
+
+from __future__ import annotations
+
+from limbeck.core.method import Card, MethodSettings, Stage
+from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.signals import Signals
+from limbeck.losses.classification import gold_cross_entropy
+
+CARD = Card(
+    title="Gold labels (the control)",
+    paper="Ordinary supervised training, no paper",
+    equation="L = -log softmax(z_student)[gold]",
+    what="Trains the student on gold labels without a teacher, for as many steps as the distilled student takes.",
+    when="Always, beside any other method: what it reaches is what distillation has to beat. "
+    "It runs unasked unless the recipe says 'control: false'.",
+    reads="Gold labels; sentences without gold are not used.",
+)
+
+
+class Settings(MethodSettings):
+    """Nothing to set."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One: cross-entropy on the labelled sentences."""
+        return (Stage("gold", GoldObjective(), hears="labelled"),)
+
+
+class GoldObjective(Objective):
+    """Cross-entropy with gold."""
+
+    needs = frozenset()
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
+        """Sum over sentences with gold."""
+        assert student.logits is not None
+        losses = gold_cross_entropy(student.logits, batch.gold)
+        return Loss({"gold": losses.sum()}, len(batch.ids))
+
+
+def tiny() -> Settings:
+    """Settings for tests."""
+    return Settings()

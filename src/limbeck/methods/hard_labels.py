@@ -1,0 +1,41 @@
+"""Hard labels: the student learns the teacher's most probable class (Buciluă et al. 2006)."""
+
+from __future__ import annotations
+
+from limbeck.core.method import Card, MethodSettings, Stage
+from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.signals import Signals
+from limbeck.losses.classification import gold_cross_entropy
+
+CARD = Card(
+    title="Hard labels",
+    paper="Buciluă, Caruana and Niculescu-Mizil, 2006: Model compression",
+    equation="L = -log softmax(z_student)[argmax z_teacher]",
+    what="The teacher labels the transfer set, and the student is trained on those labels as if they were gold.",
+    when="The teacher gives decisions only (an API, a person, a rule system), and there is much unlabelled text. "
+    "Where it gives probabilities, soft labels or logit regression tell the student more.",
+    reads="The teacher's decisions; gold is not used.",
+)
+
+
+class Settings(MethodSettings):
+    """Nothing to set."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One: cross-entropy with the teacher's choice, on the whole transfer set."""
+        return (Stage("hard_labels", HardLabelObjective()),)
+
+
+class HardLabelObjective(Objective):
+    """Cross-entropy with the teacher's most probable class."""
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
+        """Sum over sentences."""
+        assert student.logits is not None and teacher.logits is not None
+        losses = gold_cross_entropy(student.logits, teacher.logits.argmax(-1))
+        return Loss({"hard": losses.sum()}, len(batch.ids))
+
+
+def tiny() -> Settings:
+    """Settings for tests."""
+    return Settings()

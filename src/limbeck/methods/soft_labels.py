@@ -1,0 +1,59 @@
+"""Soft labels: the teacher's softened probabilities beside gold (Hinton, Vinyals and Dean 2015)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from limbeck.core.method import Card, MethodSettings, Stage
+from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.signals import Signals
+from limbeck.losses.classification import gold_cross_entropy, softened_divergence
+
+CARD = Card(
+    title="Soft labels",
+    paper="Hinton, Vinyals and Dean, 2015: Distilling the knowledge in a neural network",
+    equation="L = (1 - w) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - w log softmax(z_student)[gold]",
+    what="The student learns the teacher's whole distribution, softened by a temperature T so that small "
+    "probabilities speak too; gold joins with weight w where there is some.",
+    when="The usual first choice with more than two classes, or with a teacher known by its probabilities only. "
+    "A temperature of 2 to 5 suits most teachers; as T grows it turns into logit regression.",
+    reads="The teacher's logits or probabilities; gold where w is above zero.",
+)
+
+
+class Settings(MethodSettings):
+    """How soft, and how much gold."""
+
+    temperature: float = Field(2.0, gt=0)
+    """T: 1 leaves the teacher as sharp as it is."""
+    gold_weight: float = Field(0.0, ge=0, le=1)
+    """w: share of the gold term; a sentence without gold goes without it."""
+
+    def stages(self) -> tuple[Stage, ...]:
+        """One, on the whole transfer set."""
+        return (Stage("soft_labels", SoftLabelObjective(self.temperature, self.gold_weight)),)
+
+
+class SoftLabelObjective(Objective):
+    """Softened divergence from the teacher, and cross-entropy with gold."""
+
+    def __init__(self, temperature: float, gold_weight: float) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.gold_weight = gold_weight
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
+        """Sums over sentences; a weight of zero leaves its term out."""
+        assert student.logits is not None and teacher.logits is not None
+        parts = {}
+        if self.gold_weight < 1:
+            soft = softened_divergence(student.logits, teacher.logits, self.temperature)
+            parts["soft"] = (1 - self.gold_weight) * soft.sum()
+        if self.gold_weight > 0:
+            parts["gold"] = self.gold_weight * gold_cross_entropy(student.logits, batch.gold).sum()
+        return Loss(parts, len(batch.ids))
+
+
+def tiny() -> Settings:
+    """Settings for tests: both terms on."""
+    return Settings(gold_weight=0.3)

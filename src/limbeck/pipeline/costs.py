@@ -1,0 +1,120 @@
+"""What teacher and student cost on every engine that a person might run them on, timed in turn in one go."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from limbeck.core import progress
+from limbeck.core.recipe import Export
+from limbeck.evaluate.cost import Cost, Engine, parameters, tensor_bytes, weight_bytes
+from limbeck.evaluate.speed import Contender, Speed, alternate
+from limbeck.models.export import export
+from limbeck.pipeline.run import TEACHER, Run
+from limbeck.serve.bundle import Bundle
+from limbeck.transfer.teachers import ModelTeacher
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """A model in all the shapes in which it is timed.
+
+    Attributes:
+        name: Its name in the tables.
+        model: The PyTorch model.
+        tokeniser: Its tokeniser.
+        max_length: Tokens kept of a sentence.
+        bundle: Its ONNX bundle.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokeniser: PreTrainedTokenizerFast
+    max_length: int
+    bundle: Path
+
+    def engines(self) -> Iterator[tuple[Engine, int, Contender]]:
+        """Each engine, the bytes of its weights, and what is timed: from text to logits."""
+        yield "pytorch", tensor_bytes(self.model), self._in_pytorch()
+        onnx: tuple[tuple[Engine, str, str], ...] = (
+            ("onnx", "fp32", "model.onnx"),
+            ("onnx-int8", "int8", "model.int8.onnx"),
+        )
+        for engine, precision, file in onnx:
+            if (self.bundle / file).is_file():
+                yield engine, weight_bytes(self.bundle / file), Bundle(self.bundle, precision, threads=1).logits
+
+    def _in_pytorch(self) -> Callable[[Sequence[str]], torch.Tensor]:
+        model = self.model.eval()
+
+        @torch.inference_mode()
+        def answer(texts: Sequence[str]) -> torch.Tensor:
+            inputs = self.tokeniser(
+                list(texts),
+                padding=True,
+                truncation=True,
+                max_length=self.max_length,
+                return_tensors="pt",
+                return_token_type_ids=False,
+            )
+            logits: torch.Tensor = model(**inputs).logits
+            return logits
+
+        return answer
+
+
+def costs(run: Run) -> list[Cost]:
+    """Parameters, bytes and speed of the teacher and of the best student, on each engine.
+
+    Every test sentence that is timed is answered by every model in turn, one at a time, on one thread, tokenising
+    included. The student's numbers hold for the control too: it is the same model with other weights.
+    """
+    with tempfile.TemporaryDirectory(prefix="limbeck-") as scratch:
+        timed = [*_teacher(run, Path(scratch)), _student(run)]
+        shapes = {(each.name, engine): (each, size, answer) for each in timed for engine, size, answer in each.engines()}
+        speeds = _speeds(run, {key: answer for key, (_, _, answer) in shapes.items()})
+        return [
+            Cost(name, engine, parameters(each.model), size, speeds.get((name, engine)))
+            for (name, engine), (each, size, _) in shapes.items()
+        ]
+
+
+def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
+    """The teacher, exported for the purpose; nothing for a teacher that is a file of answers."""
+    if not isinstance(run.teacher, ModelTeacher):
+        return
+    teacher = run.teacher
+    progress.say("evaluate  exporting the teacher to ONNX too, to be timed beside the student")
+    export(
+        teacher.model,
+        teacher.tokeniser,
+        scratch / TEACHER,
+        texts=[example.text for example in run.prepared.dev.examples[:200]],
+        max_length=teacher.max_length,
+        settings=Export(changed=1.0),
+        card={"name": TEACHER},
+    )
+    yield Timed(TEACHER, teacher.model, teacher.tokeniser, teacher.max_length, scratch / TEACHER)
+
+
+def _student(run: Run) -> Timed:
+    title, seed = run.best
+    model = run.load_student(title, seed)
+    return Timed(title, model, run.tokeniser, run.recipe.student.max_length, run.bundle_folder.path)
+
+
+def _speeds(
+    run: Run, contenders: dict[tuple[str, Engine], Contender]
+) -> dict[tuple[str, Engine], Speed]:
+    """Times of all, on test sentences drawn once for all runs of the same test set."""
+    count = min(run.recipe.evaluate.latency_sentences, len(run.prepared.test.examples))
+    if count == 0:
+        return {}
+    drawn = np.random.default_rng(0).choice(len(run.prepared.test.examples), count, replace=False)
+    return alternate(contenders, [run.prepared.test.examples[row].text for row in drawn])

@@ -1,0 +1,188 @@
+"""Plan: the checks that need no work, and what the work would be: steps, sentences, bytes, time. Writes nothing."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from limbeck.core.errors import LimbeckError
+from limbeck.evaluate.cost import tensor_bytes
+from limbeck.evaluate.table import markdown_table, size
+from limbeck.pipeline import steps
+from limbeck.pipeline.run import Run
+from limbeck.text.batching import batches
+from limbeck.text.encode import Encoded, collate, encode
+from limbeck.train.loop import total_steps
+from limbeck.transfer.prepare import prepare
+from limbeck.transfer.teachers import FileTeacher
+
+BYTES_A_LOGIT = 4
+ASKED_TOKENS = 8192
+"""Tokens in a batch that a teacher is asked about."""
+SAMPLE = 3
+"""Batches that are timed for an estimate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One step as it would be.
+
+    Attributes:
+        step: The command that does it.
+        what: On what.
+        seconds: Estimated time; 0 for a step that is done, or that takes no time worth telling.
+        bytes: What it would leave on disk.
+        done: Whether it would be skipped.
+    """
+
+    step: str
+    what: str
+    seconds: float = 0
+    bytes: int = 0
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All steps of a run as they would be."""
+
+    name: str
+    steps: tuple[Planned, ...]
+
+    def text(self) -> str:
+        """The plan as a table."""
+        lines = [
+            (
+                each.step,
+                each.what,
+                "done" if each.done else duration(each.seconds) if each.seconds else "",
+                size(each.bytes) if each.bytes else "",
+            )
+            for each in self.steps
+        ]
+        left = sum(each.seconds for each in self.steps if not each.done)
+        total = ("", "in all, on this machine", duration(left), size(sum(each.bytes for each in self.steps)))
+        table = markdown_table(("step", "what", "time", "bytes"), [*lines, total], frozenset({"step", "what"}))
+        return f"{self.name}: every check passed; nothing was written.\n\n{table}"
+
+
+def check(run: Run) -> None:
+    """The checks that need no data: method, student and their settings exist and fit together.
+
+    Raises:
+        LimbeckError: They do not.
+    """
+    settings = run.student_settings
+    for title, (method, keys) in run.methods.items():
+        for stage in method.stages(keys):
+            if stage.objective.aligned_by == "token" and getattr(settings, "tokeniser", "teacher") != "teacher":
+                raise LimbeckError(
+                    f"'{title}' compares teacher and student token by token, but the student has pieces of its own",
+                    where="student.tokeniser",
+                    fix="Set student.tokeniser to 'teacher', or choose a method that compares sentences",
+                )
+
+
+def plan(run: Run) -> Plan:
+    """What ``distill`` would do.
+
+    Raises:
+        LimbeckError: Whatever would stop it later: data that cannot be read, labels that differ, settings that do not fit.
+    """
+    check(run)
+    prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
+    if not prepared:
+        run.use_prepared(prepare(run.recipe.data))
+    fine_tune = run.recipe.teacher.fine_tune
+    taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
+    if not taught:
+        run.use_untaught_teacher()
+    return Plan(
+        run.recipe.name,
+        (
+            _prepare(run, prepared),
+            _teach(run, taught),
+            _ask(run),
+            *_train(run, taught),
+            Planned("export", "the best student on dev, to ONNX", 5),
+            Planned("evaluate", f"{len(run.prepared.test.examples):,} test sentences by every model", 15),
+            Planned("report", str(run.folder / "report.html"), 3),
+        ),
+    )
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it, e.g. ``2 min``."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _prepare(run: Run, done: bool) -> Planned:
+    train, dev, test = run.prepared.train, run.prepared.dev, run.prepared.test
+    labelled = len(train.labelled.examples)
+    what = (
+        f"{labelled:,} labelled and {len(train.examples) - labelled:,} unlabelled sentences, "
+        f"{len(dev.examples):,} for dev, {len(test.examples):,} for test, {len(train.labels)} labels"
+    )
+    return Planned("prepare", what, done=done)
+
+
+def _teach(run: Run, done: bool) -> Planned:
+    choice, teacher = run.recipe.teacher, run.teacher
+    if choice.fine_tune is None or isinstance(teacher, FileTeacher):
+        return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
+    data = encode(teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length)
+    count = total_steps(data.lengths, choice.fine_tune)
+    seconds = 0 if done else count * _seconds(teacher.model, data, choice.fine_tune.tokens_per_batch, learn=True)
+    what = f"{choice.model}: {count:,} steps on {len(data):,} sentences"
+    return Planned("teach", what, seconds, tensor_bytes(teacher.model), done)
+
+
+def _ask(run: Run) -> Planned:
+    examples, teacher = (*run.prepared.train.examples, *run.prepared.test.examples), run.teacher
+    size_of_answers = len(examples) * len(run.labels) * BYTES_A_LOGIT
+    what = f"{len(examples):,} sentences; their logits are kept in {run.recipe.store_folder}"
+    if isinstance(teacher, FileTeacher):
+        return Planned("ask", what, 1, size_of_answers)
+    data = encode(teacher.tokeniser, run.prepared.train.examples, None, run.recipe.teacher.max_length)
+    seconds = len(batches(data.lengths, ASKED_TOKENS)) * _seconds(teacher.model, data, ASKED_TOKENS, learn=False)
+    return Planned("ask", what, seconds, size_of_answers)
+
+
+def _train(run: Run, taught: bool) -> Iterator[Planned]:
+    """One line a method: all its seeds."""
+    data, settings = run.encoded_train, run.recipe.train
+    student = run.new_student(run.recipe.seeds[0])
+    each = _seconds(student, data, settings.tokens_per_batch, learn=True)
+    for title, (method, keys) in run.methods.items():
+        left = [
+            seed
+            for seed in run.recipe.seeds
+            if not (taught and run.student_folder(title, seed).is_done(steps.student_inputs(run, title, seed)))
+        ]
+        count = sum(total_steps(data.lengths, settings, stage.epochs) for stage in method.stages(keys))
+        what = f"{title}: {len(run.recipe.seeds)} seeds of {count:,} steps, {run.recipe.student.kind}"
+        weights = len(run.recipe.seeds) * tensor_bytes(student)
+        yield Planned("train", what, len(left) * count * each, weights, not left)
+
+
+def _seconds(model: PreTrainedModel, data: Encoded, tokens: int, *, learn: bool) -> float:
+    """Median time of a batch on this machine, forward, and backward too where it learns."""
+    drawn = batches(data.lengths, tokens, seed=0)[: SAMPLE + 1]
+    taken = []
+    model.train(learn)
+    with torch.set_grad_enabled(learn):
+        for rows in drawn:
+            start = time.perf_counter()
+            logits = model(**collate(data, rows).inputs).logits
+            if learn:
+                logits.sum().backward()
+            taken.append(time.perf_counter() - start)
+    model.zero_grad()
+    return statistics.median(taken[1:] or taken)

@@ -1,0 +1,270 @@
+"""Run: one recipe, its folder, and what its steps share, each thing loaded once and only when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from transformers import AutoModelForSequenceClassification, PreTrainedModel
+
+from limbeck import methods, models
+from limbeck.core import recipe
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import StepFolder, read_json
+from limbeck.core.recipe import Recipe
+from limbeck.evaluate.metrics import METRICS, Counts, confusion
+from limbeck.text import resources
+from limbeck.text.encode import Encoded, encode
+from limbeck.text.tokeniser import load_tokeniser
+from limbeck.transfer.ask import Answers, ask
+from limbeck.transfer.prepare import Prepared
+from limbeck.transfer.store import AnswerStore
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher, head_for
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from pydantic import BaseModel
+    from transformers import PreTrainedTokenizerFast
+
+    from limbeck.core.example import Example
+    from limbeck.methods import Method
+
+CONTROL = "gold"
+TEACHER = "teacher"
+LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "accelerate", "numpy", "onnx", "onnxruntime")
+
+
+class Run:
+    """A recipe at work.
+
+    Args:
+        recipe: The resolved recipe.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.folder = recipe.folder
+
+    @classmethod
+    def open(cls, folder: Path) -> Run:
+        """The run whose folder this is.
+
+        Raises:
+            LimbeckError: It is no run folder.
+        """
+        if not (folder / "recipe.yaml").is_file():
+            raise LimbeckError("not a run folder (it holds no recipe.yaml)", where=folder)
+        run = cls(recipe.load(folder / "recipe.yaml"))
+        run.folder = folder
+        return run
+
+    # What the recipe names, checked before any work.
+
+    @cached_property
+    def student_settings(self) -> BaseModel:
+        """The student's own settings."""
+        return models.settings_for(self.recipe.student.kind, self.recipe.student.settings)
+
+    @cached_property
+    def methods(self) -> dict[str, tuple[Method, dict[str, Any]]]:
+        """Every method to train, with its recipe's keys, by the name of its folder; the control comes last."""
+        found: dict[str, tuple[Method, dict[str, Any]]] = {}
+        for choice in self.recipe.method:
+            if choice.title in found:
+                fix = "Give each a 'label' of its own"
+                raise LimbeckError(f"the recipe lists '{choice.title}' twice", where="method", fix=fix)
+            found[choice.title] = (methods.get(choice.name), choice.settings)
+        if self.recipe.control:
+            found.setdefault(CONTROL, (methods.get(CONTROL), {}))
+        for method, settings in found.values():
+            method.settings(settings)
+        return found
+
+    # Folders of the steps.
+
+    @property
+    def prepared_folder(self) -> StepFolder:
+        """What ``prepare`` writes."""
+        return StepFolder(self.folder / "prepared")
+
+    @property
+    def teacher_folder(self) -> StepFolder:
+        """What ``teach`` writes, for a teacher that is fine-tuned here."""
+        return StepFolder(self.folder / "teacher")
+
+    def student_folder(self, method: str, seed: int) -> StepFolder:
+        """What ``train`` writes for one student."""
+        return StepFolder(self.folder / "students" / method / f"seed-{seed}")
+
+    @property
+    def evaluation_folder(self) -> StepFolder:
+        """What ``evaluate`` writes."""
+        return StepFolder(self.folder / "evaluation")
+
+    @property
+    def bundle_folder(self) -> StepFolder:
+        """What ``export`` writes."""
+        return StepFolder(self.folder / "bundle")
+
+    @cached_property
+    def store(self) -> AnswerStore:
+        """The answer store, shared with other runs."""
+        return AnswerStore(self.recipe.store_folder)
+
+    # What finished steps left, for the steps that read it.
+
+    @cached_property
+    def prepared(self) -> Prepared:
+        """The transfer set, dev and test.
+
+        Raises:
+            LimbeckError: ``prepare`` has not run.
+        """
+        require(self.prepared_folder, "prepare")
+        return Prepared.load(self.prepared_folder.path)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes, in the order of every model's logits."""
+        return self.prepared.train.labels
+
+    @cached_property
+    def teacher_reference(self) -> Path | str | None:
+        """Folder or hub name of the teacher's weights as the recipe names them; None for a file of answers."""
+        model = self.recipe.teacher.model
+        return None if model is None else resources.resolve(model)
+
+    @cached_property
+    def teacher(self) -> ModelTeacher | FileTeacher:
+        """The teacher, ready to be asked.
+
+        Raises:
+            LimbeckError: ``teach`` has not run, or the teacher's labels are not ours.
+        """
+        choice = self.recipe.teacher
+        if choice.answers is not None:
+            path = Path(resources.resolve(choice.answers))
+            return FileTeacher.load(path, self.labels, choice.answers_are, choice.labels)
+        reference = self.teacher_reference
+        if choice.fine_tune is not None:
+            require(self.teacher_folder, "teach")
+            reference = self.teacher_folder.path
+        assert reference is not None
+        return ModelTeacher.load(reference, self.labels, choice.max_length, choice.labels)
+
+    def use_prepared(self, prepared: Prepared) -> None:
+        """Work with this instead of what ``prepare`` writes: for a plan, which writes nothing."""
+        self.__dict__["prepared"] = prepared
+
+    def use_untaught_teacher(self) -> None:
+        """Let the encoder that is yet to be fine-tuned stand in for the teacher: for a plan's estimates."""
+        choice = self.recipe.teacher
+        assert choice.fine_tune is not None and self.teacher_reference is not None
+        assert self.teacher_tokeniser is not None
+        model = head_for(self.teacher_reference, self.labels, seed=choice.fine_tune.seed)
+        self.__dict__["teacher"] = ModelTeacher(model, self.teacher_tokeniser, self.labels, choice.max_length)
+
+    @cached_property
+    def teacher_tokeniser(self) -> PreTrainedTokenizerFast | None:
+        """The teacher's tokeniser; None for a file of answers."""
+        return None if self.teacher_reference is None else load_tokeniser(self.teacher_reference)
+
+    @cached_property
+    def tokeniser(self) -> PreTrainedTokenizerFast:
+        """The student's tokeniser."""
+        texts = [example.text for example in self.prepared.train.examples]
+        return models.tokeniser_for(self.student_settings, teacher_tokeniser=self.teacher_tokeniser, texts=texts)
+
+    @cached_property
+    def encoded_train(self) -> Encoded:
+        """The whole transfer set as the student reads it."""
+        return self._encoded(self.prepared.train.examples)
+
+    @cached_property
+    def encoded_labelled(self) -> Encoded:
+        """The part of the transfer set that has gold."""
+        return self._encoded(self.prepared.train.labelled.examples)
+
+    @cached_property
+    def encoded_dev(self) -> Encoded:
+        """Dev as the student reads it."""
+        return self._encoded(self.prepared.dev.examples)
+
+    @cached_property
+    def encoded_test(self) -> Encoded:
+        """Test as the student reads it."""
+        return self._encoded(self.prepared.test.examples)
+
+    def _encoded(self, examples: Sequence[Example]) -> Encoded:
+        return encode(self.tokeniser, examples, self.labels, self.recipe.student.max_length)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """The teacher's logits for the transfer set and for test; what the store lacks is asked now."""
+        examples = (*self.prepared.train.examples, *self.prepared.test.examples)
+        return ask(self.teacher, examples, frozenset({"logits"}), self.store)
+
+    def score(self, gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
+        """Every metric of class numbers ``(examples,)``: what the training loop scores dev by."""
+        counts = Counts.of(confusion(gold, predicted, len(self.labels)))
+        return {name: float(metric(counts)) for name, metric in METRICS.items()}
+
+    def new_student(self, seed: int) -> PreTrainedModel:
+        """An untrained student."""
+        return models.build(
+            self.recipe.student.kind,
+            self.student_settings,
+            labels=self.labels,
+            tokeniser=self.tokeniser,
+            teacher=self.teacher.model if isinstance(self.teacher, ModelTeacher) else None,
+            seed=seed,
+        )
+
+    def load_student(self, method: str, seed: int) -> PreTrainedModel:
+        """A trained student."""
+        folder = self.student_folder(method, seed).path
+        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder)
+        return model.eval()
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """What ``evaluate`` found.
+
+        Raises:
+            LimbeckError: It has not run.
+        """
+        require(self.evaluation_folder, "evaluate")
+        content: dict[str, Any] = read_json(self.evaluation_folder.path / "evaluation.json")
+        return content
+
+    def dev_score(self, method: str, seed: int) -> float:
+        """A trained student's score on dev, by the recipe's metric."""
+        require(self.student_folder(method, seed), "train")
+        return float(read_json(self.student_folder(method, seed).path / "trained.json")["dev_score"])
+
+    @property
+    def best(self) -> tuple[str, int]:
+        """Method and seed of the student to deploy: the best on dev, the first of equals; never the control."""
+        students = [title for title in self.methods if title != CONTROL] or [CONTROL]
+        pairs = [(title, seed) for title in students for seed in self.recipe.seeds]
+        return max(pairs, key=lambda pair: self.dev_score(*pair))
+
+
+def require(folder: StepFolder, step: str) -> None:
+    """Insist that a step is finished.
+
+    Raises:
+        LimbeckError: It is not.
+    """
+    if not (folder.path / "done.json").is_file():
+        raise LimbeckError("this step is not finished", where=folder.path, fix=f"Run 'limbeck {step}' first")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Limbeck and of the libraries that results depend on."""
+    return {name: metadata.version(name) for name in LIBRARIES}
+

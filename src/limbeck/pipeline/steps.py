@@ -1,0 +1,223 @@
+"""The steps of a run. Each reads folders and writes one; a step that is already done says so and does nothing."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from limbeck import models
+from limbeck.core import fingerprint, progress, recipe
+from limbeck.core.files import StepFolder, write_json
+from limbeck.core.method import Stage
+from limbeck.core.recipe import Source
+from limbeck.methods import gold
+from limbeck.models.export import export as export_model
+from limbeck.pipeline import judge, side_by_side
+from limbeck.pipeline.run import CONTROL, Run, require, versions
+from limbeck.text import resources
+from limbeck.text.encode import encode
+from limbeck.text.tokeniser import fingerprint_tokeniser
+from limbeck.train.loop import total_steps, train as train_model
+from limbeck.transfer.ask import Answers, ask as ask_teacher
+from limbeck.transfer.prepare import prepare as prepare_data
+from limbeck.transfer.teachers import ModelTeacher, head_for
+
+LOGITS = frozenset({"logits"})
+
+
+def prepare(run: Run) -> None:
+    """Read the data, clean it, cut it; write the transfer set, dev and test."""
+    resources.check_sums(run.recipe.checksums)
+    inputs = prepare_inputs(run)
+    _note(run)
+    if _skip(run.prepared_folder, inputs, "prepare"):
+        return
+    with run.prepared_folder.writing(inputs) as folder:
+        prepare_data(run.recipe.data).save(folder)
+
+
+def prepare_inputs(run: Run) -> dict[str, Any]:
+    """What ``prepare`` depends on: its settings, and the contents of the files that they name."""
+    data = run.recipe.data
+    cut_or_read = [each for each in (data.dev, data.test) if isinstance(each, Source)]
+    sources = [*data.train, *data.unlabelled, *cut_or_read]
+    return {
+        "data": data.model_dump(mode="json"),
+        "files": {each.path: resources.fingerprint(each.path) for each in sources},
+    }
+
+
+def teach(run: Run) -> None:
+    """Fine-tune the teacher on the labelled examples, where the recipe asks for it; else check that it can teach."""
+    choice = run.recipe.teacher
+    if choice.fine_tune is None:
+        progress.say(f"teach     {choice.answers or choice.model}: taken as it is; its labels are ours")
+        run.teacher.labels  # noqa: B018 - loading it is the check
+        return
+    inputs = teach_inputs(run)
+    if _skip(run.teacher_folder, inputs, "teach"):
+        return
+    tokeniser, labels = run.teacher_tokeniser, run.labels
+    assert tokeniser is not None and run.teacher_reference is not None
+    with run.teacher_folder.writing(inputs) as folder:
+        train_model(
+            head_for(run.teacher_reference, labels, seed=choice.fine_tune.seed),
+            tokeniser,
+            gold.GoldObjective(),
+            encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
+            None,
+            encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
+            choice.fine_tune,
+            folder,
+            choice.fine_tune.seed,
+            score=run.score,
+            stage="teacher",
+            what="teach",
+        )
+
+
+def teach_inputs(run: Run) -> dict[str, Any]:
+    """What a fine-tuned teacher's weights depend on."""
+    choice = run.recipe.teacher
+    assert choice.model is not None and choice.fine_tune is not None
+    return {
+        "model": resources.fingerprint(choice.model),
+        "fine_tune": _lasting(choice.fine_tune),
+        "max_length": choice.max_length,
+        "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
+    }
+
+
+def ask(run: Run) -> Answers:
+    """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked."""
+    return run.answers
+
+
+def train(run: Run) -> None:
+    """Train every method's student, and the control, for every seed."""
+    pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
+    left = [pair for pair in pairs if not run.student_folder(*pair).is_done(student_inputs(run, *pair))]
+    if run.recipe.jobs == 1 or len(left) < 2:
+        for title, seed in pairs:
+            train_student(run, title, seed)
+        return
+    for title, seed in pairs:
+        if (title, seed) not in left:
+            train_student(run, title, seed)
+    run.answers  # noqa: B018 - asked once, here, and not by every process
+    side_by_side.train(run, left)
+
+
+def train_student(run: Run, title: str, seed: int) -> None:
+    """Train one student: the stages of its method, one after the other."""
+    what = f"train     {title}, seed {seed}"
+    inputs = student_inputs(run, title, seed)
+    if _skip(run.student_folder(title, seed), inputs, what):
+        return
+    method, settings = run.methods[title]
+    stages = method.stages(settings)
+    model = run.new_student(seed)
+    with run.student_folder(title, seed).writing(inputs) as folder:
+        for stage in stages:
+            last = stage is stages[-1]
+            train_model(
+                model,
+                run.tokeniser,
+                stage.objective,
+                run.encoded_labelled if stage.hears == "labelled" else run.encoded_train,
+                run.answers if stage.objective.needs else None,
+                run.encoded_dev,
+                run.recipe.train,
+                folder if last else folder / stage.name,
+                seed,
+                steps=_steps(run, stage),
+                score=run.score,
+                stage=stage.name,
+                what=what,
+            )
+
+
+def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
+    """What a student's weights depend on."""
+    method, settings = run.methods[title]
+    hears_teacher = any(stage.objective.needs for stage in method.stages(settings))
+    starts_from_teacher = run.recipe.teacher.model is not None
+    return {
+        "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
+        "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
+        "max_length": run.recipe.student.max_length,
+        "train": _lasting(run.recipe.train),
+        "seed": seed,
+        "data": [run.prepared.train.fingerprint, run.prepared.dev.fingerprint],
+        "tokeniser": fingerprint_tokeniser(run.tokeniser),
+        "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
+    }
+
+
+def export(run: Run) -> None:
+    """Export the student with the best dev score to ONNX, float32 and int8, and check it against PyTorch."""
+    title, seed = run.best
+    require(run.student_folder(title, seed), "train")
+    inputs = {
+        "student": student_inputs(run, title, seed),
+        "export": run.recipe.export.model_dump(mode="json"),
+    }
+    if _skip(run.bundle_folder, inputs, "export"):
+        return
+    with run.bundle_folder.writing(inputs) as folder:
+        report = export_model(
+            run.load_student(title, seed),
+            run.tokeniser,
+            folder,
+            texts=[example.text for example in run.prepared.dev.examples],
+            max_length=run.recipe.student.max_length,
+            settings=run.recipe.export,
+            card=judge.card(run, title, seed),
+        )
+    progress.say(f"export    {title}, seed {seed}: {judge.parity_line(report)}")
+
+
+def evaluate(run: Run) -> None:
+    """Score teacher, students and control on the test set, and time them side by side."""
+    for title in run.methods:
+        for seed in run.recipe.seeds:
+            require(run.student_folder(title, seed), "train")
+    require(run.bundle_folder, "export")
+    inputs = {
+        "students": [student_inputs(run, title, seed) for title in run.methods for seed in run.recipe.seeds],
+        "test": run.prepared.test.fingerprint,
+        "teacher": run.teacher.fingerprint,
+        "evaluate": run.recipe.evaluate.model_dump(mode="json"),
+        "bundle": run.bundle_folder.finished()["inputs"],
+    }
+    if _skip(run.evaluation_folder, inputs, "evaluate"):
+        return
+    with run.evaluation_folder.writing(inputs) as folder:
+        judge.judge(run, folder)
+
+
+def _steps(run: Run, stage: Stage) -> int:
+    """Optimiser steps of a stage: the recipe's passes over the whole transfer set, whatever part of it is heard."""
+    return total_steps(run.encoded_train.lengths, run.recipe.train, stage.epochs)
+
+
+def _lasting(settings: recipe.Training) -> dict[str, Any]:
+    """The settings that weights depend on."""
+    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
+
+
+def _note(run: Run) -> None:
+    """Write down the resolved recipe and the versions that it ran with."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    recipe.save(run.recipe, run.folder / "recipe.yaml")
+    write_json(run.folder / "versions.json", {"python": platform.python_version(), **versions()})
+
+
+def _skip(folder: StepFolder, inputs: Mapping[str, Any], what: str) -> bool:
+    """Whether the step is done already; says so."""
+    if not folder.is_done(inputs):
+        return False
+    progress.say(f"{what}: done before, skipped", step=what, skipped=True)
+    return True

@@ -1,0 +1,157 @@
+"""Sentences on which teacher and student part ways, from ``predictions.parquet``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbeck.core.errors import LimbeckError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SHOWN = 25
+"""Sentences shown of each kind."""
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What one model said about a sentence.
+
+    Attributes:
+        name: The model.
+        label: What it chose.
+        confidence: Its probability of that.
+        of_gold: Its probability of the gold label.
+        right: Whether the two labels are one.
+    """
+
+    name: str
+    label: str
+    confidence: float
+    of_gold: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A disputed sentence with everybody's opinion: teacher, student, and the control if there is one."""
+
+    id: str
+    text: str
+    gold: str
+    origin: str
+    opinions: tuple[Opinion, ...]
+
+
+@dataclass(frozen=True)
+class Disputes:
+    """Where teacher and student differ in being right.
+
+    Attributes:
+        student: The student, with its seed where it has one.
+        both, neither: How many sentences both got right, and both got wrong.
+        teacher_only, student_only: How many sentences only one of them got right.
+        teacher_right, student_right: Those sentences, where the wrong one was surest first; ``SHOWN`` at most.
+    """
+
+    student: str
+    both: int
+    neither: int
+    teacher_only: int
+    student_only: int
+    teacher_right: tuple[Sentence, ...]
+    student_right: tuple[Sentence, ...]
+
+
+def read_disputes(
+    path: Path, labels: Sequence[str], teacher: str, student: str, seeds: Mapping[str, int | None]
+) -> Disputes | None:
+    """Read the predictions and pick the sentences.
+
+    Args:
+        path: The Parquet file.
+        labels: Classes, in the order of the probabilities.
+        teacher: Its name.
+        student: The method whose student is compared.
+        seeds: The seed to take of each student and of the control; its keys are the models shown after the teacher.
+
+    Raises:
+        LimbeckError: The file is damaged, or does not fit the labels.
+    """
+    table = _read(path)
+    columns = {name: name if seed is None else f"{name}@{seed}" for name, seed in {teacher: None, **seeds}.items()}
+    columns = {name: column for name, column in columns.items() if column in table.column_names}
+    if teacher not in columns or student not in columns:
+        return None
+    gold = _gold(table, labels, path)
+    said = {name: _probabilities(table, column, len(labels), path) for name, column in columns.items()}
+    teacher_right = said[teacher].argmax(axis=1) == gold
+    student_right = said[student].argmax(axis=1) == gold
+
+    def sentences(chosen: NDArray[np.bool_], wrong: str) -> tuple[Sentence, ...]:
+        rows = np.flatnonzero(chosen)
+        surest = rows[np.argsort(-said[wrong][rows].max(axis=1), kind="stable")][:SHOWN]
+        return tuple(_sentence(table, int(row), labels, int(gold[row]), said) for row in surest)
+
+    return Disputes(
+        student=columns[student].replace("@", ", seed "),
+        both=int((teacher_right & student_right).sum()),
+        neither=int((~teacher_right & ~student_right).sum()),
+        teacher_only=int((teacher_right & ~student_right).sum()),
+        student_only=int((~teacher_right & student_right).sum()),
+        teacher_right=sentences(teacher_right & ~student_right, student),
+        student_right=sentences(~teacher_right & student_right, teacher),
+    )
+
+
+def _read(path: Path) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise LimbeckError("not a readable Parquet file", where=path) from error
+    if missing := {"id", "text", "gold"} - set(table.column_names):
+        raise LimbeckError(f"the column '{min(missing)}' is missing", where=path)
+    return table
+
+
+def _gold(table: pa.Table, labels: Sequence[str], path: Path) -> NDArray[np.intp]:
+    """Gold as numbers of labels, ``(rows,)``."""
+    number = {label: index for index, label in enumerate(labels)}
+    try:
+        return np.array([number[label] for label in table.column("gold").to_pylist()], dtype=np.intp)
+    except KeyError as error:
+        fix = "Run 'limbeck evaluate' again"
+        raise LimbeckError(f"gold label {error} is not among the run's labels", where=path, fix=fix) from None
+
+
+def _probabilities(table: pa.Table, column: str, classes: int, path: Path) -> NDArray[np.float32]:
+    """A model's probabilities, ``(rows, classes)``."""
+    lists = table.column(column).combine_chunks()
+    values = lists.flatten().to_numpy(zero_copy_only=False)
+    if lists.null_count or values.size != len(table) * classes:
+        raise LimbeckError(f"column '{column}' does not hold {classes} probabilities a row", where=path)
+    probabilities: NDArray[np.float32] = values.astype(np.float32).reshape(-1, classes)
+    return probabilities
+
+
+def _sentence(
+    table: pa.Table, row: int, labels: Sequence[str], gold: int, said: Mapping[str, NDArray[np.float32]]
+) -> Sentence:
+    def value(column: str) -> str:
+        return str(table.column(column)[row].as_py() or "") if column in table.column_names else ""
+
+    opinions = []
+    for name, probabilities in said.items():
+        chosen = int(probabilities[row].argmax())
+        confidence, of_gold = float(probabilities[row, chosen]), float(probabilities[row, gold])
+        opinions.append(Opinion(name, labels[chosen], confidence, of_gold, chosen == gold))
+    return Sentence(value("id"), value("text"), labels[gold], value("origin"), tuple(opinions))

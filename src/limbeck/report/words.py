@@ -1,0 +1,243 @@
+"""Numbers and findings as people write them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from limbeck.report.facts import ENGINES, Cost, Gain, Number, Run, Summary
+
+METRICS = {
+    "accuracy": "Accuracy",
+    "macro_f1": "Macro F1",
+    "mcc": "MCC",
+    "agreement": "Agreement",
+    "ece": "ECE",
+}
+"""Short names of metrics, in the order of columns."""
+
+IN_PERCENT = frozenset({"accuracy", "macro_f1", "agreement"})
+MISSING = "–"
+MINUS = "\N{MINUS SIGN}"
+
+
+def known(value: Number) -> bool:
+    """Whether there is a number at all."""
+    return value is not None and math.isfinite(value)
+
+
+def fixed(value: Number, digits: int, plus: bool = False) -> str:
+    """A number with so many decimals and a proper minus; a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    rounded = round(value, digits) or 0.0
+    return f"{rounded:{'+' if plus else ''},.{digits}f}".replace("-", MINUS)
+
+
+def score(metric: str, value: Number) -> str:
+    """A metric's value: in per cent with one decimal, or three decimals."""
+    if value is None:
+        return MISSING
+    return fixed(100 * value, 1) if metric in IN_PERCENT else fixed(value, 3)
+
+
+def difference(metric: str, value: Number) -> str:
+    """A metric's difference with its sign, in points where the metric is in per cent."""
+    if value is None:
+        return MISSING
+    return fixed(100 * value, 1, plus=True) if metric in IN_PERCENT else fixed(value, 3, plus=True)
+
+
+def spread(gain: Gain) -> str:
+    """An interval, e.g. ``1.9 to 3.5``."""
+    low, high = difference(gain.metric, gain.low), difference(gain.metric, gain.high)
+    return f"{low.removeprefix('+')} to {high.removeprefix('+')}"
+
+
+def percent(share: Number, digits: int = 1) -> str:
+    """A share of one, e.g. ``98.1%``."""
+    return MISSING if share is None or not math.isfinite(share) else f"{fixed(100 * share, digits)}%"
+
+
+def count(value: Number) -> str:
+    """A whole number, with commas."""
+    return fixed(value, 0)
+
+
+def significant(value: Number) -> str:
+    """About three significant digits, without exponents for what people meet."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    if not 1e-4 <= abs(value) < 1e9:
+        return f"{value:.2g}".replace("-", MINUS)
+    return fixed(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+
+
+def size(value: Number) -> str:
+    """Bytes, e.g. ``6.1 MB``, in powers of a thousand."""
+    if value is None:
+        return MISSING
+    for unit in ("bytes", "kB", "MB"):
+        if abs(value) < 999.5:
+            return f"{count(value) if unit == 'bytes' else significant(value)} {unit}"
+        value /= 1000
+    return f"{significant(value)} GB"
+
+
+def duration(seconds: Number) -> str:
+    """A time, e.g. ``4 min 05 s``."""
+    if seconds is None or not math.isfinite(seconds):
+        return MISSING
+    if seconds < 60:
+        return f"{significant(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def times(ratio: float) -> str:
+    """A ratio of two or more as a whole number from ten on, else with one decimal."""
+    return fixed(ratio, 0 if ratio >= 9.95 else 1)
+
+
+def plural(number: int, one: str, many: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def seeds(summary: Summary) -> str:
+    """How many seeds a mean runs over."""
+    return "one seed" if summary.seeds == 1 else f"mean of {summary.seeds} seeds"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of the headline, set large: what it is, and what it rests on."""
+
+    value: str
+    what: str
+    basis: str
+
+
+@dataclass(frozen=True)
+class Headline:
+    """What a run found.
+
+    Attributes:
+        sentence: What was kept and what was gained.
+        basis: What the sentence rests on, one sentence each.
+        figures: The same numbers, set large.
+    """
+
+    sentence: str
+    basis: tuple[str, ...]
+    figures: tuple[Figure, ...]
+
+
+def headline(run: Run) -> Headline:
+    """What was kept, what was gained, and on what grounds; no more than the numbers bear."""
+    student = run.student
+    if student is None:
+        sentence = "No student was evaluated in this run: there is nothing to compare yet."
+        return Headline(sentence, (), ())
+    said = [part for part in (_kept(run, student), _faster(run, student), _smaller(run, student)) if part]
+    parts = [phrase for phrase, _ in said]
+    sentence = ", ".join(parts)
+    gained = _gained(run, student)
+    sentence = f"{sentence[:1].upper()}{sentence[1:]}; {gained[0]}." if parts else f"{gained[0].capitalize()}."
+    figures = [figure for _, figure in said]
+    if gained[1]:
+        figures.append(gained[1])
+    return Headline(sentence, tuple(_basis(run, student)), tuple(figures))
+
+
+def _kept(run: Run, student: Summary) -> tuple[str, Figure] | None:
+    accuracy = student.mean.get("accuracy")
+    if run.teacher is None or not known(student.retention):
+        if not known(accuracy):
+            return None
+        shown = percent(accuracy)
+        return f"{shown} accurate on test", Figure(shown, "accuracy on test", seeds(student))
+    shown = percent(student.retention)
+    teachers = run.teacher.mean.get("accuracy")
+    basis = f"{score('accuracy', accuracy)} against {score('accuracy', teachers)}"
+    return f"kept {shown} of the teacher's accuracy", Figure(shown, "of the teacher's accuracy", basis)
+
+
+def _faster(run: Run, student: Summary) -> tuple[str, Figure] | None:
+    ours = run.deployed(student.name)
+    if ours is None or ours.p50_ms is None or ours.p50_ms <= 0:
+        return None
+    theirs = run.cost(run.teacher.name, "pytorch") if run.teacher else None
+    milliseconds = f"{significant(ours.p50_ms)} ms"
+    if theirs is None or theirs.p50_ms is None:
+        return f"{milliseconds} a sentence", Figure(milliseconds, "a sentence", ENGINES[ours.engine])
+    ratio = theirs.p50_ms / ours.p50_ms
+    basis = f"{milliseconds} against {significant(theirs.p50_ms)} ms"
+    if ratio >= 1:
+        return f"{times(ratio)} times faster", Figure(f"{times(ratio)}×", "faster", basis)
+    return f"{times(1 / ratio)} times slower", Figure(f"{times(1 / ratio)}×", "slower", basis)
+
+
+def _smaller(run: Run, student: Summary) -> tuple[str, Figure] | None:
+    ours = run.deployed(student.name)
+    if ours is None or not ours.bytes:
+        return None
+    theirs = run.cost(run.teacher.name, "pytorch") if run.teacher else None
+    if theirs is None or not theirs.bytes:
+        return f"{size(ours.bytes)} on disk", Figure(size(ours.bytes), "on disk", ENGINES[ours.engine])
+    ratio = theirs.bytes / ours.bytes
+    shown = f"1/{count(ratio)}" if ratio >= 1.95 else percent(1 / ratio, 0) if ratio >= 1 else f"{times(1 / ratio)} times"
+    return f"{shown} of the bytes" if ratio >= 1 else f"{shown} the bytes", Figure(
+        shown, "of the bytes" if ratio >= 1 else "the bytes", f"{size(ours.bytes)} against {size(theirs.bytes)}"
+    )
+
+
+def _gained(run: Run, student: Summary) -> tuple[str, Figure | None]:
+    """The gain over the control, called a gain only where its interval is clear of zero."""
+    if run.control is None:
+        return "no control was trained, so what the teacher's answers gained is not known", None
+    gain = run.gain(student.name, run.control.name)
+    if gain is None:
+        return "what that gains over the same student without a teacher was not computed", None
+    interval = f"{percent(run.interval, 0)} interval {spread(gain)}"
+    amount = difference("accuracy", gain.gain)
+    figure = Figure(amount, "points over the same student without a teacher", interval)
+    if gain.low > 0:
+        return f"{amount} points over the same student without a teacher, {interval}", figure
+    if gain.high < 0:
+        amount = amount.removeprefix(MINUS)
+        return f"but {amount} points worse than the same student without a teacher, {interval}", figure
+    unclear = f"the difference from the same student without a teacher, {amount} points, is not clear of zero"
+    return f"{unclear} ({interval})", figure
+
+
+def _basis(run: Run, student: Summary) -> list[str]:
+    tested = plural(run.evaluation.test.examples, "test sentence")
+    kind = (run.recipe.get("student") or {}).get("kind")
+    student_is = f"a {kind} student" if kind else "the student"
+    basis = [f"{student.name} teaches {student_is}; {seeds(student)} on {tested}."]
+    if len(run.of_role("student")) > 1:
+        chosen = f"best of the methods by {METRICS.get(run.metric, run.metric).lower()} on dev, so test did not choose it"
+        named = math.isfinite(run.dev_score(student.name))
+        basis.append(f"It is the {chosen}." if named else "It is the first method of the recipe.")
+    ours = run.deployed(student.name)
+    if ours and known(ours.p50_ms):
+        basis.append(_speed_basis(run, ours))
+    return basis
+
+
+def _speed_basis(run: Run, ours: Cost) -> str:
+    how = f"Speed is the median of one sentence at a time on one thread: the student in {ENGINES[ours.engine]}"
+    teacher = run.teacher.name if run.teacher else ""
+    theirs = run.cost(teacher, "pytorch")
+    if theirs is None or not known(theirs.p50_ms):
+        return f"{how}; the teacher was not timed."
+    best = next((c for e in ("onnx-int8", "onnx") if (c := run.cost(teacher, e)) and known(c.p50_ms)), None)
+    if best is None or best.p50_ms is None or not ours.p50_ms:
+        return f"{how}, the teacher in PyTorch."
+    ratio = best.p50_ms / ours.p50_ms
+    compared = f"{times(ratio)} times faster" if ratio >= 1 else f"{times(1 / ratio)} times slower"
+    return f"{how}, the teacher in PyTorch; against the teacher in {ENGINES[best.engine]} it is {compared}."

@@ -1,0 +1,94 @@
+"""Clean: drop text that no model should learn from, and count what went, by reason."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from limbeck.core.example import Example
+from limbeck.core.recipe import Clean
+
+EMPTY, DAMAGED, DUPLICATE, CONTRADICTORY = "empty", "damaged", "duplicate", "contradictory"
+
+CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f\ufffd-\uffff\ud800-\udfff]")
+"""Control characters that are no white space (of Latin-1's second block too: bytes that were no Latin-1), the
+replacement character, and halves of surrogate pairs."""
+
+# UTF-8 read with another table leaves tell-tale pairs: a letter that stands for a lead byte, then the signs that
+# stand for bytes 80 to BF. TAIL is all of those; ODD leaves out the ones that may follow a letter in good text
+# (closing quotes, dashes, dots). Where a lead letter is common, only odd tails or several pairs in a row count.
+_TAIL = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
+_ODD = "\x80-\xb1\xb4-\xb6\xb8\xb9\xbc-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™šœžŸ".replace("\xaa", "").replace("\xab", "")
+_MOJIBAKE = (
+    f"Ã[{_ODD}³²]",  # é è ü ñ
+    "Â[\xa0-\xa9\xac-\xba\xbc-\xbf]",  # no-break space, pound, degree
+    "â€",  # typographic quotes, dashes, dots
+    f"â[„†ˆ‰‚‡Œœžž˜™š\x80-\x9f][{_TAIL}]",  # arrows, stars, the trade mark
+    f"ð[Ÿ\x9f][{_TAIL}]",  # emoji
+    "ï¿½|ï»¿|ï¸",  # replacement character, byte order mark, variation selector
+    "[ÄÅ][\x80-\x9f¡-©¬-±´-¶¹¼-¿€‚ƒ„†‡ˆ‰Š‹ŒŽ˜šœžŸ]",  # Polish, Czech, Turkish
+    f"(?:[ÐÑ][{_TAIL}]){{2}}|(?:[ÎÏ][{_TAIL}]){{2}}|(?:[×ØÙÚÛ][{_TAIL}]){{2}}",  # Cyrillic, Greek, Hebrew, Arabic
+    f"(?:[à-ï][{_TAIL}]{{2}}){{2}}",  # scripts of Asia
+    "‚Ä[ôúùìîò¶¢]|√[©®†º∂§ß¢¥≠≥]",  # the same through the old Macintosh table
+)
+MOJIBAKE = re.compile("|".join(_MOJIBAKE))
+"""UTF-8 that was decoded with Windows-1252, Latin-1 or Mac Roman."""
+
+
+def clean(examples: Sequence[Example], settings: Clean) -> tuple[list[Example], Counter[str]]:
+    """The examples that are fit for use, in their order, and how many others there were by reason.
+
+    Reasons are ``empty`` (always dropped), ``damaged``, ``duplicate`` (of equal texts the first that has gold
+    stays, or else the first), and ``contradictory`` (equal texts with different labels: none stays).
+
+    Args:
+        examples: As read.
+        settings: What to drop.
+    """
+    dropped: Counter[str] = Counter()
+    kept = [example for example in examples if not example.text.isspace() and example.text]
+    dropped[EMPTY] = len(examples) - len(kept)
+    if settings.damaged:
+        whole = [example for example in kept if not is_damaged(example.text)]
+        dropped[DAMAGED] = len(kept) - len(whole)
+        kept = whole
+    if settings.duplicates:
+        kept = _first_of_equals(kept, dropped)
+    return kept, +dropped
+
+
+def is_damaged(text: str) -> bool:
+    """Whether characters were lost on the text's way here, or put in by a wrong decoding."""
+    return bool(CONTROL.search(text)) or (not text.isascii() and bool(MOJIBAKE.search(text)))
+
+
+def text_key(text: str) -> str:
+    """The text but for case and spaces: what duplicates have in common."""
+    return " ".join(text.casefold().split())
+
+
+def _first_of_equals(examples: Sequence[Example], dropped: Counter[str]) -> list[Example]:
+    """Of equal texts the one to keep; counts the others."""
+    keys = [text_key(example.text) for example in examples]
+    golds: dict[str, str] = {}
+    chosen: dict[str, int] = {}
+    contradictory = set()
+    for number, (key, example) in enumerate(zip(keys, examples, strict=True)):
+        chosen.setdefault(key, number)
+        if example.gold is None:
+            continue
+        if key not in golds:
+            golds[key] = example.gold
+            chosen[key] = number
+        elif golds[key] != example.gold:
+            contradictory.add(key)
+    kept = []
+    for number, (key, example) in enumerate(zip(keys, examples, strict=True)):
+        if key in contradictory:
+            dropped[CONTRADICTORY] += 1
+        elif chosen[key] == number:
+            kept.append(example)
+        else:
+            dropped[DUPLICATE] += 1
+    return kept

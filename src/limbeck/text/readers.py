@@ -1,0 +1,178 @@
+"""Readers: files of other people, and data sets of the hub, to examples."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.recipe import Source
+from limbeck.text import resources
+from limbeck.text.tables import ENDINGS, Table, TableFormat, classes_of, format_of, from_arrow, read_table
+
+HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""Halves of characters, which JSON can spell and UTF-8 cannot."""
+
+
+def read(source: Source, name: str | None = None) -> list[Example]:
+    """The examples of a file or data set, in its order.
+
+    Texts and labels lose the space around them; an empty label means no gold. Ids default to ``FILE:LINE``, of a
+    data set to ``NAME/SPLIT:ROW`` with rows from 0.
+
+    Args:
+        source: Where, in which format, and in which columns.
+        name: Stands for the file in ids; by default its own name.
+
+    Raises:
+        LimbeckError: The source cannot be found or read (with the line), lacks a column, or repeats an id.
+    """
+    place = resources.resolve(source.path)
+    form = _form(source, place)
+    if form == "dataset":
+        table, known_as = _data_set(source, place)
+        return _examples(table, source, name or known_as)
+    if form == "txt":
+        source = source.model_copy(update={"text": "text", "label": None, "id": None})
+    path = Path(place)
+    wanted = [key for key in (source.text, source.label, source.id) if key is not None]
+    table = read_table(path, form, header=source.header, encoding=source.encoding, wanted=wanted)
+    return _examples(table, source, name or path.name)
+
+
+def _form(source: Source, place: Path | str) -> TableFormat | Literal["dataset"]:
+    """How the source is written: as it says, or by what stands at its place."""
+    if source.format != "auto":
+        return source.format
+    if isinstance(place, Path):
+        return "dataset" if place.is_dir() else format_of(place)
+    if Path(place).suffix.lower() in ENDINGS or not HUB_NAME.fullmatch(place):
+        raise LimbeckError("no such file", where=place)
+    return "dataset"
+
+
+# Examples of a table.
+
+
+def _examples(table: Table, source: Source, name: str) -> list[Example]:
+    texts = [_text(value, table, row) for row, value in enumerate(table.column(source.text, "text"))]
+    golds: list[str | None] = [None] * len(table)
+    if source.label is not None:
+        values = table.column(source.label, "label")
+        golds = [_label(value, table, row, source.labels) for row, value in enumerate(values)]
+    origins = [f"{name}:{line}" for line in table.lines]
+    ids = origins if source.id is None else _ids(table, source.id)
+    return list(map(Example, ids, texts, golds, origins))
+
+
+def _text(value: Any, table: Table, row: int) -> str:
+    if isinstance(value, str):
+        return value.strip() if value.isascii() else SURROGATES.sub("\ufffd", value).strip()
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    kind = (
+        "a list"
+        if isinstance(value, list)
+        else "an object"
+        if isinstance(value, dict)
+        else type(value).__name__
+    )
+    raise LimbeckError(f"the text is {kind}, not a sentence", where=table.where, line=table.lines[row])
+
+
+def _label(value: Any, table: Table, row: int, renamed: dict[str, str]) -> str | None:
+    """The label's name; whole numbers read alike whether a file keeps them as 1 or as 1.0."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    if isinstance(value, list | dict):
+        kind = "a list" if isinstance(value, list) else "an object"
+        what = f"the label is {kind}; an example has one label"
+        raise LimbeckError(what, where=table.where, line=table.lines[row])
+    if isinstance(value, bool):
+        value = str(value).lower()
+    elif isinstance(value, float) and value.is_integer():
+        value = int(value)
+    label = SURROGATES.sub("\ufffd", str(value)).strip()
+    return renamed.get(label, label) or None
+
+
+def _ids(table: Table, key: str | int) -> list[str]:
+    first: dict[str, int] = {}
+    for value, line in zip(table.column(key, "id"), table.lines, strict=True):
+        one = "" if value is None else str(value).strip()
+        if not one:
+            raise LimbeckError("the id is empty", where=table.where, line=line)
+        if one in first:
+            what = f"the id '{one}' stands here again, after line {first[one]}"
+            fix = "Give every row its own id, or leave out 'id' and let file name and line serve"
+            raise LimbeckError(what, where=table.where, line=line, fix=fix)
+        first[one] = line
+    return list(first)
+
+
+# Data sets.
+
+
+def _data_set(source: Source, place: Path | str) -> tuple[Table, str]:
+    """One split of a data set: a folder that ``save_to_disk`` wrote, a folder of files, or a name on the hub."""
+    import datasets
+
+    with _quiet():
+        try:
+            if isinstance(place, Path) and _was_saved(place):
+                found = datasets.load_from_disk(str(place))
+            else:
+                found = datasets.load_dataset(str(place), source.subset)
+        except (OSError, ValueError, ImportError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+            raise _no_data_set(source, error) from None
+    split, data = _split(found, source)
+    if not len(data):
+        raise LimbeckError("the data set holds no rows", where=source.path)
+    arrow = data.with_format("arrow")[:]
+    name = "/".join([Path(source.path).name, *([source.subset] if source.subset else []), split])
+    return from_arrow(source.path, arrow, classes_of(data.features.arrow_schema)), name
+
+
+def _was_saved(folder: Path) -> bool:
+    return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
+
+
+def _split(found: Any, source: Source) -> tuple[str, Any]:
+    """The split that the source names, or the only one."""
+    if not isinstance(found, dict):
+        return str(found.split or source.split or "all"), found
+    if source.split is None and len(found) == 1:
+        return next((str(name), data) for name, data in found.items())
+    if source.split not in found:
+        what = "say which split" if source.split is None else f"there is no split '{source.split}'"
+        fix = f"Set 'split' to one of: {', '.join(map(str, found))}"
+        raise LimbeckError(what, where=source.path, fix=fix)
+    return source.split, found[source.split]
+
+
+def _no_data_set(source: Source, error: Exception) -> LimbeckError:
+    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    fix = "Check the spelling; for a file, give its 'format'; a name on the hub needs the network once"
+    return LimbeckError(f"no data set can be read here ({reason})", where=source.path, fix=fix)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the bars of ``datasets``: progress is told in one voice."""
+    import datasets
+
+    shown = datasets.utils.are_progress_bars_disabled()
+    datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not shown:
+            datasets.enable_progress_bars()

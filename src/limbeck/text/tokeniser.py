@@ -1,0 +1,81 @@
+"""Tokenisers: a model's own, or one of words; always the fast kind, so that tokenizer.json says all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limbeck.core import fingerprint
+from limbeck.core.errors import LimbeckError
+from limbeck.text import resources
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+
+
+def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
+    """The tokeniser of a model.
+
+    Args:
+        ref: A folder, ``package:NAME/FOLDER``, or a name on the hub.
+
+    Raises:
+        LimbeckError: There is none, or it has no fast version.
+    """
+    from transformers import AutoTokenizer
+
+    place = resources.resolve(str(ref))
+    try:
+        tokeniser = AutoTokenizer.from_pretrained(str(place), use_fast=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        reason = (
+            str(error).strip().splitlines()[0].rstrip(".:") if str(error).strip() else type(error).__name__
+        )
+        raise LimbeckError(f"no tokeniser can be loaded ({reason})", where=ref) from None
+    if not tokeniser.is_fast:
+        fix = "Choose a model with a tokenizer.json"
+        raise LimbeckError("its tokeniser has no fast version", where=ref, fix=fix)
+    if tokeniser.pad_token is None:
+        # Models that were trained without padding (GPT-2 and its kin) pad with their end of text by custom.
+        tokeniser.pad_token = tokeniser.eos_token or tokeniser.unk_token
+    if tokeniser.pad_token is None:
+        raise LimbeckError("its tokeniser has no token to pad with", where=ref)
+    fast: PreTrainedTokenizerFast = tokeniser
+    return fast
+
+
+def word_tokeniser(words: Sequence[str], lowercase: bool = True) -> PreTrainedTokenizerFast:
+    """A tokeniser whose tokens are words and punctuation marks, split as BERT does before it cuts pieces.
+
+    No special tokens are added to a sentence. ``[PAD]`` is 0, ``[UNK]`` 1, then the words in their order;
+    a word that comes twice keeps its first place.
+
+    Args:
+        words: The vocabulary.
+        lowercase: Lower-case the text first; accents stay.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys((PAD, UNKNOWN, *words)))}
+    backend = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token=PAD,
+        unk_token=UNKNOWN,
+        model_input_names=["input_ids", "attention_mask"],
+    )
+
+
+def fingerprint_tokeniser(tokeniser: PreTrainedTokenizerFast) -> str:
+    """Digest of all that decides which ids a text becomes, but for truncation and padding, which callers set."""
+    content = json.loads(tokeniser.backend_tokenizer.to_str())
+    content.pop("truncation", None)
+    content.pop("padding", None)
+    return fingerprint.of_value([content, tokeniser.pad_token_id])

@@ -1,0 +1,1 @@
+"""The one training loop: schedule, optimiser, loss doctor, journal, checkpoints."""

@@ -1,0 +1,101 @@
+"""What happens when: batches, learning rate and evaluations as functions of the step.
+
+Nothing here keeps a state. The batch order is a function of (seed, epoch) and the learning rate one of the step,
+so the number of the next step is all that a resumed run needs to know.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbeck.core.recipe import Training
+from limbeck.text.batching import batches
+
+JOURNALLED = 100
+"""A run's journal has at least this many steps' lines, where it has as many steps."""
+SILENT = 20
+"""Largest number of steps between two lines."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The batches of one optimiser step.
+
+    Attributes:
+        rows: Row numbers, one array a batch.
+        epoch: Passes over the data once the step is taken.
+    """
+
+    rows: tuple[NDArray[np.int64], ...]
+    epoch: float
+
+
+def total_steps(lengths: NDArray[np.integer], settings: Training, *, processes: int = 1) -> int:
+    """Optimiser steps of a run.
+
+    Args:
+        lengths: Tokens of each example, ``(examples,)``.
+        settings: Epochs, tokens per batch, accumulation.
+        processes: Processes that train together; each takes its own batches.
+    """
+    an_epoch = len(batches(lengths, settings.tokens_per_batch, seed=0, epoch=0))
+    return max(1, math.ceil(settings.epochs * an_epoch / (settings.accumulate * processes)))
+
+
+def groups(
+    lengths: NDArray[np.integer], tokens_per_batch: int, size: int, seed: int, *, skip: int = 0
+) -> Iterator[Group]:
+    """Endless groups of ``size`` batches, epoch after epoch; a group may straddle two epochs.
+
+    Args:
+        lengths: Tokens of each example, ``(examples,)``.
+        tokens_per_batch: Rows times the longest of them, at most.
+        size: Batches in a group.
+        seed: Of the order.
+        skip: Groups to leave out at the start.
+    """
+    stream = itertools.islice(_stream(lengths, tokens_per_batch, seed), skip * size, None)
+    while True:
+        taken = list(itertools.islice(stream, size))
+        yield Group(tuple(rows for rows, _ in taken), taken[-1][1])
+
+
+def _stream(
+    lengths: NDArray[np.integer], tokens_per_batch: int, seed: int
+) -> Iterator[tuple[NDArray[np.int64], float]]:
+    for epoch in itertools.count():
+        order = batches(lengths, tokens_per_batch, seed=seed, epoch=epoch)
+        for number, rows in enumerate(order, start=1):
+            yield rows, epoch + number / len(order)
+
+
+def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
+    """The learning rate of a step: linearly up to ``peak``, then linearly down towards zero.
+
+    No step is wasted on a rate of zero: the first one has ``peak / rise`` and the last one ``peak / fall``,
+    where ``rise`` and ``fall`` are the numbers of steps of the two legs.
+
+    Args:
+        step: Counted from 0.
+        steps: Steps of the run.
+        peak: Highest rate.
+        warmup: Share of the steps over which it rises.
+    """
+    rise = round(warmup * steps)
+    return peak * min((step + 1) / rise if rise else 1.0, (steps - step) / max(1, steps - rise))
+
+
+def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:
+    """After which steps (counted from 1) dev is evaluated: evenly spread, the last one always among them."""
+    return frozenset(max(1, round(steps * number / evaluations)) for number in range(1, evaluations + 1))
+
+
+def journal_interval(steps: int) -> int:
+    """Steps between two lines of the journal; the GPU is waited for only then."""
+    return min(SILENT, max(1, steps // JOURNALLED))

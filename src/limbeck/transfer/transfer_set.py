@@ -1,0 +1,119 @@
+"""TransferSet: an ordered, fingerprinted collection of examples, kept in one Arrow file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from limbeck.core import fingerprint
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.files import atomic_write
+
+SCHEMA = pa.schema(
+    [("id", pa.string()), ("text", pa.string()), ("gold", pa.string()), ("origin", pa.string())]
+)
+LABELS = b"limbeck.labels"
+"""Key of the schema's metadata that holds the labels, as a JSON list."""
+
+
+@dataclass(frozen=True)
+class TransferSet:
+    """The text on which the student hears the teacher; also what dev and test sets are kept as.
+
+    Attributes:
+        examples: In order; their ids differ.
+        labels: Names of the classes, in the order of every model's logits.
+
+    Raises:
+        LimbeckError: Two examples have the same id, or a gold label is not among the labels.
+    """
+
+    examples: tuple[Example, ...]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if len(set(self.ids)) != len(self.ids):
+            twice, times = Counter(self.ids).most_common(1)[0]
+            places = [example.origin for example in self.examples if example.id == twice and example.origin]
+            raise LimbeckError(
+                f"the id '{twice}' stands at {times} examples"
+                + (f" ({', '.join(places[:3])})" if places else ""),
+                fix="Give every example its own id, or leave out 'id' and let file name and line serve",
+            )
+        strangers = {example.gold for example in self.examples} - {None, *self.labels}
+        if strangers:
+            named = ", ".join(sorted(map(str, strangers)))
+            raise LimbeckError(f"gold labels that are not among {', '.join(self.labels)}: {named}")
+
+    def __len__(self) -> int:
+        """Number of examples."""
+        return len(self.examples)
+
+    def __iter__(self) -> Iterator[Example]:
+        """The examples, in order."""
+        return iter(self.examples)
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The examples' ids, in order."""
+        return tuple(example.id for example in self.examples)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Digest of ids, texts, gold and labels; where examples came from does not matter."""
+        golds = ("" if example.gold is None else f"={example.gold}" for example in self.examples)
+        texts = (example.text for example in self.examples)
+        return fingerprint.of_value(
+            [
+                fingerprint.of_strings(self.ids),
+                fingerprint.of_strings(texts),
+                fingerprint.of_strings(golds),
+                self.labels,
+            ]
+        )
+
+    @cached_property
+    def labelled(self) -> TransferSet:
+        """The part that has gold."""
+        return TransferSet(tuple(e for e in self.examples if e.gold is not None), self.labels)
+
+    def save(self, folder: Path, name: str) -> None:
+        """Write ``NAME.arrow``, atomically."""
+        columns = {
+            field.name: pa.array((getattr(e, field.name) for e in self.examples), field.type)
+            for field in SCHEMA
+        }
+        schema = SCHEMA.with_metadata({LABELS: json.dumps(self.labels).encode()})
+        table = pa.table(columns, schema=schema)
+        with atomic_write(folder / f"{name}.arrow", "wb") as file, pa.ipc.new_file(file, schema) as writer:
+            writer.write_table(table)
+
+    @classmethod
+    def load(cls, folder: Path, name: str) -> TransferSet:
+        """Read ``NAME.arrow``, memory-mapped.
+
+        Raises:
+            LimbeckError: It is missing, cut short, or no transfer set.
+        """
+        path = folder / f"{name}.arrow"
+        try:
+            with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+                table = reader.read_all()
+                labels = tuple(json.loads(table.schema.metadata[LABELS]))
+                columns = [table.column(field.name).to_pylist() for field in SCHEMA]
+        except FileNotFoundError:
+            raise LimbeckError(
+                "no such transfer set", where=path, fix="'limbeck prepare' writes it"
+            ) from None
+        except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
+            fix = "Delete it and run 'limbeck prepare' again"
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+            raise LimbeckError(f"a damaged transfer set ({reason})", where=path, fix=fix) from None
+        return cls(tuple(map(Example, *columns)), labels)

@@ -1,0 +1,87 @@
+"""Nothing half-written, nothing lost: atomic files and step folders."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import DONE, StepFolder, atomic_write, read_json, write_json
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(ZeroDivisionError), atomic_write(path) as file:
+        file.write("half")
+        raise ZeroDivisionError
+    assert read_json(path) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match=r"b.json: the disk is full. Free some space"), atomic_write(tmp_path / "b.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    with pytest.raises(LimbeckError, match="the disk is full"):
+        try:
+            with full.open("w") as file:
+                file.write("x" * 100_000)
+        except OSError as error:
+            from limbeck.core.files import write_error
+
+            raise write_error(error, full) from error
+
+
+def test_a_step_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    step = StepFolder(tmp_path / "step")
+    with step.writing({"a": 1}) as folder:
+        (folder / "result").write_text("42")
+        assert not step.path.exists()
+    assert (step.path / "result").read_text() == "42"
+    assert step.is_done({"a": 1}) and not step.is_done({"a": 2})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step"]
+
+
+def test_an_interrupted_step_finds_its_work_again_only_with_the_same_inputs(tmp_path: Path) -> None:
+    step = StepFolder(tmp_path / "step")
+    for inputs, there in (({"a": 1}, False), ({"a": 1}, True), ({"a": 2}, False)):
+        with pytest.raises(KeyboardInterrupt), step.writing(inputs) as folder:
+            assert (folder / "half").exists() == there
+            (folder / "half").write_text("x")
+            raise KeyboardInterrupt
+
+
+def test_the_earlier_result_stays_until_the_new_one_is_complete(tmp_path: Path) -> None:
+    step = StepFolder(tmp_path / "step")
+    with step.writing({"a": 1}) as folder:
+        (folder / "result").write_text("old")
+    with pytest.raises(KeyboardInterrupt), step.writing({"a": 2}) as folder:
+        raise KeyboardInterrupt
+    assert (step.path / "result").read_text() == "old"
+    assert step.is_done({"a": 1})
+
+
+def test_a_kill_between_done_and_rename_loses_nothing(tmp_path: Path) -> None:
+    step = StepFolder(tmp_path / "step")
+    with step.writing({"a": 1}) as folder:
+        (folder / "result").write_text("42")
+    step.path.rename(step.partial)
+    assert (step.partial / DONE).is_file()
+    assert step.is_done({"a": 1})
+    assert (step.path / "result").read_text() == "42"
+
+
+def test_json_that_is_damaged_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{\n "a": 1,\n')
+    with pytest.raises(LimbeckError, match=r"x.json:\d: not JSON"):
+        read_json(path)
+    with pytest.raises(LimbeckError, match="no such file"):
+        read_json(tmp_path / "y.json")

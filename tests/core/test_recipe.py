@@ -1,0 +1,90 @@
+"""Recipes: what a person may write, and the sentence for what they may not."""
+
+from pathlib import Path
+
+import pytest
+
+from limbeck.core import recipe
+from limbeck.core.errors import LimbeckError
+
+MINIMAL = """\
+data:
+  train: reviews.csv
+teacher:
+  model: some/encoder
+"""
+
+
+def written(folder: Path, text: str = MINIMAL) -> Path:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_minimal_recipe_gets_every_default(tmp_path: Path) -> None:
+    loaded = recipe.load(written(tmp_path))
+    assert loaded.data.train[0].path == "reviews.csv"
+    assert loaded.seeds == [1, 2, 3]
+    assert [method.name for method in loaded.method] == ["logit_regression"]
+
+
+def test_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
+    loaded = recipe.load(written(tmp_path), ["student={kind: static, dimension: 64}", "method=[gold, soft_labels]"])
+    recipe.save(loaded, tmp_path / "resolved.yaml")
+    assert recipe.load(tmp_path / "resolved.yaml") == loaded
+
+
+def test_overrides_reach_into_groups_and_lists(tmp_path: Path) -> None:
+    changes = ["train.epochs=3", "seeds=2", "data.train=[{path: a.csv}, b.csv]", "data.train.0.text=tweet"]
+    loaded = recipe.load(written(tmp_path), changes)
+    assert (loaded.train.epochs, loaded.seeds) == (3, [1, 2])
+    assert [(source.path, source.text) for source in loaded.data.train] == [("a.csv", "tweet"), ("b.csv", "text")]
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ("train.epohs=3", "unknown key 'train.epohs'. Did you mean 'epochs'?"),
+        ("sead=3", "unknown key 'sead'. Did you mean 'seeds'?"),
+        ("train.epochs=many", "'train.epochs': input should be a valid number"),
+        ("data.dev={path: d.csv, txt: y}", "unknown key 'data.dev.txt'. Did you mean 'text'?"),
+        ("data.dev=-1", "'data.dev': input should be greater than 0"),
+        ("teacher.answers=a.jsonl", "'teacher': give either 'model' or 'answers'"),
+        ("teacher=null", "'teacher'"),
+        ("nonsense", "'nonsense' is not an override. Write key=value"),
+        ("name=a/b", "'name'"),
+        ("data.train.path.x=1", "cannot be set"),
+    ],
+)
+def test_a_wrong_change_is_told_in_one_sentence(tmp_path: Path, change: str, sentence: str) -> None:
+    with pytest.raises(LimbeckError) as caught:
+        recipe.load(written(tmp_path), [change])
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_key_is_told_with_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL + "train:\n  epochs: 3\n  learningrate: 0.1\n")
+    with pytest.raises(LimbeckError, match=r"recipe.yaml:7: unknown key 'train.learningrate'. Did you mean 'learning_rate'?"):
+        recipe.load(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"data: [", "not valid YAML"),
+        (b"data: \xff\xfe", "not UTF-8"),
+        (b"- a\n- b\n", "a recipe is a mapping"),
+        (b"", "a recipe is a mapping"),
+    ],
+)
+def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, sentence: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(content)
+    with pytest.raises(LimbeckError, match=sentence):
+        recipe.load(path)
+
+
+def test_a_missing_recipe(tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match="no such recipe. 'limbeck init' writes one"):
+        recipe.load(tmp_path / "none.yaml")
