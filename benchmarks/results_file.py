@@ -1,6 +1,6 @@
 """The file that a benchmark writes: rows as they are measured, and what they were measured on.
 
-Every row is on disk as soon as it is known, so that a benchmark of hours may be stopped and goes on where it was::
+Every row is on disk as soon as it is known, so that a benchmark of hours may be stopped and go on later::
 
     results = ResultsFile(Path("benchmarks/results/sentiment.json"), "python benchmarks/sentiment.py")
     for seed in seeds:
@@ -62,10 +62,11 @@ class Aim:
         """The aim as it stands in the file; what was not measured is not met."""
         measured = self.measure(rows)
         if self.at_least is not None:
-            target, met = f"at least {self.at_least:g}", measured is not None and measured >= self.at_least
+            target, compare, met = self.at_least, ">=", measured is not None and measured >= self.at_least
         else:
-            target, met = f"above {self.above:g}", measured is not None and measured > (self.above or 0.0)
-        return {"what": self.what, "target": target, "measured": measured, "met": met}
+            target = self.above or 0.0
+            compare, met = ">", measured is not None and measured > target
+        return {"what": self.what, "target": target, "compare": compare, "measured": measured, "met": met}
 
 
 class ResultsFile:

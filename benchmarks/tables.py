@@ -1,4 +1,4 @@
-"""Write the benchmarks' tables into the README and the documentation, so that no number there is typed by hand.
+"""Write the benchmarks' tables into the README and the documentation, so that nobody types a number.
 
 A table stands between ``<!-- table:NAME -->`` and ``<!-- /table:NAME -->``; NAME is a key of ``TABLES``. With
 ``--check`` nothing is written, and the exit status is 1 where a page is not what its results say.
@@ -50,15 +50,20 @@ def share(field: str) -> Callable[[Row], str]:
 
 
 def number(field: str) -> Callable[[Row], str]:
-    """Shows a number with three significant digits, thousands set apart; other values as they are."""
+    """Shows a number with three digits or more, thousands set apart."""
     return lambda row: _number(row.get(field))
 
 
-def _number(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or NOTHING
+def _number(value: float | None) -> str:
+    if value is None:
+        return NOTHING
     decimals = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
     return f"{value:,.{decimals}f}"
+
+
+def target(row: Row) -> str:
+    """Shows what an aim asks for, e.g. ``≥ 3``."""
+    return f"{'>' if row.get('compare') == '>' else '≥'} {row['target']:g}"
 
 
 def summaries(_: str, content: dict[str, Any]) -> list[Row]:
@@ -106,7 +111,7 @@ TABLES: dict[str, Table] = {
         columns={
             "benchmark": text("benchmark"),
             "aim": text("what"),
-            "target": number("target"),
+            "target": target,
             "measured": number("measured"),
             "met": lambda row: "yes" if row["met"] else "**no**",
         },
@@ -161,12 +166,12 @@ def update(root: Path, *, write: bool) -> list[Path]:
 def render(page: str, where: Path, results: Path) -> str:
     """The page with what its tables now hold."""
     parts, place = [], 0
-    markers = list(MARKER.finditer(page))
-    for number_, marker in enumerate(markers):
-        if marker["end"]:
-            continue
-        following = markers[number_ + 1] if number_ + 1 < len(markers) else None
+    markers = MARKER.finditer(page)
+    for marker in markers:
         line = page.count("\n", 0, marker.start()) + 1
+        if marker["end"]:
+            raise LimbeckError(f"table '{marker['name']}' ends but does not begin", where=where, line=line)
+        following = next(markers, None)
         if following is None or not following["end"] or following["name"] != marker["name"]:
             raise LimbeckError(f"table '{marker['name']}' has no end marker", where=where, line=line)
         if marker["name"] not in TABLES:

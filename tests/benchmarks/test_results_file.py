@@ -110,12 +110,12 @@ def test_aims_are_computed_from_the_rows_and_stay_when_not_met(path):
             Aim("nothing above", of("absent"), above=0.1),
         ]
     )
-    assert [(aim["target"], aim["measured"], aim["met"]) for aim in aims] == [
-        ("at least 3", 2.7, False),
-        ("at least 2.7", 2.7, True),
-        ("above 0", 0.1, True),
-        ("at least 1", None, False),
-        ("above 0.1", None, False),
+    assert [(aim["compare"], aim["target"], aim["measured"], aim["met"]) for aim in aims] == [
+        (">=", 3, 2.7, False),
+        (">=", 2.7, 2.7, True),
+        (">", 0, 0.1, True),
+        (">=", 1, None, False),
+        (">", 0.1, None, False),
     ]
     assert json.loads(path.read_text(encoding="utf-8"))["aims"] == aims
     assert ResultsFile(path, COMMAND).aims == aims

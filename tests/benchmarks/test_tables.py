@@ -29,8 +29,8 @@ ROWS = [
     {"kind": "summary", "model": "teacher", "accuracy": 0.892},
 ]  # fmt: skip
 AIMS = [
-    {"what": "gain, in points", "target": "at least 3", "measured": 2.7, "met": False},
-    {"what": "times faster", "target": 40, "measured": 52.4, "met": True},
+    {"what": "gain, in points", "target": 3, "compare": ">=", "measured": 2.7, "met": False},
+    {"what": "times faster", "target": 40, "compare": ">", "measured": 52.4, "met": True},
 ]
 PAGE = """# Title
 
@@ -86,8 +86,8 @@ def test_tables_are_written_between_their_markers_and_the_rest_stays(root):
     ]  # fmt: skip
     assert cells[3] == ["teacher", "–", "–", "–", "89.2", "–", "–", "–", "–"]
     assert cells[6:] == [
-        ["sentiment", "gain, in points", "at least 3", "2.70", "**no**"],
-        ["sentiment", "times faster", "40.0", "52.4", "yes"],
+        ["sentiment", "gain, in points", "≥ 3", "2.70", "**no**"],
+        ["sentiment", "times faster", "> 40", "52.4", "yes"],
     ]
     assert "<sub>`python benchmarks/sentiment.py`, Some CPU, 2 cores, 2025-11-21.</sub>" in page
 
@@ -115,8 +115,8 @@ def test_pages_of_the_documentation_count_too(root):
     page.write_text("<!-- table:throughput -->\n<!-- /table:throughput -->\n", encoding="utf-8")
     main(root)
     assert "*Not measured yet: `make bench` does.*" in page.read_text(encoding="utf-8")
-    row = {"student": "bilstm", "device": "cpu", "limbeck_per_second": 12345.6, "textbrewer_per_second": 99.96,
-           "times_faster": 3.14}  # fmt: skip
+    speeds = {"limbeck_per_second": 12345.6, "textbrewer_per_second": 99.96, "times_faster": 3.14}
+    row = {"student": "bilstm", "device": "cpu", **speeds}
     results(root, "throughput", rows=[row], aims=[])
     main(root)
     assert "| bilstm  | cpu    |" in page.read_text(encoding="utf-8")
@@ -134,6 +134,12 @@ def test_an_unknown_table(root, capsys):
     page = root / "README.md"
     page.write_text("one\n<!-- table:speed -->\n<!-- /table:speed -->\n", encoding="utf-8")
     refused(root, capsys, f"{page}:2: no such table: 'speed'. There are: sentiment, throughput, aims.")
+
+
+def test_an_end_without_a_beginning(root, capsys):
+    page = root / "README.md"
+    page.write_text("one\n<!-- /table:aims -->\n", encoding="utf-8")
+    refused(root, capsys, f"{page}:2: table 'aims' ends but does not begin.")
 
 
 @pytest.mark.parametrize(

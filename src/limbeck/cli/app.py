@@ -80,9 +80,13 @@ def _options(
 
 def _run(recipe: Path, overrides: list[str] | None) -> Run:
     """The run for a recipe, or for the folder of an earlier run."""
+    from transformers.utils import logging
+
     from limbeck.core.recipe import load
     from limbeck.pipeline import Run, check
 
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     if recipe.is_dir() and overrides:
         raise LimbeckError("a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that")
     run = Run.open(recipe) if recipe.is_dir() else Run(load(recipe, overrides or ()))
@@ -150,6 +154,14 @@ def prepare(recipe: RecipeFile, overrides: Overrides = None) -> None:
     from limbeck.pipeline import steps
 
     steps.prepare(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
+def rewrite(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Make more text for the teacher to answer on, where the recipe asks for it."""
+    from limbeck.pipeline import steps
+
+    steps.rewrite(_run(recipe, overrides))
 
 
 @app.command(rich_help_panel=STEPS)

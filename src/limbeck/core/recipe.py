@@ -158,10 +158,21 @@ class StudentChoice(BaseModel):
         return dict(self.model_extra or {})
 
 
-class MethodChoice(BaseModel):
+class Choice(BaseModel):
+    """A thing chosen by name; the other keys are its own settings."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
+    name: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its own keys."""
+        return dict(self.model_extra or {})
+
+
+class MethodChoice(Choice):
     """Which method; the other keys are those of ``limbeck.methods.NAME``."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
     name: str = "logit_regression"
     label: str | None = Field(None, pattern=r"^[\w.-]+$")
     """What tables and folders call it; needed where one method stands in the list twice."""
@@ -171,13 +182,8 @@ class MethodChoice(BaseModel):
         """What tables and folders call it."""
         return self.label or self.name.rpartition(".")[2]
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The method's own keys."""
-        return dict(self.model_extra or {})
 
-
-def _method_alone(value: Any) -> Any:
+def _name_alone(value: Any) -> Any:
     return [{"name": one} if isinstance(one, str) else one for one in _one_or_many(value)]
 
 
@@ -207,9 +213,11 @@ class Recipe(Settings):
     name: str = Field("run", pattern=r"^[\w.-]+$")
     task: Literal["classification"] = "classification"
     data: Data
+    rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
+    """Ways to make more text of the transfer set, e.g. ngrams; each sees what the ones before it left."""
     teacher: TeacherChoice
     student: StudentChoice = StudentChoice()
-    method: Annotated[list[MethodChoice], BeforeValidator(_method_alone), Field(min_length=1)] = [MethodChoice()]
+    method: Annotated[list[MethodChoice], BeforeValidator(_name_alone), Field(min_length=1)] = [MethodChoice()]
     """One method, or a list of methods to compare."""
     control: bool = True
     """Train the same student without a teacher too, on the same budget of steps."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 
 import numpy as np
@@ -131,20 +130,11 @@ class Score:
 
 def signature(name: str, *, examples: int, labels: int) -> str:
     """How a score was counted, e.g. ``accuracy|examples:1821|labels:2|limbeck:0.1.0``."""
-    return "|".join(
-        (name, *OPTIONS[name], f"examples:{examples}", f"labels:{labels}", f"limbeck:{_version()}")
-    )
+    counted = f"examples:{examples}", f"labels:{labels}", f"limbeck:{metadata.version('limbeck')}"
+    return "|".join((name, *OPTIONS[name], *counted))
 
 
 def score(name: str, gold: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Score:
     """The score of that name (one of ``METRICS``) for one set of predictions ``(examples,)``."""
     value = METRICS[name](Counts.of(confusion(gold, predicted, classes)))
     return Score(name, float(value), signature(name, examples=len(gold), labels=classes))
-
-
-@cache
-def _version() -> str:
-    try:
-        return metadata.version("limbeck")
-    except metadata.PackageNotFoundError:  # run from a source tree that was never installed
-        return "unknown"

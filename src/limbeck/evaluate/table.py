@@ -135,27 +135,41 @@ def cells(rows: Sequence[Row], columns: Columns = COLUMNS) -> list[list[str]]:
 
 
 def markdown(rows: Sequence[Row], columns: Columns = COLUMNS, words: frozenset[str] = WORDS) -> str:
-    """The rows as a Markdown table without a final newline, lined up for plain text editors too."""
-    lines = [[cell.replace("|", "\\|") for cell in line] for line in ([*columns], *cells(rows, columns))]
-    widths = [max(3, *(len(line[number]) for line in lines)) for number in range(len(columns))]
-    sides = ["<" if heading in words else ">" for heading in columns]
+    """The rows as a Markdown table without a final newline."""
+    return markdown_table([*columns], cells(rows, columns), words)
+
+
+def markdown_table(
+    headings: Sequence[str], lines: Sequence[Sequence[str]], words: frozenset[str] = frozenset()
+) -> str:
+    """A Markdown table without a final newline, lined up for plain text editors too.
+
+    Args:
+        headings: One a column.
+        lines: The cells below them.
+        words: Headings of columns that stand to the left; the others stand to the right.
+    """
+    table = [[cell.replace("|", "\\|") for cell in line] for line in (headings, *lines)]
+    widths = [max(3, *(len(line[number]) for line in table)) for number in range(len(headings))]
+    sides = ["<" if heading in words else ">" for heading in headings]
     shape = list(zip(sides, widths, strict=True))
     rule = ["-" * width if side == "<" else "-" * (width - 1) + ":" for side, width in shape]
     padded = [
-        [f"{cell:{side}{width}}" for cell, (side, width) in zip(line, shape, strict=True)] for line in lines
+        [f"{cell:{side}{width}}" for cell, (side, width) in zip(line, shape, strict=True)] for line in table
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in (padded[0], rule, *padded[1:]))
 
 
 def terminal(rows: Sequence[Row]) -> Table:
-    """The rows as a table for the terminal."""
+    """The rows as a table for the terminal, about 100 columns wide."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for heading in COLUMNS:
-        table.add_column(heading, justify="left" if heading in WORDS else "right")
+        # Headings on two lines leave the width to the cells, so that an interval stays in one piece.
+        table.add_column("\n".join(heading.rsplit(" ", 1)), justify="left" if heading in WORDS else "right")
     for row, line in zip(rows, cells(rows), strict=True):
         # Text, not markup: a name may hold brackets, as an interval does.
         table.add_row(*map(Text, line), style="bold" if row["role"] == "student" else None)

@@ -36,9 +36,10 @@ class Result:
 
 
 def distill(run: Run) -> Result:
-    """Prepare, teach, ask, train, export, evaluate, report."""
+    """Prepare, rewrite (where asked for), teach, ask, train, export, evaluate, report."""
     check(run)
     steps.prepare(run)
+    steps.rewrite(run)
     steps.teach(run)
     steps.ask(run)
     steps.train(run)

@@ -78,6 +78,7 @@ def check(run: Run) -> None:
         LimbeckError: They do not.
     """
     settings = run.student_settings
+    run.rewriters  # noqa: B018 - reading them is their check
     for title, (method, keys) in run.methods.items():
         for stage in method.stages(keys):
             if stage.objective.aligned_by == "token" and getattr(settings, "tokeniser", "teacher") != "teacher":
@@ -98,6 +99,7 @@ def plan(run: Run) -> Plan:
     prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data))
+    run.use_transfer_set(steps.rewritten(run))
     fine_tune = run.recipe.teacher.fine_tune
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
     if not taught:
@@ -106,6 +108,7 @@ def plan(run: Run) -> Plan:
         run.recipe.name,
         (
             _prepare(run, prepared),
+            *_rewrite(run),
             _teach(run, taught),
             _ask(run),
             *_train(run, taught),
@@ -133,6 +136,13 @@ def _prepare(run: Run, done: bool) -> Planned:
     return Planned("prepare", what, done=done)
 
 
+def _rewrite(run: Run) -> Iterator[Planned]:
+    if run.rewriters:
+        made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
+        names = ", ".join(choice.name for choice in run.recipe.rewrite)
+        yield Planned("rewrite", f"{made:,} more texts by {names}", 1)
+
+
 def _teach(run: Run, done: bool) -> Planned:
     choice, teacher = run.recipe.teacher, run.teacher
     if choice.fine_tune is None or isinstance(teacher, FileTeacher):
@@ -145,12 +155,12 @@ def _teach(run: Run, done: bool) -> Planned:
 
 
 def _ask(run: Run) -> Planned:
-    examples, teacher = (*run.prepared.train.examples, *run.prepared.test.examples), run.teacher
+    examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
     size_of_answers = len(examples) * len(run.labels) * BYTES_A_LOGIT
     what = f"{len(examples):,} sentences; their logits are kept in {run.recipe.store_folder}"
     if isinstance(teacher, FileTeacher):
         return Planned("ask", what, 1, size_of_answers)
-    data = encode(teacher.tokeniser, run.prepared.train.examples, None, run.recipe.teacher.max_length)
+    data = encode(teacher.tokeniser, run.transfer_set.examples, None, run.recipe.teacher.max_length)
     seconds = len(batches(data.lengths, ASKED_TOKENS)) * _seconds(teacher.model, data, ASKED_TOKENS, learn=False)
     return Planned("ask", what, seconds, size_of_answers)
 
@@ -166,7 +176,7 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
             for seed in run.recipe.seeds
             if not (taught and run.student_folder(title, seed).is_done(steps.student_inputs(run, title, seed)))
         ]
-        count = sum(total_steps(data.lengths, settings, stage.epochs) for stage in method.stages(keys))
+        count = sum(steps.stage_steps(run, stage) for stage in method.stages(keys))
         what = f"{title}: {len(run.recipe.seeds)} seeds of {count:,} steps, {run.recipe.student.kind}"
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         yield Planned("train", what, len(left) * count * each, weights, not left)

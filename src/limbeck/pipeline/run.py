@@ -16,13 +16,16 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import Recipe
 from limbeck.evaluate.metrics import METRICS, Counts, confusion
+from limbeck.models.heads import encoder_with_head
 from limbeck.text import resources
 from limbeck.text.encode import Encoded, encode
 from limbeck.text.tokeniser import load_tokeniser
+from limbeck.transfer import rewrites
 from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.prepare import Prepared
 from limbeck.transfer.store import AnswerStore
-from limbeck.transfer.teachers import FileTeacher, ModelTeacher, head_for
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher
+from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from limbeck.core.example import Example
     from limbeck.methods import Method
+    from limbeck.transfer.rewrites import RewriteSettings
 
 CONTROL = "gold"
 TEACHER = "teacher"
@@ -70,6 +74,11 @@ class Run:
         return models.settings_for(self.recipe.student.kind, self.recipe.student.settings)
 
     @cached_property
+    def rewriters(self) -> list[RewriteSettings]:
+        """Settings of the ways to make more text."""
+        return [rewrites.settings_for(choice.name, choice.settings) for choice in self.recipe.rewrite]
+
+    @cached_property
     def methods(self) -> dict[str, tuple[Method, dict[str, Any]]]:
         """Every method to train, with its recipe's keys, by the name of its folder; the control comes last."""
         found: dict[str, tuple[Method, dict[str, Any]]] = {}
@@ -90,6 +99,11 @@ class Run:
     def prepared_folder(self) -> StepFolder:
         """What ``prepare`` writes."""
         return StepFolder(self.folder / "prepared")
+
+    @property
+    def rewritten_folder(self) -> StepFolder:
+        """What ``rewrite`` writes, where the recipe asks for more text."""
+        return StepFolder(self.folder / "rewritten")
 
     @property
     def teacher_folder(self) -> StepFolder:
@@ -127,6 +141,18 @@ class Run:
         require(self.prepared_folder, "prepare")
         return Prepared.load(self.prepared_folder.path)
 
+    @cached_property
+    def transfer_set(self) -> TransferSet:
+        """The text on which students hear the teacher: the training set, rewritten where the recipe asks for it.
+
+        Raises:
+            LimbeckError: ``prepare`` or ``rewrite`` has not run.
+        """
+        if not self.rewriters:
+            return self.prepared.train
+        require(self.rewritten_folder, "rewrite")
+        return TransferSet.load(self.rewritten_folder.path, "transfer")
+
     @property
     def labels(self) -> tuple[str, ...]:
         """The classes, in the order of every model's logits."""
@@ -160,12 +186,16 @@ class Run:
         """Work with this instead of what ``prepare`` writes: for a plan, which writes nothing."""
         self.__dict__["prepared"] = prepared
 
+    def use_transfer_set(self, transfer_set: TransferSet) -> None:
+        """Work with this instead of what ``rewrite`` writes: for a plan."""
+        self.__dict__["transfer_set"] = transfer_set
+
     def use_untaught_teacher(self) -> None:
         """Let the encoder that is yet to be fine-tuned stand in for the teacher: for a plan's estimates."""
         choice = self.recipe.teacher
         assert choice.fine_tune is not None and self.teacher_reference is not None
         assert self.teacher_tokeniser is not None
-        model = head_for(self.teacher_reference, self.labels, seed=choice.fine_tune.seed)
+        model = encoder_with_head(self.teacher_reference, self.labels, seed=choice.fine_tune.seed)
         self.__dict__["teacher"] = ModelTeacher(model, self.teacher_tokeniser, self.labels, choice.max_length)
 
     @cached_property
@@ -176,18 +206,18 @@ class Run:
     @cached_property
     def tokeniser(self) -> PreTrainedTokenizerFast:
         """The student's tokeniser."""
-        texts = [example.text for example in self.prepared.train.examples]
+        texts = [example.text for example in self.transfer_set.examples]
         return models.tokeniser_for(self.student_settings, teacher_tokeniser=self.teacher_tokeniser, texts=texts)
 
     @cached_property
     def encoded_train(self) -> Encoded:
         """The whole transfer set as the student reads it."""
-        return self._encoded(self.prepared.train.examples)
+        return self._encoded(self.transfer_set.examples)
 
     @cached_property
     def encoded_labelled(self) -> Encoded:
         """The part of the transfer set that has gold."""
-        return self._encoded(self.prepared.train.labelled.examples)
+        return self._encoded(self.transfer_set.labelled.examples)
 
     @cached_property
     def encoded_dev(self) -> Encoded:
@@ -205,7 +235,7 @@ class Run:
     @cached_property
     def answers(self) -> Answers:
         """The teacher's logits for the transfer set and for test; what the store lacks is asked now."""
-        examples = (*self.prepared.train.examples, *self.prepared.test.examples)
+        examples = (*self.transfer_set.examples, *self.prepared.test.examples)
         return ask(self.teacher, examples, frozenset({"logits"}), self.store)
 
     def score(self, gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from limbeck import models
-from limbeck.core import fingerprint, progress, recipe
+from limbeck.core import progress, recipe
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
 from limbeck.core.recipe import Source
 from limbeck.methods import gold
 from limbeck.models.export import export as export_model
+from limbeck.models.heads import encoder_with_head
 from limbeck.pipeline import judge, side_by_side
-from limbeck.pipeline.run import CONTROL, Run, require, versions
+from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
 from limbeck.text.encode import encode
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import total_steps, train as train_model
-from limbeck.transfer.ask import Answers, ask as ask_teacher
+from limbeck.transfer import rewrites
+from limbeck.transfer.ask import Answers
 from limbeck.transfer.prepare import prepare as prepare_data
-from limbeck.transfer.teachers import ModelTeacher, head_for
-
-LOGITS = frozenset({"logits"})
+from limbeck.transfer.transfer_set import TransferSet
 
 
 def prepare(run: Run) -> None:
@@ -45,8 +43,30 @@ def prepare_inputs(run: Run) -> dict[str, Any]:
     sources = [*data.train, *data.unlabelled, *cut_or_read]
     return {
         "data": data.model_dump(mode="json"),
-        "files": {each.path: resources.fingerprint(each.path) for each in sources},
+        "files": {each.path: resources.contents(each.path) for each in sources},
     }
+
+
+def rewrite(run: Run) -> None:
+    """Make more text of the transfer set, where the recipe asks for it."""
+    if not run.rewriters:
+        return
+    inputs = {
+        "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
+        "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
+    }
+    if _skip(run.rewritten_folder, inputs, "rewrite"):
+        return
+    with run.rewritten_folder.writing(inputs) as folder:
+        rewritten(run).save(folder, "transfer")
+    made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
+    progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
+
+
+def rewritten(run: Run) -> TransferSet:
+    """The training set with what the recipe's rewriters make of it."""
+    unseen = (*run.prepared.dev.examples, *run.prepared.test.examples)
+    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen)
 
 
 def teach(run: Run) -> None:
@@ -63,7 +83,7 @@ def teach(run: Run) -> None:
     assert tokeniser is not None and run.teacher_reference is not None
     with run.teacher_folder.writing(inputs) as folder:
         train_model(
-            head_for(run.teacher_reference, labels, seed=choice.fine_tune.seed),
+            encoder_with_head(run.teacher_reference, labels, seed=choice.fine_tune.seed),
             tokeniser,
             gold.GoldObjective(),
             encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
@@ -83,7 +103,7 @@ def teach_inputs(run: Run) -> dict[str, Any]:
     choice = run.recipe.teacher
     assert choice.model is not None and choice.fine_tune is not None
     return {
-        "model": resources.fingerprint(choice.model),
+        "model": resources.contents(choice.model),
         "fine_tune": _lasting(choice.fine_tune),
         "max_length": choice.max_length,
         "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
@@ -132,7 +152,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 run.recipe.train,
                 folder if last else folder / stage.name,
                 seed,
-                steps=_steps(run, stage),
+                steps=stage_steps(run, stage),
                 score=run.score,
                 stage=stage.name,
                 what=what,
@@ -150,7 +170,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "max_length": run.recipe.student.max_length,
         "train": _lasting(run.recipe.train),
         "seed": seed,
-        "data": [run.prepared.train.fingerprint, run.prepared.dev.fingerprint],
+        "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
         "tokeniser": fingerprint_tokeniser(run.tokeniser),
         "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
     }
@@ -198,9 +218,12 @@ def evaluate(run: Run) -> None:
         judge.judge(run, folder)
 
 
-def _steps(run: Run, stage: Stage) -> int:
-    """Optimiser steps of a stage: the recipe's passes over the whole transfer set, whatever part of it is heard."""
-    return total_steps(run.encoded_train.lengths, run.recipe.train, stage.epochs)
+def stage_steps(run: Run, stage: Stage) -> int:
+    """Optimiser steps of a stage: its passes over the whole transfer set, whatever part of it is heard."""
+    settings = run.recipe.train
+    if stage.epochs is not None:
+        settings = settings.model_copy(update={"epochs": stage.epochs})
+    return total_steps(run.encoded_train.lengths, settings)
 
 
 def _lasting(settings: recipe.Training) -> dict[str, Any]:

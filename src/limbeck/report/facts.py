@@ -229,9 +229,21 @@ class Run:
         scores = [point.scores[self.metric] or 0.0 for point in best if point]
         return float(np.mean(scores)) if scores else -np.inf
 
+    def costs(self, name: str) -> list[Cost]:
+        """What a model costs on each engine.
+
+        Students and control of one run are built alike, so that one of them may have been measured for all.
+        """
+        own = [cost for cost in self.evaluation.cost if cost.name == name]
+        teachers = {each.name for each in self.of_role("teacher")}
+        if own or name in teachers:
+            return own
+        others = [cost for cost in self.evaluation.cost if cost.name not in teachers]
+        return [cost for cost in others if cost.name == others[0].name]
+
     def cost(self, name: str, engine: str) -> Cost | None:
-        """What a model costs on an engine, if it was measured."""
-        return next((c for c in self.evaluation.cost if (c.name, c.engine) == (name, engine)), None)
+        """What a model costs on one engine, if it was measured."""
+        return next((cost for cost in self.costs(name) if cost.engine == engine), None)
 
     def deployed(self, name: str) -> Cost | None:
         """The cost of the form that is meant for use: int8 where there is one, else ONNX, else PyTorch."""
@@ -350,7 +362,8 @@ def _parity(path: Path) -> Iterator[Parity]:
 def _steps(folder: Path) -> Iterator[Step]:
     """Finished steps in the order of a run."""
     students = [student.relative_to(folder) for _, _, student in _students(folder)]
-    for step in (Path("prepared"), Path("teacher"), *students, Path("evaluation"), Path("bundle")):
+    early = (Path("prepared"), Path("rewritten"), Path("teacher"))
+    for step in (*early, *students, Path("bundle"), Path("evaluation")):
         if content := _object(folder / step / "done.json"):
             yield Step(step.as_posix(), content.get("seconds"), content.get("inputs"))
 

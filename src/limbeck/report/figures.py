@@ -339,3 +339,8 @@ def _frame(
         yield tag("text", x_text(value), x=across, y=y.start + 17, text_anchor="middle", class_="tick")
     yield path([(x.start, y.start), (x.end, y.start)], class_="axis")
     yield tag("text", x_title, x=(x.start + x.end) / 2, y=y.start + 35, text_anchor="middle", class_="axis-title")
+
+
+def key_mark(engine: str) -> Markup:
+    """An engine's mark by itself, for the key under a plot."""
+    return drawing(12, 12, ENGINES[engine], [mark(engine, 6.0, 6.0)], "natural key-mark")

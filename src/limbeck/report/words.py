@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from limbeck.report.facts import ENGINES, Cost, Gain, Number, Run, Summary
 
@@ -105,6 +108,11 @@ def times(ratio: float) -> str:
 def plural(number: int, one: str, many: str | None = None) -> str:
     """A number with its noun."""
     return f"{count(number)} {one if number == 1 else many or one + 's'}"
+
+
+def listed(counts: Iterable[tuple[str, int]]) -> str:
+    """Counts with their reasons, e.g. ``915 duplicate, 3 empty``."""
+    return ", ".join(f"{count(number)} {reason}" for reason, number in counts)
 
 
 def seeds(summary: Summary) -> str:
@@ -241,3 +249,8 @@ def _speed_basis(run: Run, ours: Cost) -> str:
     ratio = best.p50_ms / ours.p50_ms
     compared = f"{times(ratio)} times faster" if ratio >= 1 else f"{times(1 / ratio)} times slower"
     return f"{how}, the teacher in PyTorch; against the teacher in {ENGINES[best.engine]} it is {compared}."
+
+
+def pretty(value: Any) -> str:
+    """A JSON-like value, indented."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

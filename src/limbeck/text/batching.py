@@ -1,7 +1,7 @@
 """Batches of sentences of like length, as many as a budget of tokens holds, padding included.
 
-Lengths are rounded up to a grid of about an eighth, and rows shuffle freely inside a step of the grid. Batches are
-cut by the grid alone, so there are equally many in every epoch, whatever the seed.
+Lengths are rounded up to a grid of about an eighth, and rows shuffle freely inside a step of the grid.
+Batches are cut by the grid alone, so there are equally many in every epoch, whatever the seed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def batches(
     Args:
         lengths: Tokens of each row, ``(rows,)``.
         tokens_per_batch: Rows times the longest of them stay within it; a longer single row is its own batch.
-        seed: Shuffles which rows share a batch, and the batches' order; None gives longest first, for inference.
+        seed: Shuffles which rows share a batch, and the batches' order; None gives the longest first.
         epoch: Gives each epoch its own shuffle.
     """
     if not len(lengths):

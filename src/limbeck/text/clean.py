@@ -15,22 +15,23 @@ CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f\ufffd-\uffff\ud800-\udfff]")
 """Control characters that are no white space (of Latin-1's second block too: bytes that were no Latin-1), the
 replacement character, and halves of surrogate pairs."""
 
-# UTF-8 read with another table leaves tell-tale pairs: a letter that stands for a lead byte, then the signs that
-# stand for bytes 80 to BF. TAIL is all of those; ODD leaves out the ones that may follow a letter in good text
-# (closing quotes, dashes, dots). Where a lead letter is common, only odd tails or several pairs in a row count.
+# UTF-8 read with another table leaves tell-tale pairs: a letter that stands for a lead byte, then the signs
+# that stand for bytes 80 to BF. TAIL is all of those; ODD leaves out the ones that may follow a letter in
+# good text (closing quotes, dashes, dots). Where a lead letter is common, only several pairs count.
 _TAIL = "\x80-\xbf€‚ƒ„…†‡ˆ‰Š‹ŒŽ‘’“”•–—˜™š›œžŸ"
-_ODD = "\x80-\xb1\xb4-\xb6\xb8\xb9\xbc-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™šœžŸ".replace("\xaa", "").replace("\xab", "")
+_ODD = "\x80-\xaa\xac-\xb6\xb8-\xba\xbc-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™šœžŸ"
 _MOJIBAKE = (
-    f"Ã[{_ODD}³²]",  # é è ü ñ
+    f"Ã[{_ODD}]",  # é è ü ñ
     "Â[\xa0-\xa9\xac-\xba\xbc-\xbf]",  # no-break space, pound, degree
     "â€",  # typographic quotes, dashes, dots
     f"â[„†ˆ‰‚‡Œœžž˜™š\x80-\x9f][{_TAIL}]",  # arrows, stars, the trade mark
     f"ð[Ÿ\x9f][{_TAIL}]",  # emoji
     "ï¿½|ï»¿|ï¸",  # replacement character, byte order mark, variation selector
     "[ÄÅ][\x80-\x9f¡-©¬-±´-¶¹¼-¿€‚ƒ„†‡ˆ‰Š‹ŒŽ˜šœžŸ]",  # Polish, Czech, Turkish
-    f"(?:[ÐÑ][{_TAIL}]){{2}}|(?:[ÎÏ][{_TAIL}]){{2}}|(?:[×ØÙÚÛ][{_TAIL}]){{2}}",  # Cyrillic, Greek, Hebrew, Arabic
+    f"(?:[ÐÑ][{_TAIL}]){{2}}|(?:[ÎÏ][{_TAIL}]){{2}}",  # Cyrillic, Greek
+    f"(?:[×ØÙÚÛ][{_TAIL}]){{2}}",  # Hebrew, Arabic
     f"(?:[à-ï][{_TAIL}]{{2}}){{2}}",  # scripts of Asia
-    "‚Ä[ôúùìîò¶¢]|√[©®†º∂§ß¢¥≠≥]",  # the same through the old Macintosh table
+    "‚Ä[ôúùìîò¶¢]|√[©®†º∂§ß¢¥≠≥±°]",  # the same through the old Macintosh table
 )
 MOJIBAKE = re.compile("|".join(_MOJIBAKE))
 """UTF-8 that was decoded with Windows-1252, Latin-1 or Mac Roman."""

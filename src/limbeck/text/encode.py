@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 CHUNK = 4096
-"""Sentences handed to the tokeniser at a time: enough to keep its threads busy, few enough to show progress."""
+"""Sentences handed to the tokeniser at a time: enough to keep its threads busy and to show progress."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Encoded:
     Attributes:
         ids: Example ids, one a sentence.
         tokens: All sentences' token ids, one after the other, int32.
-        offsets: Where each sentence starts in ``tokens``, and the end of the last: ``(sentences + 1,)``, int64.
+        offsets: Where each sentence starts in ``tokens``, and the end: ``(sentences + 1,)``, int64.
         gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none.
         pad_id: What collate pads with.
         truncated: Sentences that were cut to the maximum length.
@@ -75,7 +75,7 @@ def encode(
         max_length: Tokens kept of a sentence, special tokens included.
 
     Raises:
-        LimbeckError: A gold label is not among ``labels``, or ``max_length`` has no room beside special tokens.
+        LimbeckError: A gold label is not among ``labels``, or ``max_length`` leaves no room for text.
     """
     backend = tokeniser.backend_tokenizer
     _check_length(max_length, backend.num_special_tokens_to_add(False))

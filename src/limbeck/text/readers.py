@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Source
@@ -23,27 +24,35 @@ SURROGATES = re.compile("[\ud800-\udfff]")
 def read(source: Source, name: str | None = None) -> list[Example]:
     """The examples of a file or data set, in its order.
 
-    Texts and labels lose the space around them; an empty label means no gold. Ids default to ``FILE:LINE``, of a
-    data set to ``NAME/SPLIT:ROW`` with rows from 0.
+    Texts and labels lose the space around them; an empty label means no gold. Ids default to ``FILE:LINE``,
+    of a data set to ``NAME/SPLIT:ROW`` with rows from 0.
 
     Args:
         source: Where, in which format, and in which columns.
-        name: Stands for the file in ids; by default its own name.
+        name: Stands for the file or data set in ids; by default the last part of its path.
 
     Raises:
         LimbeckError: The source cannot be found or read (with the line), lacks a column, or repeats an id.
     """
     place = resources.resolve(source.path)
     form = _form(source, place)
+    name = name or Path(source.path).name
     if form == "dataset":
-        table, known_as = _data_set(source, place)
-        return _examples(table, source, name or known_as)
+        table, split = _data_set(source, place)
+        return _examples(table, source, "/".join([name, *filter(None, [source.subset]), split]))
     if form == "txt":
         source = source.model_copy(update={"text": "text", "label": None, "id": None})
     path = Path(place)
     wanted = [key for key in (source.text, source.label, source.id) if key is not None]
-    table = read_table(path, form, header=source.header, encoding=source.encoding, wanted=wanted)
-    return _examples(table, source, name or path.name)
+    table = read_table(
+        path,
+        form,
+        header=source.header,
+        encoding=source.encoding,
+        undecodable=source.undecodable,
+        wanted=wanted,
+    )
+    return _examples(table, source, name)
 
 
 def _form(source: Source, place: Path | str) -> TableFormat | Literal["dataset"]:
@@ -66,6 +75,8 @@ def _examples(table: Table, source: Source, name: str) -> list[Example]:
     if source.label is not None:
         values = table.column(source.label, "label")
         golds = [_label(value, table, row, source.labels) for row, value in enumerate(values)]
+        if source.labels and not set(source.labels.values()) & set(golds):
+            progress.warn(f"{name}: 'labels' renames {', '.join(source.labels)}, and no row is labelled so")
     origins = [f"{name}:{line}" for line in table.lines]
     ids = origins if source.id is None else _ids(table, source.id)
     return list(map(Example, ids, texts, golds, origins))
@@ -92,9 +103,8 @@ def _label(value: Any, table: Table, row: int, renamed: dict[str, str]) -> str |
     """The label's name; whole numbers read alike whether a file keeps them as 1 or as 1.0."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if isinstance(value, list | dict):
-        kind = "a list" if isinstance(value, list) else "an object"
-        what = f"the label is {kind}; an example has one label"
+    if isinstance(value, list | dict | bytes):
+        what = f"the label is {_kind(value)}; an example has one label"
         raise LimbeckError(what, where=table.where, line=table.lines[row])
     if isinstance(value, bool):
         value = str(value).lower()
@@ -102,6 +112,11 @@ def _label(value: Any, table: Table, row: int, renamed: dict[str, str]) -> str |
         value = int(value)
     label = SURROGATES.sub("\ufffd", str(value)).strip()
     return renamed.get(label, label) or None
+
+
+def _kind(value: Any) -> str:
+    names: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes"}
+    return names.get(type(value), f"a {type(value).__name__}")
 
 
 def _ids(table: Table, key: str | int) -> list[str]:
@@ -122,23 +137,34 @@ def _ids(table: Table, key: str | int) -> list[str]:
 
 
 def _data_set(source: Source, place: Path | str) -> tuple[Table, str]:
-    """One split of a data set: a folder that ``save_to_disk`` wrote, a folder of files, or a name on the hub."""
+    """One split of a data set, and its name.
+
+    The data set is a folder that ``save_to_disk`` wrote, a folder of files, or a name on the hub.
+    """
     import datasets
 
+    theirs = (
+        datasets.exceptions.DatasetsError,
+        OSError,
+        ValueError,
+        LookupError,
+        TypeError,
+        ImportError,
+        RuntimeError,
+    )
     with _quiet():
         try:
             if isinstance(place, Path) and _was_saved(place):
                 found = datasets.load_from_disk(str(place))
             else:
                 found = datasets.load_dataset(str(place), source.subset)
-        except (OSError, ValueError, ImportError, RuntimeError, datasets.exceptions.DatasetsError) as error:
+        except theirs as error:
             raise _no_data_set(source, error) from None
     split, data = _split(found, source)
     if not len(data):
         raise LimbeckError("the data set holds no rows", where=source.path)
     arrow = data.with_format("arrow")[:]
-    name = "/".join([Path(source.path).name, *([source.subset] if source.subset else []), split])
-    return from_arrow(source.path, arrow, classes_of(data.features.arrow_schema)), name
+    return from_arrow(source.path, arrow, classes_of(data.features.arrow_schema)), split
 
 
 def _was_saved(folder: Path) -> bool:
@@ -151,7 +177,7 @@ def _split(found: Any, source: Source) -> tuple[str, Any]:
         return str(found.split or source.split or "all"), found
     if source.split is None and len(found) == 1:
         return next((str(name), data) for name, data in found.items())
-    if source.split not in found:
+    if source.split is None or source.split not in found:
         what = "say which split" if source.split is None else f"there is no split '{source.split}'"
         fix = f"Set 'split' to one of: {', '.join(map(str, found))}"
         raise LimbeckError(what, where=source.path, fix=fix)
@@ -159,7 +185,9 @@ def _split(found: Any, source: Source) -> tuple[str, Any]:
 
 
 def _no_data_set(source: Source, error: Exception) -> LimbeckError:
-    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+    # What datasets raises says that something went wrong, and its cause says what.
+    told = error.__cause__ or error
+    reason = str(told).strip().partition("\n")[0].rstrip(".:") or type(told).__name__
     fix = "Check the spelling; for a file, give its 'format'; a name on the hub needs the network once"
     return LimbeckError(f"no data set can be read here ({reason})", where=source.path, fix=fix)
 

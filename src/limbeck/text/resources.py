@@ -50,6 +50,14 @@ def check_sums(checksums: Mapping[str, str]) -> None:
             )
 
 
+def contents(ref: str) -> str:
+    """Digest of what a reference means: a file's bytes or a folder's files; a name on the hub is itself."""
+    path = resolve(ref)
+    if not isinstance(path, Path):
+        return ref
+    return fingerprint.of_files([path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()])
+
+
 def _inside_package(ref: str) -> Path:
     name, _, inner = ref.removeprefix(PACKAGE).partition("/")
     # A dotted name would import its parent; only whole packages are looked up.

@@ -1,26 +1,19 @@
-"""Tables: what a file of rows holds, by column, with the line on which each row starts.
-
-CSV is read as RFC 4180 has it. TSV is read without quoting, as GLUE and its kin are written, where a lone quotation
-mark is text; unless the whole file proves that its fields were quoted by a CSV writer.
-"""
+"""Tables: what a file of rows holds, by column, with the line on which each row starts."""
 
 from __future__ import annotations
 
 import codecs
-import csv
-import io
-import itertools
 import json
 import re
-import sys
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
+from limbeck.text.delimited import Wanted, lines_of, rows_of_csv, rows_of_tsv
 
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet", "txt"]
 ENDINGS: dict[str, TableFormat] = {
@@ -34,12 +27,6 @@ ENDINGS: dict[str, TableFormat] = {
     ".pq": "parquet",
     ".txt": "txt",
 }
-DELIMITERS = {"csv": ",;\t|", "tsv": "\t"}
-"""Tried in this order, until the header has the columns that are asked for."""
-REPLACE = ":replace"
-"""After an encoding's name: undecodable bytes become U+FFFD, where they would be an error."""
-SAMPLE = 50
-"""Lines that are looked at to tell a file's delimiter."""
 SHOWN = 12
 """Column names that an error lists."""
 
@@ -53,7 +40,7 @@ class Table:
         names: Column names; ``"0"``, ``"1"`` ... where the file names none.
         columns: Values of each column, one a row: lists, or Arrow columns.
         lines: For each row the line it starts on, counted from one; or its number, where a file has no lines.
-        header: Whether the names come from the file.
+        header: Whether a header line gave the names; None where the format does without.
         classes: Label names of a column that holds their numbers.
     """
 
@@ -61,7 +48,7 @@ class Table:
     names: tuple[str, ...]
     columns: Mapping[str, Any]
     lines: Sequence[int]
-    header: bool = True
+    header: bool | None = None
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -93,7 +80,7 @@ class Table:
                 return self.names[key]
             what = f"there is no column number {key} ('{role}'): the columns are 0 to {len(self.names) - 1}"
             raise LimbeckError(what, where=self.where)
-        if not self.header:
+        if self.header is False:
             fix = f"Give '{role}' as a column number, from 0 to {len(self.names) - 1}"
             raise LimbeckError(
                 f"'{role}' names a column '{key}' of a file without a header", where=self.where, fix=fix
@@ -105,6 +92,7 @@ class Table:
         shown = ", ".join(f"'{textwrap.shorten(name, 40)}'" for name in self.names[:SHOWN])
         more = f" and {len(self.names) - SHOWN} more" if len(self.names) > SHOWN else ""
         fix = f"Set '{role}' to one of them" + (", or to null for unlabelled text" if role == "label" else "")
+        fix += "; if the first line is no header, set 'header: false' and give numbers" if self.header else ""
         raise LimbeckError(f"there is no column '{key}'; there are: {shown}{more}", where=self.where, fix=fix)
 
 
@@ -116,12 +104,8 @@ def format_of(path: Path) -> TableFormat:
     """
     if (found := ENDINGS.get(path.suffix.lower())) is None:
         known = ", ".join(sorted(set(ENDINGS.values())))
-        what = (
-            f"the ending '{path.suffix}' does not say how the file is written"
-            if path.suffix
-            else "no file ending"
-        )
-        raise LimbeckError(what, where=path, fix=f"Give 'format': {known}")
+        ending = f"the ending '{path.suffix}' does not say" if path.suffix else "no ending says"
+        raise LimbeckError(f"{ending} how the file is written", where=path, fix=f"Give 'format': {known}")
     return found
 
 
@@ -131,7 +115,8 @@ def read_table(
     *,
     header: bool = True,
     encoding: str = "utf-8",
-    wanted: Sequence[str | int] = (),
+    undecodable: Literal["error", "replace"] = "error",
+    wanted: Wanted = (),
 ) -> Table:
     """Read a file of rows.
 
@@ -139,24 +124,25 @@ def read_table(
         path: The file.
         form: How it is written; ``auto`` goes by its ending.
         header: Whether the first line of a csv or tsv names the columns.
-        encoding: Of text files; with ``:replace`` after it, undecodable bytes become U+FFFD.
+        encoding: Of text files.
+        undecodable: Whether bytes that are not in this encoding are an error, or become U+FFFD.
         wanted: Columns that will be asked for; they tell a CSV with semicolons from one with commas.
 
     Raises:
-        LimbeckError: The file is missing, empty, not in this encoding, or a line does not parse (with its number).
+        LimbeckError: The file is missing, empty or not in this encoding, or a line does not parse.
     """
     if not path.is_file():
         raise LimbeckError("no such file" if not path.exists() else "a folder, not a file", where=path)
     form = format_of(path) if form == "auto" else form
     if form == "parquet":
         return _parquet(path)
-    text = _decode(path, encoding)
+    text = _decode(path, encoding, undecodable)
     if form == "txt":
         table = _plain_lines(path, text)
     elif form == "jsonl":
         table = _json(path, text)
     else:
-        table = _delimited(path, text, DELIMITERS[form], header, wanted)
+        table = _delimited(path, text, form, header, wanted)
     if not len(table):
         raise LimbeckError("the file holds no rows" if text.strip() else "the file is empty", where=path)
     return table
@@ -175,29 +161,23 @@ def from_arrow(where: str, table: Any, classes: Mapping[str, Sequence[str]] | No
 # Text.
 
 
-def _decode(path: Path, encoding: str) -> str:
+def _decode(path: Path, name: str, undecodable: Literal["error", "replace"]) -> str:
     """The file's text, without a byte order mark, lines ended by a line feed alone or as they are inside."""
-    data = path.read_bytes()
-    name, errors = (
-        (encoding.removesuffix(REPLACE), "replace") if encoding.endswith(REPLACE) else (encoding, "strict")
-    )
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and not data.startswith(
-        codecs.BOM_UTF32_LE
-    ):
+    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = "utf-16"
     try:
-        text = data.removeprefix(codecs.BOM_UTF8).decode(name, errors)
+        text = data.decode(name, "strict" if undecodable == "error" else "replace")
     except LookupError:
         raise LimbeckError(f"there is no encoding '{name}'", where=path, fix="Try utf-8 or cp1252") from None
     except UnicodeDecodeError as error:
-        line = data.removeprefix(codecs.BOM_UTF8).count(b"\n", 0, error.start) + 1
-        fix = (
-            f"Give the file's 'encoding' (cp1252 is common), or '{name}{REPLACE}' to mark damaged characters, "
-            "which 'clean' then drops"
-        )
         shown = "UTF-8" if codecs.lookup(name).name == "utf-8" else name
         raise LimbeckError(
-            f"not {shown} (byte 0x{data[error.start]:02x})", where=path, line=line, fix=fix
+            f"not {shown} (byte 0x{data[error.start]:02x})",
+            where=path,
+            line=data.count(b"\n", 0, error.start) + 1,
+            fix="Give the file's 'encoding' (cp1252 is common), or 'undecodable: replace' to have 'clean' "
+            "drop the texts that hold such bytes",
         ) from None
     if codecs.lookup(name).name == "iso8859-1" and re.search("[\x80-\x9f]", text):
         progress.warn(f"{path.name} holds bytes that Latin-1 gives no character; is its encoding cp1252?")
@@ -207,15 +187,9 @@ def _decode(path: Path, encoding: str) -> str:
 
 
 def _plain_lines(path: Path, text: str) -> Table:
-    numbered = [(line, number) for number, line in enumerate(_lines(text), 1) if line.strip()]
-    return Table(
-        str(path), ("text",), {"text": [line for line, _ in numbered]}, [number for _, number in numbered]
-    )
-
-
-def _lines(text: str) -> list[str]:
-    """Lines as an editor counts them: other separators that ``splitlines`` knows stay inside."""
-    return text.replace("\r\n", "\n").split("\n")
+    numbered = [(line, number) for number, line in enumerate(lines_of(text), 1) if line.strip()]
+    columns = {"text": [line for line, _ in numbered]}
+    return Table(str(path), ("text",), columns, [number for _, number in numbered])
 
 
 # JSON Lines.
@@ -227,7 +201,7 @@ def _json(path: Path, text: str) -> Table:
         rows, lines = _json_list(path, text), None
     else:
         numbered = [
-            (number, line) for number, line in enumerate(_lines(text), 1) if line and not line.isspace()
+            (number, line) for number, line in enumerate(lines_of(text), 1) if line and not line.isspace()
         ]
         rows, lines = (
             [_json_object(path, number, line) for number, line in numbered],
@@ -273,148 +247,22 @@ def _flat(row: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
 
 # CSV and TSV.
 
-Rows = list[list[str]]
 
-
-def _delimited(path: Path, text: str, delimiters: str, header: bool, wanted: Sequence[str | int]) -> Table:
-    if delimiters == "\t":
-        rows, lines = _plain_or_quoted(path, text)
-    else:
-        # A lone carriage return would end the row for the csv module, though not for an editor's line count.
-        text = text.replace("\r\n", "\n").replace("\r", " ")
-        rows, lines = _quoted(path, text, _delimiter(text, delimiters, header, wanted))
-    filled = [number for number, row in enumerate(rows) if _filled(row)]
-    if not filled:
+def _delimited(path: Path, text: str, form: Literal["csv", "tsv"], header: bool, wanted: Wanted) -> Table:
+    rows, lines = rows_of_tsv(text) if form == "tsv" else rows_of_csv(path, text, header, wanted)
+    if not rows:
         return Table(str(path), (), {}, ())
-    width = len(rows[filled[0]])
-    ragged = next((number for number in filled if len(rows[number]) != width), None)
+    width = len(rows[0])
+    ragged = next((number for number, row in enumerate(rows) if len(row) != width), None)
     if ragged is not None:
-        raise _ragged(path, lines[ragged], len(rows[ragged]), width, lines[filled[0]], header)
-    names = tuple(name.strip() for name in rows[filled[0]]) if header else tuple(map(str, range(width)))
-    body = filled[1:] if header else filled
-    columns = {name: [rows[number][place] for number in body] for place, name in enumerate(names)}
-    return Table(str(path), names, columns, [lines[number] for number in body], header=header)
-
-
-def _filled(row: Sequence[str]) -> bool:
-    """Whether a row is no empty line (nor a line of separators alone, as spreadsheets leave them)."""
-    return any(cell and not cell.isspace() for cell in row)
-
-
-def _even(rows: Iterable[Sequence[str]]) -> bool:
-    return len({len(row) for row in rows if _filled(row)}) == 1
-
-
-def _ragged(path: Path, line: int, found: int, width: int, first: int, header: bool) -> LimbeckError:
-    other = "the header has" if header else f"line {first} has"
-    fix = "Quote fields that hold the separator, or a line break, and close every quote"
-    return LimbeckError(f"{found} columns where {other} {width}", where=path, line=line, fix=fix)
-
-
-def _delimiter(text: str, delimiters: str, header: bool, wanted: Sequence[str | int]) -> str:
-    """The delimiter under which the first lines have what is wanted and are even; the most usual of those."""
-    sample = [line for line in itertools.islice(io.StringIO(text), SAMPLE) if line.strip()]
-
-    def fits(delimiter: str) -> tuple[bool, bool, bool]:
-        rows = list(csv.reader(sample, delimiter=delimiter))
-        first = [cell.strip() for cell in rows[0]] if rows else []
-        has = all(key < len(first) if isinstance(key, int) else header and key in first for key in wanted)
-        # The last row may be cut off inside a quoted field.
-        return has, len(first) > 1, _even(rows[:-1] or rows)
-
-    return max(delimiters, key=fits)
-
-
-def _quoted(path: Path, text: str, delimiter: str) -> tuple[Rows, list[int]]:
-    """Rows of a file whose fields may be quoted, and the line on which each starts.
-
-    Quotes inside a field are doubled, or written with a backslash. Where neither reading works, text after a
-    closing quote (``"Great" film,1``) is let pass, in files without line breaks in fields.
-
-    Raises:
-        LimbeckError: A quote is never closed, or closed too early.
-    """
-    try:
-        rows, lines = _parse(text, delimiter)
-        failed = None
-    except _BadQuote as error:
-        rows, lines, failed = [], [], error
-    if failed is None and (_even(rows) or '\\"' not in text):
-        return rows, lines
-    if '\\"' in text:
-        try:
-            escaped, starts = _parse(text, delimiter, doublequote=False, escapechar="\\")
-        except _BadQuote:
-            escaped = []
-        if _even(escaped):
-            return escaped, starts
-    if failed is None:
-        return rows, lines
-    apart = [next(csv.reader([line], delimiter=delimiter), []) for line in text.split("\n")]
-    if not failed.open and _even(apart):
-        progress.warn(
-            f"{path.name}:{failed.line}: text goes on after a closing quotation mark; the marks were dropped"
-        )
-        return apart, list(range(1, len(apart) + 1))
-    fix = 'Quote the whole field and double the quotes inside it: "say ""cheese"", please"'
-    raise LimbeckError(str(failed), where=path, line=failed.line, fix=fix)
-
-
-class _BadQuote(Exception):
-    """A quoted field that does not end as it should; ``open`` where it does not end at all."""
-
-    def __init__(self, what: str, line: int, *, is_open: bool = False) -> None:
-        super().__init__(what)
-        self.line, self.open = line, is_open
-
-
-def _parse(text: str, delimiter: str, **dialect: Any) -> tuple[Rows, list[int]]:
-    limit = csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(io.StringIO(text, newline="\n"), delimiter=delimiter, strict=True, **dialect)
-    rows, lines, end = [], [], 0
-    try:
-        for row in reader:
-            rows.append(row)
-            lines.append(end + 1)
-            end = reader.line_num
-    except csv.Error as error:
-        if "unexpected end" in str(error):
-            what = "a quotation mark opens a field here that is never closed"
-            raise _BadQuote(what, end + 1, is_open=True) from None
-        raise _BadQuote("text goes on after a closing quotation mark", reader.line_num) from None
-    finally:
-        csv.field_size_limit(limit)
-    return rows, lines
-
-
-def _plain_or_quoted(path: Path, text: str) -> tuple[Rows, list[int]]:
-    """Rows of a TSV: cut at tabs alone, unless the file can only be meant as quoted."""
-    rows = [line.split("\t") for line in _lines(text)]
-    lines = list(range(1, len(rows) + 1))
-    if '"' not in text:
-        return rows, lines
-    if _even(rows):
-        return (_unquoted(rows), lines) if _writer_quoted(rows) else (rows, lines)
-    # Plain cutting fails, so quoted fields may hold tabs or line breaks; believe it where that reading is even.
-    try:
-        quoted, starts = _parse(text.replace("\r\n", "\n").replace("\r", " "), "\t")
-    except _BadQuote:
-        return rows, lines
-    return (quoted, starts) if _even(quoted) else (rows, lines)
-
-
-QUOTED = re.compile('"(?:[^"]|"")*"')
-
-
-def _writer_quoted(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether cells look as a CSV writer leaves them: a quotation mark only in quoted cells, there doubled."""
-    marked = [cell for row in rows for cell in row if '"' in cell]
-    all_quoted = all(map(QUOTED.fullmatch, rows[0]))
-    return all(map(QUOTED.fullmatch, marked)) and (all_quoted or any('""' in cell[1:-1] for cell in marked))
-
-
-def _unquoted(rows: Rows) -> Rows:
-    return [[cell[1:-1].replace('""', '"') if cell.startswith('"') else cell for cell in row] for row in rows]
+        other = "the header has" if header else f"line {lines[0]} has"
+        fix = "Quote fields that hold the separator, or a line break, and close every quote"
+        what = f"{len(rows[ragged])} columns where {other} {width}"
+        raise LimbeckError(what, where=path, line=lines[ragged], fix=fix)
+    names = tuple(name.strip() for name in rows[0]) if header else tuple(map(str, range(width)))
+    body = rows[1:] if header else rows
+    columns = {name: [row[place] for row in body] for place, name in enumerate(names)}
+    return Table(str(path), names, columns, lines[1:] if header else lines, header=header)
 
 
 # Parquet.
@@ -437,7 +285,7 @@ def _parquet(path: Path) -> Table:
 
 
 def classes_of(schema: Any) -> dict[str, Sequence[str]]:
-    """Names of the classes that columns hold the numbers of, as ``datasets`` notes them in an Arrow schema."""
+    """Names of the classes whose numbers columns hold, as ``datasets`` notes them in an Arrow schema."""
     noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = noted.get("info", {}).get("features", {})
     return {

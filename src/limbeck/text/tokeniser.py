@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
@@ -32,9 +32,7 @@ def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
     try:
         tokeniser = AutoTokenizer.from_pretrained(str(place), use_fast=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = (
-            str(error).strip().splitlines()[0].rstrip(".:") if str(error).strip() else type(error).__name__
-        )
+        reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
         raise LimbeckError(f"no tokeniser can be loaded ({reason})", where=ref) from None
     if not tokeniser.is_fast:
         fix = "Choose a model with a tokenizer.json"
@@ -44,8 +42,7 @@ def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
         tokeniser.pad_token = tokeniser.eos_token or tokeniser.unk_token
     if tokeniser.pad_token is None:
         raise LimbeckError("its tokeniser has no token to pad with", where=ref)
-    fast: PreTrainedTokenizerFast = tokeniser
-    return fast
+    return cast("PreTrainedTokenizerFast", tokeniser)
 
 
 def word_tokeniser(words: Sequence[str], lowercase: bool = True) -> PreTrainedTokenizerFast:
@@ -74,7 +71,7 @@ def word_tokeniser(words: Sequence[str], lowercase: bool = True) -> PreTrainedTo
 
 
 def fingerprint_tokeniser(tokeniser: PreTrainedTokenizerFast) -> str:
-    """Digest of all that decides which ids a text becomes, but for truncation and padding, which callers set."""
+    """Digest of what decides which ids a text becomes; not of truncation and padding, which callers set."""
     content = json.loads(tokeniser.backend_tokenizer.to_str())
     content.pop("truncation", None)
     content.pop("padding", None)

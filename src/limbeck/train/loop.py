@@ -109,7 +109,8 @@ def train(
     Raises:
         LimbeckError: Bad input, a loss that is not finite, or a full disk.
     """
-    _check(data, dev, objective)
+    _check(data, dev)
+    folder.mkdir(parents=True, exist_ok=True)
     accelerator = _accelerator(settings, folder)
     processes = accelerator.num_processes
     steps = steps or total_steps(data.lengths, settings, processes=processes)
@@ -133,7 +134,7 @@ def train(
     return trained
 
 
-def _check(data: Encoded, dev: Encoded, objective: Objective) -> None:
+def _check(data: Encoded, dev: Encoded) -> None:
     if not len(data):
         raise LimbeckError("there is nothing to train on", fix="Check data.train in the recipe")
     if not len(dev):
@@ -200,7 +201,8 @@ def _finished(model: PreTrainedModel, folder: Path, key: str) -> Trained | None:
     if found["key"] != key:
         path.unlink()
         return None
-    put_back(tensors_of(model), tensors_of(type(model).from_pretrained(folder)))
+    with _without_bars():
+        put_back(tensors_of(model), tensors_of(type(model).from_pretrained(folder)))
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     return Trained(**found)
 
@@ -246,7 +248,8 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
     """The Hugging Face folder; ``trained.json`` comes last and says that all else is there."""
     folder, model = run.folder, run.lesson.model
     try:
-        model.save_pretrained(folder)
+        with _without_bars():
+            model.save_pretrained(folder)
         tokeniser.save_pretrained(folder)
     except SafetensorError as error:
         raise write_error(system_error(error), folder) from error
@@ -255,3 +258,17 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
     facts: dict[str, Any] = asdict(trained)
     write_json(folder / "trained.json", facts)
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Keep transformers from drawing a bar for a file that is written in no time."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()

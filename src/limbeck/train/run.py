@@ -113,7 +113,6 @@ class Run:
         self.notes: dict[str, str] = {}
         self.started = self.saved = time.monotonic()
         kept = self._resume()
-        self.resumed_at = self.state.step
         self.earlier = self.state.seconds
         self.journal = Journal(folder / "journal.jsonl", kept) if accelerator.is_main_process else None
 
@@ -181,9 +180,10 @@ class Run:
         return torch.stack([*terms, torch.full_like(terms[0], loss.count)])
 
     def _do_what_is_due(self, rate: float) -> None:
-        state, started = self.state, time.monotonic()
+        state = self.state
         if state.step % self.interval == 0 or state.step in self.evaluated:
             self._write_step(rate)
+        started = time.monotonic()
         if state.step in self.evaluated:
             self._evaluate()
         due = time.monotonic() - self.saved >= self.settings.checkpoint_seconds

@@ -1,19 +1,17 @@
 """Prepare: sources of examples to one transfer set, a dev set and a test set.
 
-Rows are read, cleaned and, where asked, limited; dev and test are cut from the labelled ones where they have no
-source of their own; gold is hidden beyond the ``labelled`` examples asked for; unlabelled text joins, but for what
-stands in dev or test. Every draw is from the recipe's seed alone.
+Rows are read, cleaned and, where asked, limited; dev and test are cut from the labelled ones where they have
+no source of their own; gold is hidden beyond the ``labelled`` examples asked for; unlabelled text joins, but
+for what stands in dev or test. Every draw is from the recipe's seed alone.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, Literal
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
@@ -21,13 +19,18 @@ from limbeck.core.example import Example
 from limbeck.core.files import read_json, write_json
 from limbeck.core.recipe import Clean, Data, Source
 from limbeck.text import resources
-from limbeck.text.clean import DAMAGED, DUPLICATE, EMPTY, clean, text_key
+from limbeck.text.clean import DAMAGED, DUPLICATE, clean, text_key
 from limbeck.text.readers import read
+from limbeck.transfer import cutting
 from limbeck.transfer.transfer_set import TransferSet
 
 REPORT = "prepared.json"
 SETS = ("train", "dev", "test")
-IN_TEST, IN_DEV = "in test", "in dev"
+HeldOut = Literal["test", "dev"]
+HELD_OUT: tuple[HeldOut, ...] = ("test", "dev")
+"""Cut in this order, so that another size of dev leaves test as it is."""
+FEW = 5
+"""Labelled training examples of a label below which it is hardly learnt."""
 SUSPICIOUS = 0.2
 """Share of damaged rows above which a wrong encoding is likelier than bad text."""
 
@@ -40,7 +43,8 @@ class Prepared:
         train: Labelled and unlabelled examples.
         dev: Labelled examples that pick the best checkpoint.
         test: Labelled examples that only evaluation reads.
-        report: Counts: ``read``, ``dropped`` by reason, ``cut``, ``labels`` of each set, ``unlabelled``, ``overlap``.
+        report: Counts: ``read``, ``dropped`` by reason, ``cut``, ``labels`` of each set, ``unlabelled``,
+            ``overlap`` of texts; and ``fingerprints``.
     """
 
     train: TransferSet
@@ -76,61 +80,64 @@ def prepare(data: Data, checksums: Mapping[str, str] | None = None) -> Prepared:
         LimbeckError: A source is bad (with file and line), a set lacks labels, or there are too few rows.
     """
     resources.check_sums(checksums or {})
-    report: dict[str, Any] = {"read": {}, "dropped": {}, "cut": {}, "labels": {}}
+    report: dict[str, Any] = {"read": {}, "dropped": {}, "cut": {}}
     names = _names(data)
     train = _cleaned(data.train, names, data.clean, "train", report)
-    given = {
-        role: _held_out(source, names, role, report)
-        for role, source in (("dev", data.dev), ("test", data.test))
-        if isinstance(source, Source)
-    }
-    unlabelled = _unlabelled(data, names, report)
-
-    train = _limited(train, data, report)
-    _check_labels(train, data)
-    train, cut = _cut_off(train, data, report)
-    sets = given | cut
-    labels = _labels(train)
-    for role, examples in sets.items():
-        _check_held_out(examples, labels, role, data)
-    train = _hidden(train, data, report)
-    train = _joined(train, unlabelled, sets, data.clean, report)
-
-    prepared = Prepared(
-        TransferSet(tuple(train), labels),
-        TransferSet(tuple(sets["dev"]), labels),
-        TransferSet(tuple(sets["test"]), labels),
-        report,
+    held_out = {role: _published(source, names, role, report) for role, source in _held_out_sources(data)}
+    hidden = [source.model_copy(update={"label": None}) for source in data.unlabelled]
+    unlabelled = _cleaned(hidden, names, data.clean, "unlabelled", report) if hidden else []
+    try:
+        train, held_out = _cut(train, held_out, data, report)
+    except LimbeckError as error:
+        raise LimbeckError(error.what, where=data.train[0].path, fix=error.fix) from None
+    labels = cutting.labels_of(train)
+    for role, source in _held_out_sources(data):
+        _check_published(held_out[role], labels, role, source)
+    if data.labelled is not None:
+        train = _hide(train, data.labelled, data, report)
+    train = _joined(train, unlabelled, held_out, data.clean, report)
+    train_set, dev, test = (
+        TransferSet(tuple(part), labels) for part in (train, held_out["dev"], held_out["test"])
     )
-    _describe(prepared)
+    prepared = Prepared(train_set, dev, test, report)
+    _complete(prepared)
+    _tell(prepared)
     return prepared
 
 
 # Reading and cleaning.
 
 
+def _held_out_sources(data: Data) -> Iterator[tuple[HeldOut, Source]]:
+    """Those of dev and test that have a source of their own."""
+    for role in HELD_OUT:
+        source = getattr(data, role)
+        if isinstance(source, Source):
+            yield role, source
+
+
 def _names(data: Data) -> dict[str, str]:
-    """What stands for each source's file in ids: its name, with as many folders as tell it from the others."""
-    held_out = [source for source in (data.dev, data.test) if isinstance(source, Source)]
+    """What stands for each source in ids: its name, with as many folders as tell it from the others."""
+    held_out = [source for _, source in _held_out_sources(data)]
     paths = {source.path: Path(source.path).parts for source in (*data.train, *held_out, *data.unlabelled)}
+
+    def is_shared(tail: tuple[str, ...]) -> bool:
+        return sum(parts[-len(tail) :] == tail for parts in paths.values()) > 1
+
     names = {}
     for path, parts in paths.items():
-        depth = 1
-        while depth < len(parts) and any(
-            other[-depth:] == parts[-depth:] for key, other in paths.items() if key != path
-        ):
-            depth += 1
+        depths = range(1, len(parts))
+        depth = next((depth for depth in depths if not is_shared(parts[-depth:])), len(parts))
         names[path] = "/".join(parts[-depth:])
     return names
 
 
 def _read(source: Source, names: Mapping[str, str]) -> list[Example]:
-    """The source's examples; a data set names itself, with its split."""
-    name = names[source.path]
-    examples = read(source, name if "." in Path(name).name else None)
-    progress.say(
-        f"Read {_count(len(examples), 'row')} from {source.path}", rows=len(examples), source=source.path
+    examples = read(source, names[source.path])
+    said = f"Read {_count(len(examples), 'row')} from {source.path}" + (
+        f" ({source.split})" if source.split else ""
     )
+    progress.say(said, rows=len(examples), source=source.path)
     return examples
 
 
@@ -138,143 +145,90 @@ def _cleaned(
     sources: Sequence[Source], names: Mapping[str, str], settings: Clean, role: str, report: dict[str, Any]
 ) -> list[Example]:
     """All examples of some sources that are fit for use."""
-    read_in = [example for source in sources for example in _read(source, names)]
-    kept, dropped = clean(read_in, settings)
-    report["read"][role] = len(read_in)
+    rows = [example for source in sources for example in _read(source, names)]
+    kept, dropped = clean(rows, settings)
+    report["read"][role] = len(rows)
     report["dropped"][role] = dict(dropped)
     if dropped:
-        progress.say(f"Dropped from {role}: {_told(dropped)}", **{"dropped": dict(dropped), "from": role})
-    if dropped[DAMAGED] > SUSPICIOUS * len(read_in):
-        share = dropped[DAMAGED] / len(read_in)
+        progress.say(f"Dropped from {role}: {_told(dropped)}", part=role, dropped=dict(dropped))
+    if dropped[DAMAGED] > SUSPICIOUS * len(rows):
+        share = dropped[DAMAGED] / len(rows)
         progress.warn(f"{share:.0%} of {role} is damaged text; was it read with the right 'encoding'?")
     if not kept:
-        raise LimbeckError(
-            f"no row of {role} is left after cleaning ({_told(dropped)})", where=sources[0].path
-        )
+        what = f"no row of {role} is left after cleaning ({_told(dropped)})"
+        raise LimbeckError(what, where=sources[0].path)
     return kept
 
 
-def _held_out(source: Source, names: Mapping[str, str], role: str, report: dict[str, Any]) -> list[Example]:
+def _published(source: Source, names: Mapping[str, str], role: str, report: dict[str, Any]) -> list[Example]:
     """A dev or test set as its publisher made it, so that scores compare; only empty texts go."""
-    examples = _read(source, names)
-    report["read"][role] = len(examples)
-    kept, dropped = clean(examples, Clean(damaged=False, duplicates=False))
+    rows = _read(source, names)
+    kept, dropped = clean(rows, Clean(damaged=False, duplicates=False))
+    report["read"][role] = len(rows)
     report["dropped"][role] = dict(dropped)
     if dropped:
-        progress.warn(f"Dropped from {role}: {_told(dropped)}", **{"dropped": dict(dropped), "from": role})
+        progress.warn(f"Dropped from {role}: {_told(dropped)}", part=role, dropped=dict(dropped))
     if not kept:
         raise LimbeckError(f"no row of {role} has text", where=source.path)
     return kept
 
 
-def _unlabelled(data: Data, names: Mapping[str, str], report: dict[str, Any]) -> list[Example]:
-    """Examples of the unlabelled sources; whatever labels stand there are not even read."""
-    if not data.unlabelled:
-        return []
-    sources = [source.model_copy(update={"label": None}) for source in data.unlabelled]
-    return _cleaned(sources, names, data.clean, "unlabelled", report)
+def _check_published(examples: Sequence[Example], labels: tuple[str, ...], role: str, source: Source) -> None:
+    """Dev and test are scored, so each of their examples has a label, and one that training knows."""
+    stranger = next((example for example in examples if example.gold not in labels), None)
+    if stranger is None:
+        return
+    name, _, line = stranger.origin.rpartition(":")
+    is_line = source.path.endswith(name)  # and not the row of a data set's split
+    where, number = (source.path, int(line)) if is_line else (stranger.origin, None)
+    if stranger.gold is None:
+        fix = "Every dev and test example needs one; is this split published without labels?"
+        raise LimbeckError(f"an example of {role} has no label", where=where, line=number, fix=fix)
+    what = f"the label '{stranger.gold}' is in {role} but not in train, which has {', '.join(labels)}"
+    fix = "Rename labels with 'labels' in the source, or add training examples"
+    raise LimbeckError(what, where=where, line=number, fix=fix)
 
 
 # Cutting.
 
 
-def _limited(train: list[Example], data: Data, report: dict[str, Any]) -> list[Example]:
-    """At most ``limit`` examples, drawn at random, in their order."""
-    if data.limit is None or data.limit >= len(train):
-        return train
-    report["cut"]["limit"] = len(train) - data.limit
-    rows = np.sort(_random(data, "limit").permutation(len(train))[: data.limit])
-    return [train[row] for row in rows]
+def _cut(
+    train: list[Example], held_out: Mapping[HeldOut, list[Example]], data: Data, report: dict[str, Any]
+) -> tuple[list[Example], dict[HeldOut, list[Example]]]:
+    """What stays to train on, and dev and test, cut from it where they have no source of their own."""
+    if data.limit is not None and data.limit < len(train):
+        report["cut"]["limit"] = len(train) - data.limit
+        train = cutting.limit(train, data.limit, data.seed)
+    _check_labels(train)
+    labelled = sum(example.gold is not None for example in train)
+    sets = dict(held_out)
+    for role in HELD_OUT:
+        size = getattr(data, role)
+        if role not in sets:
+            wanted = max(1, round(size * labelled if size < 1 else size))
+            train, sets[role] = cutting.cut(train, wanted, role, data.seed)
+            report["cut"][role] = wanted
+    return train, sets
 
 
-def _check_labels(train: Sequence[Example], data: Data) -> None:
-    where = data.train[0].path
-    labels = _labels(train)
+def _check_labels(train: Sequence[Example]) -> None:
+    labels = cutting.labels_of(train)
     if not labels:
         fix = "Name the column of the labels in 'label'; a txt file is unlabelled text"
-        raise LimbeckError("no training example has a label", where=where, fix=fix)
+        raise LimbeckError("no training example has a label", fix=fix)
     if len(labels) == 1:
         fix = "A classifier needs two labels or more; is 'label' the right column?"
-        raise LimbeckError(f"every training example has the same label, '{labels[0]}'", where=where, fix=fix)
+        raise LimbeckError(f"every training example has the same label, '{labels[0]}'", fix=fix)
 
 
-def _cut_off(
-    train: list[Example], data: Data, report: dict[str, Any]
-) -> tuple[list[Example], dict[str, list[Example]]]:
-    """Cut test, then dev, from the labelled examples, labels in proportion; every label stays in train."""
-    labelled = sum(example.gold is not None for example in train)
-    cut: dict[str, list[Example]] = {}
-    for role, size in (("test", data.test), ("dev", data.dev)):
-        if isinstance(size, Source):
-            continue
-        wanted = max(1, round(size * labelled if size < 1 else size))
-        groups = _by_label(train)
-        room = {label: len(rows) - 1 for label, rows in groups.items()}
-        if wanted > sum(room.values()):
-            raise _too_few(role, wanted, groups, data)
-        random = _random(data, role)
-        quotas = _proportional(room, wanted)
-        rows = {row for label, quota in quotas.items() for row in random.permutation(groups[label])[:quota]}
-        cut[role] = [example for row, example in enumerate(train) if row in rows]
-        train = [example for row, example in enumerate(train) if row not in rows]
-        report["cut"][role] = wanted
-    return train, cut
-
-
-def _too_few(role: str, wanted: int, groups: Mapping[str, list[int]], data: Data) -> LimbeckError:
-    rows = sum(map(len, groups.values()))
-    what = (
-        f"too few rows: {wanted} for {role} cannot be cut from {_count(rows, 'labelled example')} "
-        f"with {len(groups)} labels, of which one each must stay for training"
-    )
-    fix = f"Give {role} a file of its own or a smaller number" + (
-        "; or is 'label' the wrong column?" if len(groups) > rows / 2 else ""
-    )
-    return LimbeckError(what, where=data.train[0].path, fix=fix)
-
-
-def _proportional(room: Mapping[str, int], wanted: int) -> dict[str, int]:
-    """Shares of ``wanted`` in proportion to ``room``, by largest remainder; none passes its room."""
-    total = sum(room.values())
-    exact = {label: wanted * size / total for label, size in room.items()}
-    quotas = {label: int(share) for label, share in exact.items()}
-    by_remainder = sorted(room, key=lambda label: (quotas[label] - exact[label], label))
-    for label in by_remainder[: wanted - sum(quotas.values())]:
-        quotas[label] += 1
-    return quotas
-
-
-def _hidden(train: list[Example], data: Data, report: dict[str, Any]) -> list[Example]:
-    """The same examples, with the gold of ``labelled`` of them, drawn alike from every label."""
-    if data.labelled is None:
-        return train
-    groups = _by_label(train)
-    have = sum(map(len, groups.values()))
-    where = data.train[0].path
-    if data.labelled > have:
-        what = f"'labelled' asks for {data.labelled} labelled examples, and there are {have}"
-        raise LimbeckError(what, where=where, fix="Ask for fewer, or leave 'labelled' out")
-    if data.labelled < len(groups):
-        what = f"'labelled' keeps {data.labelled} examples, too few for {len(groups)} labels"
-        raise LimbeckError(what, where=where, fix=f"Keep at least {len(groups)}, one for each label")
-    random = _random(data, "labelled")
-    quotas = _balanced({label: len(rows) for label, rows in groups.items()}, data.labelled)
-    shown = {row for label, quota in quotas.items() for row in random.permutation(groups[label])[:quota]}
-    report["cut"]["hidden"] = have - data.labelled
-    return [
-        example if row in shown or example.gold is None else replace(example, gold=None)
-        for row, example in enumerate(train)
-    ]
-
-
-def _balanced(room: Mapping[str, int], wanted: int) -> dict[str, int]:
-    """Equal shares of ``wanted``; what a scarce label lacks goes to the others."""
-    quotas = {}
-    left = wanted
-    for place, label in enumerate(sorted(room, key=lambda label: (room[label], label))):
-        quotas[label] = min(room[label], left // (len(room) - place))
-        left -= quotas[label]
-    return quotas
+def _hide(train: list[Example], shown: int, data: Data, report: dict[str, Any]) -> list[Example]:
+    """Train, with the gold of ``shown`` examples only."""
+    try:
+        after = cutting.hide(train, shown, data.seed)
+    except LimbeckError as error:
+        raise LimbeckError(error.what, where=data.train[0].path, fix=error.fix) from None
+    report["cut"]["hidden"] = sum(example.gold is not None for example in train) - shown
+    return after
 
 
 # Joining.
@@ -283,125 +237,78 @@ def _balanced(room: Mapping[str, int], wanted: int) -> dict[str, int]:
 def _joined(
     train: list[Example],
     unlabelled: list[Example],
-    sets: Mapping[str, list[Example]],
+    held_out: Mapping[HeldOut, list[Example]],
     settings: Clean,
     report: dict[str, Any],
 ) -> list[Example]:
-    """Train with the unlabelled text, without texts that dev or test would then be seen through."""
-    keys = {role: {text_key(example.text) for example in examples} for role, examples in sets.items()}
+    """Train with the unlabelled text, but for texts of dev or test: on these nobody may hear the teacher."""
+    seen = {role: {text_key(example.text) for example in examples} for role, examples in held_out.items()}
+    keys = Counter(text_key(example.text) for example in train if example.gold is not None)
+    report["overlap"] = {f"train and {role}": sum(keys[key] for key in seen[role]) for role in HELD_OUT}
+
     known = {text_key(example.text) for example in train} if settings.duplicates else set()
-    ids = {example.id for example in train}
-    dropped: dict[str, Counter[str]] = {"train": Counter(), "unlabelled": Counter()}
-    overlap = {f"train and {role}": 0 for role in SETS[1:]}
+    # The same file twice gives the same examples twice, even to those who keep duplicates.
+    same = {(example.id, example.text) for example in train}
     kept = []
-    for origin, examples in (("train", train), ("unlabelled", unlabelled)):
+    for part, examples in (("train", train), ("unlabelled", unlabelled)):
+        dropped: Counter[str] = Counter()
         for example in examples:
             key = text_key(example.text)
-            if example.gold is not None:
-                for role in SETS[1:]:
-                    overlap[f"train and {role}"] += key in keys[role]
-            elif key in keys["test"]:
-                dropped[origin][IN_TEST] += 1
-                continue
-            elif key in keys["dev"]:
-                dropped[origin][IN_DEV] += 1
-                continue
-            elif origin == "unlabelled" and (key in known or example.id in ids):
-                dropped[origin][DUPLICATE] += 1
-                continue
-            kept.append(example)
-    for origin, reasons in dropped.items():
-        if reasons:
-            total = Counter(report["dropped"].get(origin, {})) + reasons
-            report["dropped"][origin] = dict(total)
-            progress.say(f"Dropped from {origin}, unlabelled text: {_told(reasons)}", dropped=dict(reasons))
-    report["overlap"] = overlap
+            role = next((role for role in HELD_OUT if key in seen[role]), None)
+            if example.gold is None and role is not None:
+                dropped[f"in {role}"] += 1
+            elif part == "unlabelled" and (key in known or (example.id, example.text) in same):
+                dropped[DUPLICATE] += 1
+            else:
+                kept.append(example)
+        if dropped:
+            report["dropped"][part] = dict(Counter(report["dropped"][part]) + dropped)
+            progress.say(
+                f"Dropped from the unlabelled text of {part}: {_told(dropped)}", part=part, dropped=dropped
+            )
     return kept
-
-
-def _check_held_out(examples: Sequence[Example], labels: tuple[str, ...], role: str, data: Data) -> None:
-    """Dev and test are scored, so each of their examples has a label, and one that training knows."""
-    source = getattr(data, role)
-    for example in examples:
-        if example.gold in labels:
-            continue
-        where, line = _place(example, source)
-        if example.gold is None:
-            fix = "Every dev and test example needs one; is this split published without labels?"
-            raise LimbeckError(f"an example of {role} has no label", where=where, line=line, fix=fix)
-        what = f"the label '{example.gold}' is in {role} but not in train, which has {', '.join(labels)}"
-        fix = "Rename labels with 'labels' in the source, or add training examples"
-        raise LimbeckError(what, where=where, line=line, fix=fix)
-
-
-def _place(example: Example, source: Any) -> tuple[str, int | None]:
-    """File and line of an example, the file as the recipe names it."""
-    name, _, line = example.origin.rpartition(":")
-    if isinstance(source, Source) and source.path.endswith(name) and line.isdigit():
-        return source.path, int(line)
-    return example.origin, None
 
 
 # Telling.
 
 
-def _describe(prepared: Prepared) -> None:
-    """Complete the report, say what came out, and warn of what makes scores doubtful."""
+def _complete(prepared: Prepared) -> None:
+    """Put into the report what is known at the end."""
     report = prepared.report
+    report["labels"] = {}
     for name in SETS:
         golds = Counter(example.gold for example in getattr(prepared, name))
         report["labels"][name] = {label: golds[label] for label in prepared.train.labels}
     report["unlabelled"] = len(prepared.train) - len(prepared.train.labelled)
     report["fingerprints"] = {name: getattr(prepared, name).fingerprint for name in SETS}
-    sizes = (len(prepared.train.labelled), report["unlabelled"], len(prepared.dev), len(prepared.test))
+
+
+def _tell(prepared: Prepared) -> None:
+    """Say what came out, and warn of what makes scores doubtful."""
+    labels = prepared.train.labels
     progress.say(
-        "Prepared {:,} labelled and {:,} unlabelled training examples, {:,} dev, {:,} test; labels: {}".format(
-            *sizes, ", ".join(prepared.train.labels)
-        )
+        f"Prepared {len(prepared.train.labelled):,} labelled and {prepared.report['unlabelled']:,} unlabelled"
+        f" training examples, {len(prepared.dev):,} dev, {len(prepared.test):,} test;"
+        f" labels: {', '.join(labels)}"
     )
-    for pair, count in report["overlap"].items():
-        if count:
-            role = pair.rpartition(" ")[2]
-            share = count / len(getattr(prepared, role))
-            times = _count(count, "labelled training text")
+    for role in HELD_OUT:
+        times = prepared.report["overlap"][f"train and {role}"]
+        if times:
+            shown = _count(times, "labelled training text")
             progress.warn(
-                f"{times} also in {role} ({share:.1%} of its size): scores on {role} flatter every model"
+                f"{shown} also in {role} ({len(getattr(prepared, role)):,}): its scores may flatter"
             )
-    for name in SETS[1:]:
-        missing = [label for label, count in report["labels"][name].items() if not count]
+        missing = [label for label, count in prepared.report["labels"][role].items() if not count]
         if missing:
-            progress.warn(f"No {name} example has the label {', '.join(missing)}")
+            progress.warn(f"{role} has no example of {', '.join(missing)}")
+    few = [label for label, count in prepared.report["labels"]["train"].items() if count < FEW]
+    if few:
+        progress.warn(f"fewer than {FEW} labelled training examples of {', '.join(few[:10])}")
 
 
 def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count:,} {reason}" for reason, count in counts.items()) or "none"
+    return ", ".join(f"{count:,} {reason}" for reason, count in counts.items())
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-# Small parts.
-
-
-def _labels(examples: Sequence[Example]) -> tuple[str, ...]:
-    """Labels in order: as numbers where all are whole numbers, by name otherwise."""
-    names = {example.gold for example in examples if example.gold is not None}
-    try:
-        return tuple(sorted(names, key=lambda name: (int(name), name)))
-    except ValueError:
-        return tuple(sorted(names))
-
-
-def _by_label(examples: Sequence[Example]) -> dict[str, list[int]]:
-    """Row numbers of each label, labels sorted."""
-    groups: dict[str, list[int]] = {}
-    for row, example in enumerate(examples):
-        if example.gold is not None:
-            groups.setdefault(example.gold, []).append(row)
-    return dict(sorted(groups.items()))
-
-
-def _random(data: Data, draw: str) -> np.random.Generator:
-    """One generator a draw, so that asking for one draw more changes no other."""
-    return np.random.default_rng([data.seed, *draw.encode()])

@@ -193,7 +193,7 @@ class AnswerTable:
     @property
     def shard_rows(self) -> int:
         """How many answers to put into the next shard."""
-        return max(self._least_rows, len(self) // GROWTH)
+        return max(self._least_rows, (len(self) + self._added) // GROWTH)
 
     def refresh(self) -> None:
         """Take in the shards that were written since, by whomever.
@@ -208,6 +208,7 @@ class AnswerTable:
         self._starts = np.cumsum([0, *(len(texts) for texts, _ in loaded)])
         self._order = np.argsort(digests, kind="stable")
         self._digests = digests[self._order]
+        self._added = 0
 
     def find(self, digests: Digests) -> NDArray[np.int64]:
         """Row of each text, or -1 where it has no answer.
@@ -252,6 +253,7 @@ class AnswerTable:
         if not (self.folder / shards.MANIFEST).is_file():
             shards.write_manifest(self.folder, self.manifest)
         shards.write_shard(self.folder, digests, values)
+        self._added += len(digests)
 
     def _check_manifest(self) -> None:
         path = self.folder / shards.MANIFEST

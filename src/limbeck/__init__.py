@@ -1,0 +1,41 @@
+"""Limbeck turns a large, slow NLP model into a small, fast one, and proves what was kept.
+
+Importing it is cheap: neither PyTorch nor transformers is loaded before something needs it. Once it is
+imported, transformers' Auto classes and pipelines know Limbeck's students, whichever of the two was imported
+first.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import Any
+
+from limbeck.models import auto
+
+__version__ = metadata.version("limbeck")
+
+_PUBLIC = {
+    "Bundle": "limbeck.serve.bundle",
+    "LimbeckError": "limbeck.core.errors",
+    "Prediction": "limbeck.serve.bundle",
+}
+"""Public name to the module that defines it; it is imported when the name is first used."""
+
+__all__ = ["Bundle", "LimbeckError", "Prediction", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, and keep it (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'limbeck' has no attribute {name!r}")
+    value = getattr(import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """All public names, imported or not."""
+    return sorted({*globals(), *_PUBLIC})
+
+
+auto.register_when_imported()

@@ -1,0 +1,201 @@
+"""BiLSTM student (Tang et al. 2019, Distilling Task-Specific Knowledge from BERT, section 3.1).
+
+    z = W2 relu(W1 [h_forward(n); h_backward(1)] + b1) + b2
+
+where h are the LSTM's states over the sentence's embeddings x(1..n), so that h_forward(n) and h_backward(1)
+are those that have read all of it. Max and attention pooling put another summary of all states in their
+place.
+
+Axes: ``batch``, ``tokens``, ``states`` (of both directions, side by side).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import initialization as init
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from limbeck.models.configs import BiLSTMConfig
+from limbeck.models.embeddings import EmbeddingSettings, start_embeddings, vocabulary_size
+from limbeck.models.student import Student, class_names, classes
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class Settings(EmbeddingSettings):
+    """Keys of a recipe's ``student`` with ``kind: bilstm``."""
+
+    hidden: int = Field(150, gt=0)
+    """Units of each direction."""
+    layers: int = Field(1, gt=0)
+    """Bidirectional layers."""
+    pooling: Literal["last", "max", "attention"] = "last"
+    """The states that have read the whole sentence (Tang et al.), each unit's largest, or a learned mean."""
+    relu: int = Field(200, gt=0)
+    """Units of the layer between states and logits."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Before and after that layer."""
+    embedding_dropout: float = Field(0.3, ge=0, lt=1)
+    """On the input embeddings."""
+    word_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of tokens replaced in training by the mask token (by the unknown one where there is no mask)."""
+
+
+def build(
+    settings: Settings,
+    *,
+    labels: Sequence[str],
+    tokeniser: PreTrainedTokenizerFast,
+    teacher: PreTrainedModel | None,
+) -> BiLSTMForSequenceClassification:
+    """An untrained student; see :func:`limbeck.models.build`."""
+    start = start_embeddings(settings, tokeniser, teacher, BiLSTMConfig.initializer_range)
+    hidden_ids = (tokeniser.mask_token_id, tokeniser.unk_token_id, tokeniser.pad_token_id, 0)
+    config = BiLSTMConfig(
+        vocab_size=vocabulary_size(tokeniser),
+        embedding_size=start.shape[1],
+        hidden_size=settings.hidden,
+        num_hidden_layers=settings.layers,
+        pooling=settings.pooling,
+        relu_size=settings.relu,
+        dropout=settings.dropout,
+        embedding_dropout=settings.embedding_dropout,
+        word_dropout=settings.word_dropout,
+        word_dropout_id=next(number for number in hidden_ids if number is not None),
+        pad_token_id=tokeniser.pad_token_id,
+        **class_names(labels),
+    )
+    student = BiLSTMForSequenceClassification(config)
+    student.embeddings.weight.data.copy_(start)
+    return student
+
+
+def tiny() -> Settings:
+    """Settings that take seconds on a CPU."""
+    return Settings(embeddings="random", dimension=8, hidden=6, relu=5)
+
+
+class BiLSTMForSequenceClassification(Student):
+    """Embeddings, bidirectional LSTM, pooling, a ReLU layer, logits."""
+
+    config_class = BiLSTMConfig
+    config: BiLSTMConfig
+
+    def __init__(self, config: BiLSTMConfig) -> None:
+        super().__init__(config)
+        both = 2 * config.hidden_size
+        sizes = [config.embedding_size] + [both] * (config.num_hidden_layers - 1)
+        # Two one-way LSTMs over padded batches are faster on a CPU than one two-way LSTM over packed ones:
+        # oneDNN does not take packed sequences (30 against 38 ms forward and backward, 64 x 20 tokens, one
+        # thread).
+        self.forward_lstms = nn.ModuleList(nn.LSTM(n, config.hidden_size, batch_first=True) for n in sizes)
+        self.backward_lstms = nn.ModuleList(nn.LSTM(n, config.hidden_size, batch_first=True) for n in sizes)
+        self.attention = nn.Linear(both, 1, bias=False) if config.pooling == "attention" else None
+        self.hidden = nn.Linear(both, config.relu_size)
+        self.classifier = nn.Linear(config.relu_size, classes(config))
+        self.post_init()
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> SequenceClassifierOutput:
+        """Class scores of sentences.
+
+        Args:
+            input_ids: ``(batch, tokens)``.
+            attention_mask: One where a token is real, ``(batch, tokens)``; padding is on the right.
+            token_type_ids: Not read; teachers' tokenisers give them.
+            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
+            output_hidden_states: Whether to give embeddings and each layer's states, ``(batch, tokens,
+                width)``.
+        """
+        input_ids, mask = self.padded(input_ids, attention_mask)
+        if self.training and self.config.word_dropout:
+            dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.config.word_dropout
+            input_ids = input_ids.masked_fill(dropped, self.config.word_dropout_id)
+        embedded = self.dropped(self.embeddings(input_ids), self.config.embedding_dropout)
+        pooled, layers = self._read(embedded, mask, keep=bool(output_hidden_states))
+        logits = self.classify(pooled)
+        return SequenceClassifierOutput(
+            loss=None if labels is None else functional.cross_entropy(logits, labels),
+            logits=logits,
+            hidden_states=(embedded, *layers) if output_hidden_states else None,
+        )
+
+    def _read(self, embedded: Tensor, mask: Tensor, keep: bool) -> tuple[Tensor, list[Tensor]]:
+        """Run the LSTMs and pool their states.
+
+        The backward LSTM reads each sentence turned round in its place, ``x(n..1)``, so that padding comes
+        after all of it, where it can change nothing. A sentence without tokens is pooled to zeros.
+
+        Args:
+            embedded: ``(batch, tokens, embedding)``.
+            mask: ``(batch, tokens)``.
+            keep: Whether to return the states of all layers.
+
+        Returns:
+            Summary ``(batch, states)``, and the states of each layer ``(batch, tokens, states)`` (or no
+            layer).
+        """
+        lengths = mask.sum(1, keepdim=True)  # (batch, 1)
+        place = torch.arange(mask.shape[1], device=mask.device)
+        turned = torch.where(place < lengths, lengths - 1 - place, place)  # (batch, tokens); its own inverse
+        last_place = (lengths - 1).clamp(min=0)
+        kept: list[Tensor] = []
+        states, summary = embedded, embedded
+        for number, (forward, backward) in enumerate(
+            zip(self.forward_lstms, self.backward_lstms, strict=True), 1
+        ):
+            ahead, _ = forward(states)
+            back, _ = backward(_taken(states, turned))
+            is_last = number == len(self.forward_lstms)
+            if is_last and self.config.pooling == "last":
+                summary = torch.cat((_taken(ahead, last_place), _taken(back, last_place)), -1).squeeze(1)
+                if not keep:
+                    break
+            states = torch.cat((ahead, _taken(back, turned)), -1)
+            kept.append(states)
+            if not is_last:
+                states = self.dropped(states, self.config.dropout)
+        if self.config.pooling != "last":
+            summary = self._pool(states, mask)
+        return summary.masked_fill(lengths == 0, 0.0), kept if keep else []
+
+    def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        """``(batch, tokens, states) -> (batch, states)``, by maximum or by attention."""
+        is_padding = (mask == 0).unsqueeze(-1)
+        lowest = torch.finfo(states.dtype).min
+        if self.attention is None:
+            return states.masked_fill(is_padding, lowest).amax(1)
+        weights = self.attention(states).masked_fill(is_padding, lowest).softmax(1)  # (batch, tokens, 1)
+        summed: Tensor = (weights * states).sum(1)
+        return summed
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """PyTorch's own start for the LSTMs, but a forget gate that is open (Jozefowicz et al. 2015)."""
+        if not isinstance(module, nn.LSTM):
+            super()._init_weights(module)
+            return
+        units = module.hidden_size
+        for name, parameter in module.named_parameters():
+            init.uniform_(parameter, -(units**-0.5), units**-0.5)
+            # The mark of loaded weights is on the whole parameter, not on its slice.
+            if name.startswith("bias_hh") and not getattr(parameter, "_is_hf_initialized", False):
+                init.ones_(parameter[units : 2 * units])
+
+
+def _taken(states: Tensor, places: Tensor) -> Tensor:
+    """States at places of each sentence, ``(batch, tokens, width), (batch, k) -> (batch, k, width)``."""
+    index: Any = places.unsqueeze(-1).expand(-1, -1, states.shape[-1])
+    return states.gather(1, index)

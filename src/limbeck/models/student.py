@@ -1,0 +1,79 @@
+"""What Limbeck's own students share: embeddings, a ReLU layer before the logits, and how weights start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
+
+from limbeck.models.configs import StudentConfig
+
+
+def class_names(labels: Sequence[str]) -> dict[str, Any]:
+    """The keys of a configuration that name the classes."""
+    names = dict(enumerate(labels))
+    return {
+        "num_labels": len(labels),
+        "id2label": names,
+        "label2id": {label: number for number, label in names.items()},
+        "problem_type": "single_label_classification",
+    }
+
+
+def classes(config: PreTrainedConfig) -> int:
+    """Number of classes."""
+    return len(config.id2label or {})
+
+
+class Student(PreTrainedModel):
+    """Base of the students: ids to a summary of the sentence, then ``W2 relu(W1 summary + b1) + b2``."""
+
+    config: StudentConfig
+    hidden: nn.Linear
+    classifier: nn.Linear
+    base_model_prefix = "student"
+    main_input_name = "input_ids"
+
+    def __init__(self, config: StudentConfig) -> None:
+        super().__init__(config)
+        self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The token embeddings."""
+        return self.embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embeddings."""
+        assert isinstance(value, nn.Embedding)
+        self.embeddings = value
+
+    def classify(self, summary: Tensor) -> Tensor:
+        """``(batch, width) -> (batch, classes)``."""
+        hidden = self.hidden(self.dropped(summary, self.config.dropout)).relu()
+        logits: Tensor = self.classifier(self.dropped(hidden, self.config.dropout))
+        return logits
+
+    def dropped(self, values: Tensor, share: float) -> Tensor:
+        """Dropout in training."""
+        return functional.dropout(values, share, self.training) if self.training and share else values
+
+    def padded(self, input_ids: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Ids and mask, each ``(batch, tokens)``, at least one token wide."""
+        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        if input_ids.shape[1] == 0:
+            return functional.pad(input_ids, (0, 1)), functional.pad(mask, (0, 1))
+        return input_ids, mask
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Uniform within one over the root of the inputs (PyTorch's own start); normal for embeddings."""
+        if isinstance(module, nn.Linear):
+            bound = module.in_features**-0.5
+            init.uniform_(module.weight, -bound, bound)
+            if module.bias is not None:
+                init.uniform_(module.bias, -bound, bound)
+        elif isinstance(module, nn.Embedding):
+            init.normal_(module.weight, std=self.config.initializer_range)

@@ -1,0 +1,182 @@
+"""The report as Markdown: the headline and the tables, for a README, an issue or a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from limbeck.report import words
+from limbeck.report.disputes import Sentence
+from limbeck.report.facts import ENGINES, Run, Summary
+from limbeck.report.views import RunView
+
+SHOWN = 5
+"""Disputed sentences of each kind; the page has more."""
+
+
+def render(views: Sequence[RunView], page: str) -> str:
+    """The whole file; ``page`` is the name of the HTML page beside it."""
+    title = text(views[0].run.name) if len(views) == 1 else f"{len(views)} runs compared"
+    blocks = [f"# {title}"]
+    if len(views) > 1:
+        blocks.append(comparison(views))
+    for each in views:
+        blocks += _run(each, "##" if len(views) == 1 else "###", named=len(views) > 1)
+    blocks.append(f"Pictures, more sentences, the recipe and the fingerprints: [{text(page)}](<{page}>).")
+    return "\n\n".join(blocks) + "\n"
+
+
+def text(value: object) -> str:
+    """Any text as Markdown that says just that, on one line, also in a cell of a table."""
+    line = " ".join(str(value).split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", line)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], words_in: int = 1) -> str:
+    """A table whose first ``words_in`` columns hold words and the others numbers; cells are Markdown already."""
+    rule = ["---"] * words_in + ["---:"] * (len(heads) - words_in)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
+
+
+def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
+    run = each.run
+    if named:
+        yield f"## {text(run.name)}"
+    yield f"**{text(each.headline.sentence)}**"
+    if each.headline.basis:
+        yield " ".join(text(sentence) for sentence in each.headline.basis)
+    yield f"{level} Results on test"
+    yield results(each)
+    if run.evaluation.gains:
+        yield f"{level} Gains, paired bootstrap, {words.percent(run.interval, 0)} interval"
+        yield _gains(run)
+    if run.evaluation.cost:
+        yield f"{level} Cost"
+        yield _costs(run)
+    if each.data:
+        yield f"{level} Data"
+        yield from _data(each)
+    if run.disputes:
+        yield f"{level} Where teacher and {text(run.disputes.student)} part ways"
+        yield from _disputes(run)
+
+
+def results(each: RunView) -> str:
+    """The result table: teacher, control and every method, mean and deviation over seeds."""
+    heads = ["Model", "Seeds", *(_head(metric) for metric in each.metrics), "Kept"]
+    heads += ["Gain over control"] if each.run.control else []
+    rows = []
+    for summary in each.run.evaluation.summary:
+        cells = [_name(summary), words.count(summary.seeds)]
+        cells += [_mean(summary, metric) for metric in each.metrics]
+        cells.append(words.percent(summary.retention) if summary.role != "teacher" else words.MISSING)
+        if each.run.control:
+            gain = each.over_control(summary)
+            shown = f"{words.difference('accuracy', gain.gain)} ({words.spread(gain)})" if gain else words.MISSING
+            cells.append(shown)
+        rows.append(cells)
+    return table(heads, rows)
+
+
+def comparison(views: Sequence[RunView]) -> str:
+    """One row a run: its student against its teacher and control."""
+    heads = ["Run", "Student", "Accuracy", "Kept", "Gain over control", "One sentence", "Faster", "Size"]
+    return table(heads, [list(map(text, compared(each))) for each in views], words_in=2)
+
+
+def compared(each: RunView) -> tuple[str, ...]:
+    """A run in one row, as plain text: name, student, accuracy, kept, gain, latency, times faster, size."""
+    run, student = each.run, each.run.student
+    if student is None:
+        return (run.name, *[words.MISSING] * 7)
+    gain, cost = each.over_control(student), run.deployed(student.name)
+    faster = cost.times_faster if cost else None
+    return (
+        run.name,
+        student.name,
+        words.score("accuracy", student.mean.get("accuracy")),
+        words.percent(student.retention),
+        f"{words.difference('accuracy', gain.gain)} ({words.spread(gain)})" if gain else words.MISSING,
+        f"{words.significant(cost.p50_ms)} ms" if cost and cost.p50_ms else words.MISSING,
+        f"{words.times(faster)}×" if faster else words.MISSING,
+        words.size(cost.bytes) if cost else words.MISSING,
+    )
+
+
+def _head(metric: str) -> str:
+    return text(words.METRICS.get(metric, metric)) + (", %" if metric in words.IN_PERCENT else "")
+
+
+def _name(summary: Summary) -> str:
+    return text(summary.name) + (" (control)" if summary.role == "control" else "")
+
+
+def _mean(summary: Summary, metric: str) -> str:
+    shown = words.score(metric, summary.mean.get(metric))
+    deviation = summary.deviation.get(metric)
+    return shown if summary.seeds < 2 or deviation is None else f"{shown} ± {words.score(metric, deviation)}"
+
+
+def _gains(run: Run) -> str:
+    rows = [
+        [
+            f"{text(gain.of)} over {text(gain.over)}",
+            text(words.METRICS.get(gain.metric, gain.metric)),
+            words.difference(gain.metric, gain.gain),
+            words.spread(gain),
+            words.significant(gain.p),
+        ]
+        for gain in run.evaluation.gains
+    ]
+    return table(["Comparison", "Metric", "Gain", "Interval", "p"], rows, words_in=2)
+
+
+def _costs(run: Run) -> str:
+    rows = [
+        [
+            text(cost.name),
+            ENGINES.get(cost.engine, text(cost.engine)),
+            words.count(cost.parameters),
+            words.size(cost.bytes),
+            words.significant(cost.p50_ms),
+            words.significant(cost.p95_ms),
+            words.count(cost.per_second),
+            f"{words.times(cost.times_faster)}×" if cost.times_faster else words.MISSING,
+        ]
+        for cost in run.evaluation.cost
+    ]
+    heads = ["Model", "Engine", "Parameters", "Size", "p50, ms", "p95, ms", "Sentences/s", "Faster"]
+    return table(heads, rows, words_in=2)
+
+
+def _data(each: RunView) -> Iterator[str]:
+    data = each.data
+    assert data is not None
+    if data.read:
+        rows = [
+            [text(name), words.count(read), text(words.listed(dropped)) or words.MISSING]
+            for name, read, dropped in data.read
+        ]
+        yield table(["Set", "Read", "Dropped"], rows)
+    if data.notes:
+        yield "\n".join(f"- {text(note)}" for note in data.notes)
+
+
+def _disputes(run: Run) -> Iterator[str]:
+    disputes = run.disputes
+    assert disputes is not None
+    yield (
+        f"Both right on {words.count(disputes.both)}, only the teacher on {words.count(disputes.teacher_only)}, "
+        f"only the student on {words.count(disputes.student_only)}, neither on {words.count(disputes.neither)}."
+    )
+    for who, sentences in (("teacher", disputes.teacher_right), ("student", disputes.student_right)):
+        if sentences:
+            yield f"Only the {who} is right:"
+            yield "\n".join(_sentence(sentence) for sentence in sentences[:SHOWN])
+
+
+def _sentence(sentence: Sentence) -> str:
+    said = ", ".join(f"{text(o.name)} {text(o.label)} {words.percent(o.confidence, 0)}" for o in sentence.opinions)
+    shown = sentence.text if len(sentence.text) <= 200 else sentence.text[:199] + "…"
+    return f"- {text(shown)} — gold {text(sentence.gold)}; {said}"

@@ -1,0 +1,100 @@
+"""The report: run folders to one self-contained HTML page, with the same tables as Markdown beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import atomic_write
+from limbeck.report import markdown, words
+from limbeck.report.facts import ENGINES, Run, read_run
+from limbeck.report.views import STYLES, Plot, RunView, place_of, plot, view
+
+HERE = Path(__file__).parent
+
+
+def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
+    """Write the page of one run, or of several side by side; Markdown goes beside it under the same name.
+
+    Args:
+        run_folders: Folders of evaluated runs.
+        out: The page, or a folder for ``report.html``; by default the run's folder, of several runs the one
+            that the first lies in.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        LimbeckError: No folder is given, one is no evaluated run, a file in it is damaged, or the page cannot
+            be written.
+    """
+    if not run_folders:
+        raise LimbeckError("there is no run folder to report on")
+    runs = [read_run(folder) for folder in run_folders]
+    path = _path(run_folders, out)
+    views = [view(run, f"run{number}-" if len(runs) > 1 else "") for number, run in enumerate(runs, 1)]
+    with atomic_write(path.with_suffix(".md")) as file:
+        file.write(markdown.render(views, page=path.name))
+    with atomic_write(path) as file:
+        file.write(render(views))
+    return path
+
+
+def render(views: Sequence[RunView]) -> str:
+    """The page's HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.jinja").render(
+        views=views,
+        several=len(views) > 1,
+        together=_together(views),
+        comparable=_comparable([each.run for each in views]),
+        words=words,
+        compared=markdown.compared,
+        engines=ENGINES,
+        # Both files are ours; everything else on the page is escaped.
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704
+        still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),  # noqa: S704
+    )
+
+
+def _path(run_folders: Sequence[Path], out: Path | None) -> Path:
+    if out is None:
+        out = run_folders[0] if len(run_folders) == 1 else run_folders[0].resolve().parent
+    return out if out.suffix.lower() in (".html", ".htm") else out / "report.html"
+
+
+def _together(views: Sequence[RunView]) -> Plot | None:
+    """All runs in one plot: each student as it is deployed, each teacher in PyTorch."""
+    if len(views) < 2:
+        return None
+    places = []
+    for number, each in enumerate(views):
+        run = each.run
+        style = f"s{number % STYLES + 1}"
+        for summary, cost, of in (
+            (run.teacher, run.teacher and run.cost(run.teacher.name, "pytorch"), "teacher"),
+            (run.student, run.student and run.deployed(run.student.name), style),
+        ):
+            name = f"{run.name}, teacher" if of == "teacher" else run.name
+            if summary and cost and (place := place_of(run, summary, cost, of, name)):
+                places.append(place)
+    return plot(places)
+
+
+def _comparable(runs: Sequence[Run]) -> bool:
+    """Whether all runs were tested on the same sentences, as far as their folders tell."""
+    tests = {
+        str((run.data.get("fingerprints") or {}).get("test", (run.evaluation.test.examples, run.evaluation.labels)))
+        for run in runs
+    }
+    return len(tests) == 1

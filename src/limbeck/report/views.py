@@ -1,0 +1,283 @@
+"""What the page's template loops over: facts arranged in rows, with their pictures beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+from limbeck.report import figures, words
+from limbeck.report.facts import Cost, Gain, Journal, Run, Summary
+from limbeck.report.svg import Scale
+
+MANY_CLASSES = 12
+"""With more classes than this a confusion matrix is a picture with its numbers in titles, not a table."""
+
+TOO_MANY_CLASSES = 250
+"""With more classes than this a picture helps nobody: only the pairs most often confused are told."""
+
+STYLES = 6
+"""Colours there are for methods."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Quality against latency, drawn for a laptop and for a phone, and who is in it."""
+
+    wide: Markup
+    narrow: Markup
+    key: tuple[tuple[str, str], ...]
+    engines: tuple[tuple[str, Markup], ...]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A small picture with its heading."""
+
+    title: str
+    style: str
+    note: str
+    picture: Markup
+
+
+@dataclass(frozen=True)
+class Confused:
+    """A pair of classes that a model takes for each other."""
+
+    gold: str
+    said: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """A model's confusion matrix: a table of few classes, a picture of many, and the worst pairs of many.
+
+    Attributes:
+        rows: Gold label with, for each predicted one: count, share of the row, whether it is right.
+    """
+
+    title: str
+    style: str
+    labels: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[tuple[int, float, bool], ...]], ...]
+    picture: Markup | None
+    worst: tuple[Confused, ...]
+
+
+@dataclass(frozen=True)
+class DataTable:
+    """What prepare read and dropped, by set; how many examples of each label each set has."""
+
+    read: tuple[tuple[str, int | None, tuple[tuple[str, int], ...]], ...]
+    notes: tuple[str, ...]
+    sets: tuple[str, ...]
+    labels: tuple[tuple[str, tuple[int, ...]], ...]
+    largest: int
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One run, arranged for the page."""
+
+    key: str
+    run: Run
+    headline: words.Headline
+    date: str
+    styles: Mapping[str, str]
+    metrics: tuple[str, ...]
+    gains: tuple[tuple[Gain, Markup], ...]
+    plot: Plot | None
+    dev: Panel | None
+    losses: tuple[Panel, ...]
+    reliability: tuple[Panel, ...]
+    confusions: tuple[Confusion, ...]
+    data: DataTable | None
+
+    def over_control(self, summary: Summary) -> Gain | None:
+        """The gain in accuracy over the control."""
+        return self.run.gain(summary.name, self.run.control.name) if self.run.control else None
+
+
+def view(run: Run, key: str) -> RunView:
+    """Arrange one run; ``key`` keeps its anchors apart from other runs'."""
+    styles = _styles(run)
+    measured = (run.folder / "evaluation" / "evaluation.json").stat().st_mtime
+    return RunView(
+        key=key,
+        run=run,
+        headline=words.headline(run),
+        date=f"{datetime.fromtimestamp(measured, tz=UTC):%-d %B %Y}",
+        styles=styles,
+        metrics=_metrics(run),
+        gains=_gains(run),
+        plot=plot([place for each in run.evaluation.summary for place in _places(run, each, styles)]),
+        dev=_dev(run, styles),
+        losses=tuple(_losses(run, styles)),
+        reliability=tuple(_reliability(run, styles)),
+        confusions=tuple(_confusions(run, styles)),
+        data=_data(run),
+    )
+
+
+def _styles(run: Run) -> dict[str, str]:
+    """A class of the style sheet for each model; the headline's student has the first colour."""
+    students = sorted(run.of_role("student"), key=lambda each: each is not run.student)
+    numbered = {each.name: f"s{index % STYLES + 1}" for index, each in enumerate(students)}
+    return numbered | {each.name: each.role for each in run.evaluation.summary if each.role != "student"}
+
+
+def _metrics(run: Run) -> tuple[str, ...]:
+    found = {metric: None for each in run.evaluation.summary for metric in each.mean}
+    return tuple(sorted(found, key=lambda name: [*words.METRICS, name].index(name)))
+
+
+def _gains(run: Run) -> tuple[tuple[Gain, Markup], ...]:
+    """Every comparison with its interval drawn, on one scale so that they can be compared."""
+    gains = run.evaluation.gains
+    reach = max((abs(value) for gain in gains for value in (gain.low, gain.high)), default=0.0) or 0.01
+    scale = Scale(-reach, reach, 6, 174)
+    return tuple(
+        (gain, figures.interval_bar(gain.low, gain.gain, gain.high, scale, _told(gain)))
+        for gain in gains
+    )
+
+
+def _told(gain: Gain) -> str:
+    amount = words.difference(gain.metric, gain.gain)
+    return f"{gain.of} over {gain.over}, {gain.metric}: {amount}, interval {words.spread(gain)}"
+
+
+def _places(run: Run, summary: Summary, styles: Mapping[str, str]) -> Iterator[figures.Place]:
+    for cost in run.costs(summary.name):
+        if place := place_of(run, summary, cost, styles.get(summary.name, "s1")):
+            yield place
+
+
+def place_of(run: Run, summary: Summary, cost: Cost, style: str, name: str | None = None) -> figures.Place | None:
+    """A model's place in the plot, if its quality and latency are known."""
+    accuracy, deviation = summary.mean.get("accuracy"), summary.deviation.get("accuracy")
+    if accuracy is None or cost.p50_ms is None or cost.p50_ms <= 0:
+        return None
+    deviation = deviation if summary.seeds > 1 else None
+    shown = name or summary.name
+    return figures.Place(shown, style, cost.engine, cost.p50_ms, accuracy, deviation, cost.bytes)
+
+
+def plot(places: Sequence[figures.Place]) -> Plot | None:
+    """Quality against latency for both widths of screen."""
+    if not places:
+        return None
+    engines = [engine for engine in figures.ENGINES if any(place.engine == engine for place in places)]
+    return Plot(
+        wide=figures.quality_against_latency(places, 1040.0, 430.0),
+        narrow=figures.quality_against_latency(places, 360.0, 380.0),
+        key=tuple({place.name: place.style for place in places}.items()),
+        engines=tuple((figures.ENGINES[engine], figures.key_mark(engine)) for engine in engines),
+    )
+
+
+def _dev(run: Run, styles: Mapping[str, str]) -> Panel | None:
+    curves = [figures.Curve(each, styles[each.name]) for each in run.journals if _is_trained(each, styles)]
+    best = [point.scores[run.metric] for each in run.journals if each.seed is None and (point := each.best(run.metric))]
+    picture = figures.dev_curves(curves, run.metric, best[0] if best else None)
+    if picture is None:
+        return None
+    name = words.METRICS.get(run.metric, run.metric)
+    unit = ", %" if run.metric in words.IN_PERCENT else ""
+    return Panel(f"{name} on dev{unit}", "", "One line a seed; the dot is the checkpoint that was kept.", picture)
+
+
+def _is_trained(journal: Journal, styles: Mapping[str, str]) -> bool:
+    return journal.seed is not None and journal.name in styles
+
+
+def _losses(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
+    for name, style in styles.items():
+        curves = [figures.Curve(each, style) for each in run.journals if each.name == name]
+        if curves and (picture := figures.loss_curves(curves)):
+            yield Panel(f"Loss of {name}", style, "", picture)
+
+
+def _ordered(run: Run, styles: Mapping[str, str]) -> list[str]:
+    """Models as they are read: teacher, the headline's student, control, the rest."""
+    rank = {"teacher": 0, "s1": 1, "control": 2}
+    return sorted(styles, key=lambda name: rank.get(styles[name], 3))
+
+
+def _reliability(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
+    for name in _ordered(run, styles):
+        if calibration := run.evaluation.calibration.get(name):
+            note = f"ECE {words.fixed(calibration.ece, 3)}"
+            yield Panel(name, styles[name], note, figures.reliability(calibration, name, styles[name]))
+
+
+def _confusions(run: Run, styles: Mapping[str, str]) -> Iterator[Confusion]:
+    for name in _ordered(run, styles):
+        counts = np.array(run.evaluation.confusion.get(name, []), dtype=np.int64)
+        if counts.size:
+            yield _confusion(name, styles[name], tuple(run.evaluation.labels), counts)
+
+
+def _confusion(name: str, style: str, labels: tuple[str, ...], counts: NDArray[np.int64]) -> Confusion:
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    few = len(labels) <= MANY_CLASSES
+    rows = tuple(
+        (label, tuple((int(counts[g, p]), float(shares[g, p]), g == p) for p in range(len(labels))))
+        for g, label in enumerate(labels)
+    )
+    wrong = counts - np.diag(np.diag(counts))
+    pairs = [np.unravel_index(flat, wrong.shape) for flat in np.argsort(-wrong, axis=None, kind="stable")[:12]]
+    worst = tuple(
+        Confused(labels[g], labels[p], int(wrong[g, p]), float(shares[g, p])) for g, p in pairs if wrong[g, p]
+    )
+    drawn = not few and len(labels) <= TOO_MANY_CLASSES
+    picture = figures.heat_map(labels, counts) if drawn else None
+    return Confusion(name, style, labels, rows if few else (), picture, () if few else worst)
+
+
+def _data(run: Run) -> DataTable | None:
+    """``prepared.json`` in rows; None where there is none."""
+    report = run.data
+    if not report:
+        return None
+    read, dropped = report.get("read") or {}, report.get("dropped") or {}
+    labels = report.get("labels") or {}
+    names = dict.fromkeys((*read, *dropped))
+    counts = [(label, tuple(int(of.get(label, 0)) for of in labels.values())) for label in run.evaluation.labels]
+    return DataTable(
+        read=tuple((name, read.get(name), tuple((dropped.get(name) or {}).items())) for name in names),
+        notes=tuple(_data_notes(run, report)),
+        sets=tuple(labels),
+        labels=tuple(counts) if labels else (),
+        largest=max((value for _, each in counts for value in each), default=1) or 1,
+    )
+
+
+CUTS = {
+    "limit": "{} of train left out by 'limit'.",
+    "dev": "{} of train cut off for dev.",
+    "test": "{} of train cut off for test.",
+    "hidden": "The gold of {} of train hidden by 'labelled'.",
+}
+"""What the counts under ``cut`` mean."""
+
+
+def _data_notes(run: Run, report: Mapping[str, Any]) -> Iterator[str]:
+    if report.get("unlabelled"):
+        yield f"{words.plural(report['unlabelled'], 'sentence')} without gold, on which only the teacher speaks."
+    for what, number in (report.get("cut") or {}).items():
+        yield CUTS.get(what, f"{{}}: {what}.").format(words.plural(number, "sentence"))
+    for pair, number in (report.get("overlap") or {}).items():
+        if number:
+            flatter = f"scores on {pair.rpartition(' ')[2]} flatter every model"
+            yield f"{words.plural(number, 'text')} shared by labelled {pair}: {flatter}."
+    for who, number in run.evaluation.test.truncated.items():
+        of = words.plural(run.evaluation.test.examples, "test sentence")
+        yield f"{words.count(number)} of {of} cut short by the {who}'s max_length."

@@ -1,0 +1,1 @@
+"""Exported students at work: ONNX Runtime and the tokeniser, and no PyTorch."""

@@ -1,0 +1,259 @@
+"""Ask: the teacher's answers about a transfer set, of which it is asked only what the store does not hold.
+
+Whether answers come from the store or from the teacher as training goes is invisible to who reads them;
+:func:`choose` picks by bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.signals import SignalName, Signals
+from limbeck.core.teacher import Teacher
+from limbeck.transfer.shards import DIGEST, VALUE, Digests, Values
+from limbeck.transfer.store import AnswerStore, AnswerTable, digest_texts
+from limbeck.transfer.teachers import LOGITS, FileTeacher
+
+STORE_LIMIT = 8 * 2**30
+"""Bytes of answers that are stored without being asked for: above it the teacher answers live."""
+CHUNK = 256
+"""Texts that the teacher is asked about at a time: few enough for the bar to move."""
+
+
+class Answers(Protocol):
+    """What a teacher says about examples, by id."""
+
+    def signals(self, ids: Sequence[str], device: torch.device) -> Signals:
+        """What it says about these examples, in this order.
+
+        Raises:
+            LimbeckError: It was not asked about one of them.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where answers come from.
+
+    Attributes:
+        stored: From the store; else from the teacher as training goes.
+        bytes: What the store needs for them; None for signals whose size depends on the texts.
+        why: The reason, as a phrase.
+    """
+
+    stored: bool
+    bytes: int | None
+    why: str
+
+
+def plan_bytes(examples: int, classes: int) -> int:
+    """Bytes that the store needs for so many texts' logits: 4 a class, and 16 for the digest of the text."""
+    return examples * (classes * VALUE.itemsize + DIGEST.itemsize)
+
+
+def choose(needs: frozenset[SignalName], examples: int, classes: int, limit: int = STORE_LIMIT) -> Choice:
+    """Pick between stored and live answers, by bytes.
+
+    Args:
+        needs: Signals that are asked for.
+        examples: Number of texts.
+        classes: Number of labels.
+        limit: Bytes above which answers are not stored.
+    """
+    if needs != LOGITS:
+        others = ", ".join(sorted(needs - LOGITS))
+        return Choice(False, None, f"{others}: as large as the texts are long, so the teacher answers live")
+    size = plan_bytes(examples, classes)
+    shown = f"{size / 2**20:,.1f} MiB of logits"
+    if size > limit:
+        return Choice(False, size, f"{shown} are above {limit / 2**20:,.0f} MiB, so the teacher answers live")
+    return Choice(True, size, f"{shown}, stored")
+
+
+def ask(
+    teacher: Teacher, examples: Sequence[Example], needs: frozenset[SignalName], store: AnswerStore
+) -> Answers:
+    """The teacher's answers; texts that the store holds no answer for are asked about now.
+
+    Answers are stored shard by shard: what an interrupted run was told, the next one need not ask.
+
+    Args:
+        teacher: Who is asked. A file of answers is only read: it is a store already.
+        examples: What it is asked about; equal ids must mean equal texts.
+        needs: Signals that are asked for, at least one.
+        store: Where answers are kept.
+
+    Raises:
+        LimbeckError: The teacher does not offer these signals, answers with NaN, or is a file that lacks
+            answers; two texts have one id; the store is damaged or cannot be written.
+    """
+    if lacking := sorted(needs - teacher.offers):
+        raise LimbeckError(f"this teacher does not give {', '.join(lacking)}", where=_name(teacher))
+    by_id = _by_id(examples)
+    if isinstance(teacher, FileTeacher):
+        teacher.require(examples)
+        progress.say(f"ask       {len(by_id):,} answers found in {teacher.path}")
+        return LiveAnswers(teacher, by_id, needs)
+    choice = choose(needs, len(by_id), len(teacher.labels))
+    if not choice.stored:
+        progress.say(f"ask       {choice.why}")
+        return LiveAnswers(teacher, by_id, needs)
+    table = store.open(teacher.fingerprint, "logits", teacher.labels, _name(teacher))
+    distinct = list(by_id.values())
+    digests = digest_texts(example.text for example in distinct)
+    missing = _missing(table, digests)
+    stored = len(np.unique(digests)) - len(missing)
+    progress.say(f"ask       {stored:,} answers stored, {len(missing):,} to ask")
+    if len(missing):
+        _ask_missing(teacher, table, [distinct[row] for row in missing], digests[missing])
+        table.refresh()
+    return StoredAnswers(table, [example.id for example in distinct], digests)
+
+
+class StoredAnswers:
+    """Logits from the store, gathered from its memory maps.
+
+    Args:
+        table: The teacher's answers.
+        ids: Example ids.
+        digests: Digests of their texts, ``(examples,)``.
+
+    Raises:
+        LimbeckError: The table lacks an answer.
+    """
+
+    def __init__(self, table: AnswerTable, ids: Sequence[str], digests: Digests) -> None:
+        rows = table.find(digests)
+        if (rows < 0).any():
+            what = f"the answer for '{ids[int(np.argmin(rows))]}' has gone from the store"
+            raise LimbeckError(what, where=table.folder, fix="Did another process prune it? Ask again")
+        self._table = table
+        self._row_of_id = dict(zip(ids, rows.tolist(), strict=True))
+
+    def signals(self, ids: Sequence[str], device: torch.device) -> Signals:
+        """Logits of these examples, ``(ids, classes)``."""
+        try:
+            rows = np.array([self._row_of_id[id] for id in ids], np.int64)
+        except KeyError as error:
+            raise _not_asked(error.args[0]) from None
+        return Signals(logits=torch.from_numpy(self._table.gather(rows)).to(device))
+
+
+class LiveAnswers:
+    """The teacher, asked at every call.
+
+    Args:
+        teacher: Who is asked.
+        examples: What it can be asked about, by id.
+        needs: Signals that are asked for.
+    """
+
+    def __init__(self, teacher: Teacher, examples: dict[str, Example], needs: frozenset[SignalName]) -> None:
+        self._teacher = teacher
+        self._examples = examples
+        self._needs = needs
+
+    def signals(self, ids: Sequence[str], device: torch.device) -> Signals:
+        """What the teacher says about these examples now."""
+        try:
+            asked = [self._examples[id] for id in ids]
+        except KeyError as error:
+            raise _not_asked(error.args[0]) from None
+        return _moved(self._teacher.answer(asked, self._needs), device)
+
+
+def _by_id(examples: Sequence[Example]) -> dict[str, Example]:
+    by_id: dict[str, Example] = {}
+    for example in examples:
+        if by_id.setdefault(example.id, example).text != example.text:
+            raise LimbeckError(
+                f"two texts have the id '{example.id}'",
+                where=example.origin or None,
+                fix="Give every example its own id",
+            )
+    return by_id
+
+
+def _missing(table: AnswerTable, digests: Digests) -> NDArray[np.int64]:
+    """Places of the texts without an answer, each text once, in their order."""
+    _, first = np.unique(digests, return_index=True)
+    return np.sort(first[table.find(digests[first]) < 0])
+
+
+def _ask_missing(teacher: Teacher, table: AnswerTable, examples: Sequence[Example], digests: Digests) -> None:
+    """Ask about all examples, and store the answers shard by shard."""
+    start = 0
+    with progress.task("ask the teacher", len(examples)) as task:
+        while start < len(examples):
+            shard = examples[start : start + table.shard_rows]
+            # Like lengths together need little padding; inside a shard only, so that the time left is true.
+            order = sorted(range(len(shard)), key=lambda row: len(shard[row].text))
+            values = np.empty((len(shard), len(teacher.labels)), VALUE)
+            for rows in _pieces(order, CHUNK):
+                values[rows] = _answered(teacher, [shard[row] for row in rows])
+                task.advance(len(rows))
+            table.add(digests[start : start + len(shard)], values)
+            start += len(shard)
+
+
+def _answered(teacher: Teacher, examples: Sequence[Example]) -> Values:
+    """The teacher's logits, checked, ``(examples, classes)``."""
+    logits = teacher.answer(examples, LOGITS).named("logits")
+    assert isinstance(logits, torch.Tensor)
+    values: Values = logits.detach().float().cpu().numpy()
+    expected = (len(examples), len(teacher.labels))
+    if values.shape != expected:
+        raise LimbeckError(
+            f"it gave logits of shape {values.shape} instead of {expected}", where=_name(teacher)
+        )
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
+    if len(wrong):
+        example = examples[wrong[0]]
+        raise LimbeckError(
+            f"the teacher's answer for '{example.id}' holds NaN or infinity ('{example.text[:60]}')",
+            where=_name(teacher),
+            fix="Its weights are broken, or overflow; nothing of this answer was stored",
+        )
+    return values
+
+
+Item = TypeVar("Item")
+
+
+def _pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _moved(signals: Signals, device: torch.device) -> Signals:
+    def move(value: torch.Tensor | None) -> torch.Tensor | None:
+        return None if value is None else value.to(device)
+
+    def move_all(values: tuple[torch.Tensor, ...] | None) -> tuple[torch.Tensor, ...] | None:
+        return None if values is None else tuple(value.to(device) for value in values)
+
+    return Signals(
+        move(signals.logits),
+        move_all(signals.hidden),
+        move_all(signals.attention),
+        move(signals.embeddings),
+        move(signals.mask),
+    )
+
+
+def _name(teacher: Teacher) -> str:
+    """What a person calls a teacher; one without a name goes by its fingerprint."""
+    return str(getattr(teacher, "name", teacher.fingerprint))
+
+
+def _not_asked(id: str) -> LimbeckError:
+    return LimbeckError(f"the teacher was not asked about '{id}'", fix="Run 'limbeck ask' again")

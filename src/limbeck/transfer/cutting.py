@@ -1,0 +1,132 @@
+"""Cutting: draws of examples, which keep their order in whatever they are drawn into.
+
+Each draw has a random generator of its own, so that one draw more changes no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+
+
+def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:
+    """Labels in order: as numbers where all are whole numbers, by name otherwise."""
+    names = {example.gold for example in examples if example.gold is not None}
+    try:
+        return tuple(sorted(names, key=lambda name: (int(name), name)))
+    except ValueError:
+        return tuple(sorted(names))
+
+
+def limit(examples: list[Example], most: int, seed: int) -> list[Example]:
+    """At most so many of the examples, drawn at random."""
+    if most >= len(examples):
+        return examples
+    rows = np.sort(_random(seed, "limit").permutation(len(examples))[:most])
+    return [examples[row] for row in rows]
+
+
+def cut(
+    examples: Sequence[Example], wanted: int, role: str, seed: int
+) -> tuple[list[Example], list[Example]]:
+    """Cut some labelled examples off, labels in proportion; one at least of each label stays.
+
+    Args:
+        examples: To cut from; unlabelled ones stay.
+        wanted: How many to cut off.
+        role: What they are cut for: ``dev`` or ``test``.
+        seed: Of the draw.
+
+    Returns:
+        What stays, and what was cut off.
+
+    Raises:
+        LimbeckError: There are too few.
+    """
+    groups = _by_label(examples)
+    room = {label: len(rows) - 1 for label, rows in groups.items()}
+    if wanted > sum(room.values()):
+        raise _too_few(role, wanted, groups)
+    off = _draw(groups, _proportional(room, wanted), _random(seed, role))
+    stays = [example for row, example in enumerate(examples) if row not in off]
+    return stays, [example for row, example in enumerate(examples) if row in off]
+
+
+def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
+    """All the examples, with the gold of only so many of them, drawn alike from every label.
+
+    Raises:
+        LimbeckError: There are fewer labelled examples than that, or more labels.
+    """
+    groups = _by_label(examples)
+    have = sum(map(len, groups.values()))
+    if shown > have:
+        what = f"'labelled' asks for {shown} labelled examples, and there are {have}"
+        raise LimbeckError(what, fix="Ask for fewer, or leave 'labelled' out")
+    if shown < len(groups):
+        what = f"'labelled' keeps {shown} examples, too few for {len(groups)} labels"
+        raise LimbeckError(what, fix=f"Keep at least {len(groups)}, one for each label")
+    rows = _draw(
+        groups,
+        _balanced({label: len(group) for label, group in groups.items()}, shown),
+        _random(seed, "hide"),
+    )
+    return [
+        example if row in rows or example.gold is None else replace(example, gold=None)
+        for row, example in enumerate(examples)
+    ]
+
+
+def _too_few(role: str, wanted: int, groups: Mapping[str, list[int]]) -> LimbeckError:
+    rows = sum(map(len, groups.values()))
+    what = (
+        f"too few rows: {wanted} for {role} cannot be cut from {rows} labelled examples with "
+        f"{len(groups)} labels, one of each to stay for training"
+    )
+    doubt = "; or is 'label' the wrong column?" if len(groups) > rows / 2 else ""
+    return LimbeckError(what, fix=f"Give {role} a file of its own or a smaller number{doubt}")
+
+
+def _proportional(room: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """Shares of ``wanted`` in proportion to ``room``, by largest remainder; none passes its room."""
+    total = sum(room.values())
+    quotas = {label: wanted * size // total for label, size in room.items()}
+    by_remainder = sorted(room, key=lambda label: (-(wanted * room[label] % total), label))
+    for label in by_remainder[: wanted - sum(quotas.values())]:
+        quotas[label] += 1
+    return quotas
+
+
+def _balanced(room: Mapping[str, int], wanted: int) -> dict[str, int]:
+    """Equal shares of ``wanted``; what a scarce label lacks goes to the others."""
+    quotas: dict[str, int] = {}
+    left = wanted
+    for place, label in enumerate(sorted(room, key=lambda label: (room[label], label))):
+        quotas[label] = min(room[label], left // (len(room) - place))
+        left -= quotas[label]
+    return quotas
+
+
+def _draw(
+    groups: Mapping[str, list[int]], quotas: Mapping[str, int], random: np.random.Generator
+) -> set[int]:
+    """Row numbers: of each label as many as its quota."""
+    return {int(row) for label, rows in groups.items() for row in random.permutation(rows)[: quotas[label]]}
+
+
+def _by_label(examples: Sequence[Example]) -> dict[str, list[int]]:
+    """Row numbers of each label, labels sorted."""
+    groups: dict[str, list[int]] = {}
+    for row, example in enumerate(examples):
+        if example.gold is not None:
+            groups.setdefault(example.gold, []).append(row)
+    return dict(sorted(groups.items()))
+
+
+def _random(seed: int, draw: str) -> np.random.Generator:
+    return np.random.default_rng([seed, *draw.encode()])

@@ -1,0 +1,69 @@
+"""Rewriting: one file per way of making more text for the teacher to answer on, found by its file's name.
+
+A rewriter's file defines ``Settings``, a frozen class whose fields are the recipe's keys and whose
+``rewrite(examples)`` gives new, unlabelled examples, each with the example that it came from as its origin.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.schema import Settings, validate
+from limbeck.text.clean import text_key
+from limbeck.transfer.transfer_set import TransferSet
+
+
+class RewriteSettings(Settings):
+    """Base of every rewriter's settings."""
+
+    def rewrite(self, examples: Sequence[Example]) -> Iterator[Example]:
+        """New examples made of old ones; the same at every call."""
+        raise NotImplementedError
+
+
+def names() -> list[str]:
+    """Names of the rewriters that come with Limbeck."""
+    return sorted(module.name for module in pkgutil.iter_modules(__path__))
+
+
+def settings_for(name: str, values: Mapping[str, Any]) -> RewriteSettings:
+    """A rewriter's settings for a recipe's keys.
+
+    Raises:
+        LimbeckError: No such rewriter, an unknown key, or a value that does not fit.
+    """
+    if name not in names():
+        close = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
+        fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names())}"
+        raise LimbeckError(f"no rewriter '{name}'", where="rewrite", fix=fix)
+    schema: type[RewriteSettings] = importlib.import_module(f"{__name__}.{name}").Settings
+    return validate(schema, values, prefix=f"rewrite.{name}")
+
+
+def rewrite(
+    transfer_set: TransferSet, rewriters: Sequence[RewriteSettings], unseen: Sequence[Example] = ()
+) -> TransferSet:
+    """The transfer set, and after it what the rewriters make of it, each text once.
+
+    Args:
+        transfer_set: The text to start from.
+        rewriters: Each rewrites what the ones before it left.
+        unseen: Dev and test: a new text that equals one of theirs (but for case and spaces) is left out.
+    """
+    examples = list(transfer_set.examples)
+    seen = {text_key(example.text) for example in (*examples, *unseen)}
+    for rewriter in rewriters:
+        made = []
+        for example in rewriter.rewrite(tuple(examples)):
+            key = text_key(example.text)
+            if key not in seen:
+                seen.add(key)
+                made.append(example)
+        examples += made
+    return TransferSet(tuple(examples), transfer_set.labels)

@@ -1,0 +1,324 @@
+"""Teachers: a model that is asked, and a file of answers that somebody else's model gave."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from limbeck.core import fingerprint
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.signals import SIGNAL_NAMES, SignalName, Signals
+from limbeck.models.outputs import predict, say
+from limbeck.text import resources
+from limbeck.text.encode import collate, encode
+from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
+from limbeck.transfer.answer_files import FileAnswers, Form, arrange, read_answers
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+LOGITS: frozenset[SignalName] = frozenset({"logits"})
+TOKENS_PER_BATCH = 4096
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
+INCIDENTAL = (
+    "_name_or_path",
+    "architectures",
+    "dtype",
+    "id2label",
+    "label2id",
+    "problem_type",
+    "torch_dtype",
+    "transformers_version",
+)
+"""Keys of a model's configuration on which its logits do not depend."""
+AGREE = 1e-4
+"""Logits of two answers for the same example that differ by less are the same answer."""
+
+
+class ModelTeacher:
+    """Any sequence classifier of transformers.
+
+    Args:
+        model: The classifier; it is put into evaluation mode.
+        tokeniser: Its tokeniser.
+        labels: Our labels, in the order of the answers.
+        max_length: Tokens kept of a text, special tokens included.
+        columns: For each of our labels its place in the model's logits; None where the order is the same.
+        name: What a person calls it.
+        tokens_per_batch: How much it is asked at a time, padding included.
+        device: Where it computes; by default a GPU where there is one.
+
+    Raises:
+        LimbeckError: The model cannot read texts of ``max_length``.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        tokeniser: PreTrainedTokenizerFast,
+        labels: Sequence[str],
+        max_length: int,
+        *,
+        columns: Sequence[int] | None = None,
+        name: str = "",
+        tokens_per_batch: int = TOKENS_PER_BATCH,
+        device: torch.device | None = None,
+    ) -> None:
+        self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.model = model.eval().to(self.device)
+        self.tokeniser = tokeniser
+        self.labels = tuple(labels)
+        self.max_length = max_length
+        self.columns = list(range(len(labels)) if columns is None else columns)
+        self.name = name or str(model.config.name_or_path)
+        self.tokens_per_batch = tokens_per_batch
+        self.offers: frozenset[SignalName] = frozenset(SIGNAL_NAMES)
+        _check_length(model, max_length, self.name)
+        # The labels and their columns count, too: under another mapping the same weights answer otherwise.
+        self.fingerprint = fingerprint.of_value(
+            [
+                fingerprint_model(model),
+                fingerprint_tokeniser(tokeniser),
+                max_length,
+                list(self.labels),
+                self.columns,
+            ]
+        )
+
+    @classmethod
+    def load(
+        cls,
+        reference: str | Path,
+        labels: Sequence[str],
+        max_length: int,
+        renamed: Mapping[str, str] = NO_NAMES,
+    ) -> ModelTeacher:
+        """A fine-tuned classifier, whose labels may stand in another order than ours.
+
+        Args:
+            reference: A folder, ``package:NAME/FOLDER``, or a name on the hub.
+            labels: Our labels, in the order that the answers shall have.
+            max_length: Tokens kept of a text, special tokens included.
+            renamed: The model's label names to ours, where they differ.
+
+        Raises:
+            LimbeckError: There is no such model, it has no classifier, or one of other labels.
+        """
+        model = _load_classifier(reference)
+        theirs = [name for _, name in sorted((model.config.id2label or {}).items())]
+        columns = arrange(theirs, labels, renamed, where=reference)
+        tokeniser = load_tokeniser(reference)
+        return cls(model, tokeniser, labels, max_length, columns=columns, name=str(reference))
+
+    def answer(self, examples: Sequence[Example], needs: frozenset[SignalName]) -> Signals:
+        """What it says about the examples, in their order, without gradients.
+
+        Logits come in batches of like length; what is as long as the longest text comes in one batch.
+
+        Returns:
+            Signals on the teacher's device; logits on the CPU where nothing else is asked for.
+        """
+        encoded = encode(self.tokeniser, examples, None, self.max_length)
+        if needs == LOGITS:
+            logits = predict(self.model, encoded, self.tokens_per_batch, self.device)
+            return Signals(logits=torch.from_numpy(logits)[:, self.columns])
+        batch = collate(encoded, np.arange(len(examples))).to(self.device)
+        with torch.inference_mode():
+            said = say(self.model, batch.inputs, needs)
+        ordered = None if said.logits is None else said.logits[:, self.columns]
+        return Signals(ordered, said.hidden, said.attention, said.embeddings, said.mask)
+
+
+class FileTeacher:
+    """Answers that somebody else's model gave, kept in a file; read once, held in memory.
+
+    An example's answer is found under its id, else under its text (spaces apart).
+
+    Args:
+        answers: What the file says.
+        labels: Our labels, in the order of the logits.
+        fingerprint: Digest of the file, and of how it was read.
+
+    Raises:
+        LimbeckError: Two rows answer the same example otherwise.
+    """
+
+    def __init__(self, answers: FileAnswers, labels: Sequence[str], fingerprint: str) -> None:
+        self.labels = tuple(labels)
+        self.offers: frozenset[SignalName] = LOGITS
+        self.fingerprint = fingerprint
+        self.path = answers.path
+        self.name = str(answers.path)
+        self._answers = answers
+        self._texts = [None if text is None else _spaced(text) for text in answers.texts]
+        self._logits = torch.from_numpy(answers.logits)
+        self._row_of_id = _index(answers, answers.ids, "id")
+        # Rows with ids may share a text and differ; then that text by itself has no answer.
+        anonymous = [
+            None if id is not None else text for id, text in zip(answers.ids, self._texts, strict=True)
+        ]
+        self._row_of_text = _index(answers, self._texts, None) | _index(answers, anonymous, "text")
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        labels: Sequence[str],
+        form: Form = "probabilities",
+        renamed: Mapping[str, str] = NO_NAMES,
+    ) -> FileTeacher:
+        """A file of answers.
+
+        Args:
+            path: JSON Lines, CSV, TSV or Parquet with a column ``id`` or ``text``, and one column a label or
+                one called ``probabilities`` (or ``logits``) that holds ``{label: value}`` or a list.
+            labels: Our labels, in the order that the answers shall have.
+            form: What the numbers are; probabilities become logits as ``log(max(p, 1e-6))``.
+            renamed: The file's label names to ours, where they differ.
+
+        Raises:
+            LimbeckError: The file does not parse, has other labels, contradicts itself, or holds numbers that
+                are not what ``form`` says.
+        """
+        answers = read_answers(path, labels, form, renamed)
+        read_as = [fingerprint.sha256(path), form, list(labels), dict(renamed)]
+        return cls(answers, labels, fingerprint.of_value(read_as))
+
+    def answer(self, examples: Sequence[Example], needs: frozenset[SignalName]) -> Signals:
+        """The answers of the file, in the order of the examples."""
+        return Signals(logits=self._logits[torch.from_numpy(self.require(examples))])
+
+    def require(self, examples: Sequence[Example]) -> NDArray[np.int64]:
+        """The row of each example's answer, ``(examples,)``.
+
+        Raises:
+            LimbeckError: An example has no answer, or its id is answered for another text.
+        """
+        rows = np.fromiter((self._row(example) for example in examples), np.int64, len(examples))
+        missing = np.flatnonzero(rows < 0)
+        if len(missing):
+            first = next(filter(None, self._answers.ids), None) or next(filter(None, self._answers.texts), "")
+            raise LimbeckError(
+                f"{len(missing):,} of the {len(examples):,} examples asked have no answer here, "
+                f"the first is '{examples[missing[0]].id}'",
+                where=self.path,
+                fix=f"Answers are found by 'id' or by 'text'; the first answer here is for '{first[:80]}'",
+            )
+        for row, example in zip(rows.tolist(), examples, strict=True):
+            if self._texts[row] is not None and self._texts[row] != _spaced(example.text):
+                raise LimbeckError(
+                    f"the answer for '{example.id}' is for another text",
+                    where=self.path,
+                    line=self._answers.lines[row],
+                    fix=f"It says '{(self._texts[row] or '')[:40]}', and we ask '{example.text[:40]}'",
+                )
+        return rows
+
+    def _row(self, example: Example) -> int:
+        row = self._row_of_id.get(example.id)
+        return self._row_of_text.get(_spaced(example.text), -1) if row is None else row
+
+
+def fingerprint_model(model: PreTrainedModel) -> str:
+    """Digest of a model's weights and configuration, wherever and by which version it was saved."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    config = {key: value for key, value in model.config.to_dict().items() if key not in INCIDENTAL}
+    return fingerprint.of_value([digest.hexdigest(), config])
+
+
+def _load_classifier(reference: str | Path) -> PreTrainedModel:
+    """A classifier with all its weights, float32.
+
+    Raises:
+        LimbeckError: It is not there, damaged, unsafe to load, or lacks the classifier.
+    """
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSequenceClassification
+
+    place = resources.resolve(str(reference))
+    try:
+        with _quiet():
+            model, loaded = AutoModelForSequenceClassification.from_pretrained(
+                str(place), dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
+        raise LimbeckError(
+            f"no classifier can be loaded ({reason})",
+            where=reference,
+            fix="Name a model on the hub, or a folder as save_pretrained writes it: config.json, "
+            "model.safetensors, tokenizer.json",
+        ) from None
+    if loaded["missing_keys"]:
+        raise LimbeckError(
+            f"this model has no classifier for these labels (no weights for {min(loaded['missing_keys'])})",
+            where=reference,
+            fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to train one on the labelled examples",
+        )
+    classifier: PreTrainedModel = model
+    return classifier
+
+
+def _check_length(model: PreTrainedModel, max_length: int, name: str) -> None:
+    longest = getattr(model.config, "max_position_embeddings", None)
+    if longest is None:
+        return
+    for module_name, module in model.named_modules():
+        # RoBERTa and its kin count positions from behind the padding's.
+        if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            longest -= module.padding_idx + 1
+    if max_length > longest:
+        raise LimbeckError(
+            f"'teacher.max_length' is {max_length}, and this model reads at most {longest} tokens",
+            where=name,
+            fix=f"Set teacher.max_length={longest}",
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Transformers without its own bars and reports; what matters in them we tell ourselves."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _index(answers: FileAnswers, keys: Sequence[str | None], role: str | None) -> dict[str, int]:
+    """First row of each key. Where answers differ: an error if the keys have a role, else no answer."""
+    index: dict[str, int] = {}
+    contested: set[str] = set()
+    for row, key in enumerate(keys):
+        if key is None or (first := index.setdefault(key, row)) == row:
+            continue
+        if np.abs(answers.logits[first] - answers.logits[row]).max() <= AGREE:
+            continue
+        if role is not None:
+            what = f"another answer for the {role} '{key[:80]}' than on line {answers.lines[first]}"
+            raise LimbeckError(what, where=answers.path, line=answers.lines[row])
+        contested.add(key)
+    return {key: row for key, row in index.items() if key not in contested}
+
+
+def _spaced(text: str) -> str:
+    """The text with single spaces, and none at its ends."""
+    return " ".join(text.split())

@@ -1,0 +1,106 @@
+"""What tests of many rooms share: a tiny encoder with its tokeniser, a made-up set of reviews, a recipe over both."""
+
+import csv
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+GOOD = "lovely bright warm clever funny moving rich splendid tender gripping".split()
+BAD = "dull grey cold stupid tedious hollow poor awful clumsy limp".split()
+PLAIN = "the a this film plot scene actor music story end was is felt seemed and with of in it".split()
+
+
+def review(generator: random.Random) -> tuple[str, str]:
+    """A made-up review whose label follows from most of its opinionated words."""
+    label = generator.choice(("bad", "good"))
+    mine, other = (GOOD, BAD) if label == "good" else (BAD, GOOD)
+    words = generator.choices(PLAIN, k=generator.randint(3, 9)) + generator.choices(mine, k=2)
+    if generator.random() < 0.3:
+        words.append(generator.choice(other))
+    generator.shuffle(words)
+    return " ".join(words), label
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of shared data sets."""
+    folder = os.environ.get("LIMBECK_DATA")
+    if not folder or not Path(folder).is_dir():
+        pytest.skip("LIMBECK_DATA names no folder")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a BERT of 2 layers by 16, random, with a tokeniser of whole words."""
+    import torch
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("encoder")
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN]
+    backend = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
+    PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=64, **special).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(pieces),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    """A CSV of 240 made-up reviews, two labels."""
+    generator = random.Random(0)
+    rows = {review(generator) for _ in range(400)}
+    path = tmp_path / "reviews.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows(sorted(rows)[:240])
+    return path
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path, reviews: Path, encoder: Path) -> Callable[..., Path]:
+    """Writes a recipe for a run of seconds, with changes by key."""
+
+    def write(**changes: Any) -> Path:
+        values: dict[str, Any] = {
+            "name": "tiny",
+            "data": {"train": str(reviews), "dev": 40, "test": 60, "labelled": 80},
+            "teacher": {
+                "model": str(encoder),
+                "fine_tune": {"epochs": 3, "learning_rate": 0.003, "evaluate": 2},
+                "max_length": 32,
+            },
+            "student": {"kind": "static", "embeddings": "random", "dimension": 8, "max_length": 32},
+            "method": "logit_regression",
+            "seeds": 2,
+            "train": {"epochs": 2, "learning_rate": 0.01, "evaluate": 2, "tokens_per_batch": 256},
+            "evaluate": {"resamples": 500, "latency_sentences": 5},
+            "export": {"changed": 0.2},
+            "out": str(tmp_path / "runs"),
+        }
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(values | changes), encoding="utf-8")
+        return path
+
+    return write

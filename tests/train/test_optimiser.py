@@ -1,0 +1,50 @@
+import pytest
+import torch
+from torch import nn
+from train_task import Distance, Gold, Dictionary, make_data, make_student
+
+from limbeck.train.lesson import Lesson
+from limbeck.train.optimiser import adamw, finish_gradient, gradients
+
+
+def test_biases_norms_and_embeddings_do_not_decay() -> None:
+    module = nn.ModuleDict({"words": nn.Embedding(5, 4), "norm": nn.LayerNorm(4), "out": nn.Linear(4, 2)})
+    module["frozen"] = nn.Linear(4, 4).requires_grad_(False)
+    decaying, still = adamw(module, 0.1, 0.5).param_groups
+    assert [p.shape for p in decaying["params"]] == [(2, 4)] and decaying["weight_decay"] == 0.5
+    assert len(still["params"]) == 4 and still["weight_decay"] == 0
+
+
+@pytest.mark.parametrize("clip", [1e6, 0.01])
+def test_gradient_is_that_of_the_mean_and_clipped_like_pytorch_does(clip: float) -> None:
+    torch.manual_seed(0)
+    layer, inputs = nn.Linear(3, 2), torch.randn(7, 3)
+    layer(inputs).square().sum(-1).mean().backward()
+    norm = nn.utils.clip_grad_norm_(layer.parameters(), clip)
+    expected = [p.grad.clone() for p in layer.parameters()]
+    layer.zero_grad()
+    layer(inputs).square().sum().backward()
+    measured = finish_gradient(gradients(layer), 7, clip)
+    torch.testing.assert_close(measured, norm)
+    torch.testing.assert_close(gradients(layer), expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("objective", [Gold(), Distance()])
+def test_accumulation_changes_no_gradient(objective: nn.Module) -> None:
+    """Batches of unequal sizes and lengths, so that a mean of means would be wrong."""
+    data = make_data(23, seed=1)
+    model = make_student(dropout=0.0).train()
+    lesson = Lesson(model, objective, data, Dictionary(data), torch.device("cpu"), "fp32")
+    found = []
+    rows = torch.arange(23).numpy()
+    for cuts in ([rows], [rows[:2], rows[2:5], rows[5:]], [rows[n : n + 1] for n in range(23)]):
+        lesson.modules.zero_grad()
+        count = 0
+        for part in cuts:
+            loss = lesson.loss(part)
+            loss.total.backward()
+            count += loss.count
+        finish_gradient(gradients(lesson.modules), count, 1e9)
+        found.append([g.clone() for g in gradients(lesson.modules)])
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-4, atol=1e-6)
