@@ -10,9 +10,29 @@ from typing import Any
 import pytest
 import yaml
 
-GOOD = "lovely bright warm clever funny moving rich splendid tender gripping".split()
-BAD = "dull grey cold stupid tedious hollow poor awful clumsy limp".split()
-PLAIN = "the a this film plot scene actor music story end was is felt seemed and with of in it".split()
+GOOD = ["lovely", "bright", "warm", "clever", "funny", "moving", "rich", "splendid", "tender", "gripping"]
+BAD = ["dull", "grey", "cold", "stupid", "tedious", "hollow", "poor", "awful", "clumsy", "limp"]
+PLAIN = [
+    "the",
+    "a",
+    "this",
+    "film",
+    "plot",
+    "scene",
+    "actor",
+    "music",
+    "story",
+    "end",
+    "was",
+    "is",
+    "felt",
+    "seemed",
+    "and",
+    "with",
+    "of",
+    "in",
+    "it",
+]
 
 
 def review(generator: random.Random) -> tuple[str, str]:

@@ -1,5 +1,8 @@
 """``python -m limbeck``."""
 
+import sys
+
 from limbeck.cli import main
 
-main()
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,52 +1,78 @@
 """The command as a person runs it: a whole run, each step alone, and what is said when something is wrong."""
 
+import io
 import json
-import os
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
-Limbeck = Callable[..., subprocess.CompletedProcess[str]]
+from limbeck.core import progress
+
+
+class Done(NamedTuple):
+    """What a command left on its two streams."""
+
+    stdout: str
+    stderr: str
+
+
+Limbeck = Callable[..., Done]
 
 
 @pytest.fixture
-def limbeck(tmp_path: Path) -> Limbeck:
-    """Runs the command in a folder of its own."""
+def limbeck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Limbeck:
+    """Runs the command in a folder of its own, in this process: importing PyTorch anew each time takes seconds."""
+    from limbeck.cli import main
 
-    def run(*arguments: str | Path, status: int = 0, **options: object) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "limbeck", *map(str, arguments)],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            env=os.environ | {"COLUMNS": "160", "NO_COLOR": "1"},
-            check=False,
-            **options,
-        )
-        assert done.returncode == status, f"status {done.returncode}\n{done.stdout}\n{done.stderr}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(progress, "_reporter", progress.Reporter())
+
+    def run(*arguments: str | Path, status: int = 0, typed: str = "") -> Done:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+        ended = main([str(argument) for argument in arguments])
+        done = Done(*capfd.readouterr())
+        assert ended == status, f"status {ended}\n{done.stdout}\n{done.stderr}"
         return done
 
     return run
 
 
-def sentence(done: subprocess.CompletedProcess[str]) -> str:
+def sentence(done: Done) -> str:
     """The one sentence of a refusal: the last line, no traceback before it."""
     assert "Traceback" not in done.stderr
     return done.stderr.strip().splitlines()[-1]
 
 
-def test_help_answers_at_once_and_loads_no_torch(limbeck: Limbeck) -> None:
-    limbeck("--help")
+def limbeck_process(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    words = [sys.executable, "-m", "limbeck", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, check=False, **options)
+
+
+def test_help_answers_at_once_and_loads_no_torch() -> None:
+    limbeck_process("--help")
     start = time.perf_counter()
-    assert "distill" in limbeck("--help").stdout
+    assert "distill" in limbeck_process("--help").stdout
     taken = time.perf_counter() - start
     check = "import sys, limbeck.cli.app; sys.exit('torch' in sys.modules or 'transformers' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
     assert taken < 2  # half a second where nothing else runs; this machine may be busy
+
+
+def test_the_process_ends_with_status_2_and_one_sentence(tmp_path: Path) -> None:
+    done = limbeck_process("plan", tmp_path / "none.yaml")
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == f"limbeck: {tmp_path / 'none.yaml'}: no such recipe. 'limbeck init' writes one to start from.\n"
+    )
 
 
 @pytest.mark.recipe
@@ -78,7 +104,7 @@ def test_a_whole_run_and_the_same_again(
     lines = [json.loads(line) for line in told.stdout.splitlines()]
     assert [line["text"] for line in lines] == ["a lovely bright film", "dull and cold"]
     assert all(abs(sum(line["scores"].values()) - 1) < 1e-3 for line in lines)
-    table = limbeck("predict", folder / "bundle", "--format", "csv", input="a tender end\n")
+    table = limbeck("predict", folder / "bundle", "--format", "csv", typed="a tender end\n")
     assert table.stdout.splitlines()[0] == "text,label,score,bad,good"
     assert len(table.stdout.splitlines()) == 2
 
@@ -90,7 +116,9 @@ def test_a_whole_run_and_the_same_again(
 def test_the_steps_one_by_one_make_the_same_run(
     limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    recipe = recipe_file(seeds=1, rewrite=["ngrams"], method=["soft_labels", {"name": "hard_labels", "label": "hard"}])
+    recipe = recipe_file(
+        seeds=1, rewrite=["ngrams"], method=["soft_labels", {"name": "hard_labels", "label": "hard"}]
+    )
     folder = tmp_path / "runs" / "tiny"
     for step, left in (
         ("prepare", "prepared"),
@@ -125,11 +153,22 @@ def test_answers_of_somebody_elses_model_teach_too(
     answers = tmp_path / "answers.jsonl"
     answers.write_text(
         "".join(
-            json.dumps({"text": text, "probabilities": {"bad": 0.9, "good": 0.1} if label == "bad" else {"bad": 0.2, "good": 0.8}}) + "\n"
+            json.dumps(
+                {
+                    "text": text,
+                    "probabilities": {"bad": 0.9, "good": 0.1}
+                    if label == "bad"
+                    else {"bad": 0.2, "good": 0.8},
+                }
+            )
+            + "\n"
             for text, _, label in lines
         )
     )
-    recipe = recipe_file(teacher={"answers": str(answers)}, student={"kind": "static", "tokeniser": "words", "embeddings": "random", "dimension": 8})
+    recipe = recipe_file(
+        teacher={"answers": str(answers)},
+        student={"kind": "static", "tokeniser": "words", "embeddings": "random", "dimension": 8},
+    )
     limbeck("distill", recipe, "seeds=1")
     found = json.loads((tmp_path / "runs/tiny/evaluation/evaluation.json").read_text())
     (teacher,) = [row for row in found["summary"] if row["role"] == "teacher"]
@@ -139,11 +178,15 @@ def test_answers_of_somebody_elses_model_teach_too(
     assert "answer" in sentence(limbeck("distill", recipe, "name=other", status=2))
 
 
-def test_jobs_train_the_same_students(limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_jobs_train_the_same_students(
+    limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
     recipe = recipe_file(control=False)
     for step in ("prepare", "teach", "ask"):
         limbeck(step, recipe)
-    weights = [tmp_path / f"runs/tiny/students/logit_regression/seed-{seed}/model.safetensors" for seed in (1, 2)]
+    weights = [
+        tmp_path / f"runs/tiny/students/logit_regression/seed-{seed}/model.safetensors" for seed in (1, 2)
+    ]
     limbeck("train", recipe, "jobs=2")
     side_by_side = [path.read_bytes() for path in weights]
     for path in weights:
@@ -157,21 +200,24 @@ def test_jobs_train_the_same_students(limbeck: Limbeck, recipe_file: Callable[..
     [
         (["train.epohs=3"], "unknown key 'train.epohs'. Did you mean 'epochs'?"),
         (["method=logit_regresion"], "no method 'logit_regresion'. Did you mean 'logit_regression'?"),
-        (["method={name: soft_labels, temprature: 3}"], "unknown key 'method.temprature'. Did you mean 'temperature'?"),
+        (
+            ["method={name: soft_labels, temprature: 3}"],
+            "unknown key 'method.temprature'. Did you mean 'temperature'?",
+        ),
         (["student.kind=bilstms"], "bilstm"),
         (["student={kind: bilstm, hiden: 3}"], "unknown key 'student.hiden'. Did you mean 'hidden'?"),
         (["rewrite=ngram"], "no rewriter 'ngram'. Did you mean 'ngrams'?"),
-        (["data.train.0.label=stars"], "there is no column 'stars'"),
+        (["data.train.label=stars"], "there is no column 'stars'"),
         (["data.train=missing.csv"], "missing.csv"),
         (["data.test=1000"], "test"),
         (["method=[gold, gold]"], "the recipe lists 'gold' twice"),
-        (["checksums={reviews.csv: 00}"], "SHA-256"),
+        (["checksums={reviews.csv: ab00}"], "SHA-256"),
     ],
 )
 def test_a_recipe_that_cannot_work_is_refused_before_any_work(
     limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path, changes: list[str], words: str
 ) -> None:
-    recipe = recipe_file(data={"train": [str(tmp_path / "reviews.csv")], "dev": 40, "test": 60})
+    recipe = recipe_file(data={"train": {"path": str(tmp_path / "reviews.csv")}, "dev": 40, "test": 60})
     told = sentence(limbeck("distill", recipe, *changes, status=2))
     assert words in told
     assert not (tmp_path / "runs" / "tiny" / "teacher").exists()
@@ -198,7 +244,9 @@ def test_a_file_that_cannot_be_learnt_from(
     assert not (tmp_path / "runs" / "tiny" / "prepared").exists()
 
 
-def test_a_label_that_only_the_test_set_has(limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_label_that_only_the_test_set_has(
+    limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
     (tmp_path / "test.csv").write_text("text,label\nwhat a film,splendid\n")
     recipe = recipe_file(data={"train": str(tmp_path / "reviews.csv"), "test": str(tmp_path / "test.csv")})
     told = sentence(limbeck("prepare", recipe, status=2))
@@ -206,7 +254,9 @@ def test_a_label_that_only_the_test_set_has(limbeck: Limbeck, recipe_file: Calla
 
 
 @pytest.mark.recipe
-def test_a_teacher_with_other_labels(limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_teacher_with_other_labels(
+    limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
     limbeck("prepare", recipe_file())
     limbeck("teach", recipe_file())
     teacher = {"model": str(tmp_path / "runs/tiny/teacher")}
@@ -218,10 +268,16 @@ def test_a_teacher_with_other_labels(limbeck: Limbeck, recipe_file: Callable[...
 def test_init_writes_a_recipe_that_reads_back(limbeck: Limbeck, tmp_path: Path) -> None:
     from limbeck.core import recipe
 
-    (tmp_path / "my tweets.csv").write_text('id;"a tweet";mood\n' + "".join(f"{n};some words here {n};{'ab'[n % 2]}\n" for n in range(40)))
+    (tmp_path / "my tweets.csv").write_text(
+        'id;"a tweet";mood\n' + "".join(f"{n};some words here {n};{'ab'[n % 2]}\n" for n in range(40))
+    )
     assert "text from 'a tweet', labels from 'mood'" in limbeck("init", "my tweets.csv").stdout
     loaded = recipe.load(tmp_path / "recipe.yaml")
-    assert (loaded.name, loaded.data.train[0].text, loaded.data.train[0].label) == ("my-tweets", "a tweet", "mood")
+    assert (loaded.name, loaded.data.train[0].text, loaded.data.train[0].label) == (
+        "my-tweets",
+        "a tweet",
+        "mood",
+    )
     assert "there is such a file already" in sentence(limbeck("init", "my tweets.csv", status=2))
 
 

@@ -20,7 +20,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(LimbeckError, match=r"b.json: the disk is full. Free some space"), atomic_write(tmp_path / "b.json"):
+    with (
+        pytest.raises(LimbeckError, match=r"b.json: the disk is full. Free some space"),
+        atomic_write(tmp_path / "b.json"),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert not list(tmp_path.iterdir())
 

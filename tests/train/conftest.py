@@ -1,4 +1,4 @@
-"""Fixtures for training; the tiny task itself is in train_task.py, for processes that tests start to use it too."""
+"""Fixtures for training; the tiny task itself is in train_task.py, where processes find it too."""
 
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Train in child processes that are killed at random moments, until one comes to its end.
 
-Usage: killed.py FOLDER CHECKPOINT_SECONDS SEED KILLS. The parent imports once and forks, so that a child starts at
-once. Prints the steps at which children found a checkpoint.
+Usage: killed.py FOLDER CHECKPOINT_SECONDS SEED KILLS. The parent imports once and forks, so that a child
+starts at once. Prints the steps at which children found a checkpoint.
 """
 
 import json
@@ -27,9 +27,17 @@ def train(folder: Path, checkpoint_seconds: float) -> None:
     data = make_data(120, seed=1)
     settings = make_settings(epochs=40, evaluate=7, accumulate=2, checkpoint_seconds=checkpoint_seconds)
     loop.train(
-        make_student(), make_tokeniser(), Distance(), data, Dictionary(data), make_data(30, seed=2),
-        settings, folder, 1, score=score,
-    )  # fmt: skip
+        make_student(),
+        make_tokeniser(),
+        Distance(),
+        data,
+        Dictionary(data),
+        make_data(30, seed=2),
+        settings,
+        folder,
+        1,
+        score=score,
+    )
 
 
 def main(folder: Path, checkpoint_seconds: float, seed: int, kills: int) -> None:

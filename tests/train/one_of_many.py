@@ -20,10 +20,19 @@ from limbeck.train.loop import train
 def take_part(folder: Path, accumulate: int) -> None:
     torch.set_num_threads(1)
     data = make_data(80, seed=1)
+    settings = make_settings(accumulate=accumulate, evaluate=3, checkpoint_seconds=0)
     train(
-        make_student(dropout=0.0), make_tokeniser(), Distance(), data, Dictionary(data), make_data(30, seed=2),
-        make_settings(accumulate=accumulate, evaluate=3, checkpoint_seconds=0), folder, 1, score=score,
-    )  # fmt: skip
+        make_student(dropout=0.0),
+        make_tokeniser(),
+        Distance(),
+        data,
+        Dictionary(data),
+        make_data(30, seed=2),
+        settings,
+        folder,
+        1,
+        score=score,
+    )
 
 
 def main(folder: Path, port: str, processes: int) -> None:

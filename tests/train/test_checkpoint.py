@@ -31,7 +31,7 @@ def test_all_comes_back_bit_for_bit(tmp_path: Path) -> None:
     assert kept == state
     checkpoint.put_back(checkpoint.tensors_of(other), read["modules"])
     checkpoint.put_back_optimiser(again, other, read["optimiser"])
-    for one, two, step in ((model, other, optimiser), (other, model, again)):
+    for one, step in ((model, optimiser), (other, again)):
         one.zero_grad()
         one.eval()(input_ids=ids).logits.square().sum().backward()
         step.step()
@@ -53,7 +53,7 @@ def test_tied_weights_are_kept_once_and_stay_tied(tmp_path: Path) -> None:
 def test_damaged_checkpoint_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "checkpoint.safetensors"
     path.write_bytes(content)
-    with pytest.raises(LimbeckError, match="the checkpoint is damaged .*Delete it to start this training anew"):
+    with pytest.raises(LimbeckError, match=r"the checkpoint is damaged .*Delete it to start"):
         checkpoint.read(path)
 
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 from torch import nn
-from train_task import Distance, Gold, Dictionary, make_data, make_student
+from train_task import Dictionary, Distance, Gold, make_data, make_student
 
 from limbeck.train.lesson import Lesson
 from limbeck.train.optimiser import adamw, finish_gradient, gradients
@@ -10,9 +10,13 @@ from limbeck.train.optimiser import adamw, finish_gradient, gradients
 def test_biases_norms_and_embeddings_do_not_decay() -> None:
     module = nn.ModuleDict({"words": nn.Embedding(5, 4), "norm": nn.LayerNorm(4), "out": nn.Linear(4, 2)})
     module["frozen"] = nn.Linear(4, 4).requires_grad_(False)
-    decaying, still = adamw(module, 0.1, 0.5).param_groups
-    assert [p.shape for p in decaying["params"]] == [(2, 4)] and decaying["weight_decay"] == 0.5
-    assert len(still["params"]) == 4 and still["weight_decay"] == 0
+    decaying, still, embeddings = adamw(module, 0.1, 0.5, embedding_rate=0.1).param_groups
+    assert [p.shape for p in decaying["params"]] == [(2, 4)]
+    assert decaying["weight_decay"] == 0.5
+    assert len(still["params"]) == 3
+    assert [p.shape for p in embeddings["params"]] == [(5, 4)]
+    assert still["weight_decay"] == embeddings["weight_decay"] == 0
+    assert [group["rate"] for group in (decaying, still, embeddings)] == [1, 1, 0.1]
 
 
 @pytest.mark.parametrize("clip", [1e6, 0.01])

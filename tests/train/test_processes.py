@@ -26,7 +26,10 @@ def test_processes_share_a_step(tmp_path: Path) -> None:
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-3, atol=1e-4, msg=name)
     losses = [
-        [json.loads(line).get("loss") for line in (tmp_path / name / "journal.jsonl").read_text().splitlines()]
+        [
+            json.loads(line).get("loss")
+            for line in (tmp_path / name / "journal.jsonl").read_text().splitlines()
+        ]
         for name in ("one", "two")
     ]
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from killed import train
 
 KILLED = Path(__file__).with_name("killed.py")
 
@@ -28,7 +30,9 @@ def journal(folder: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("straight")
-    train_and_kill(folder, 60, 0, 0)
+    threads = torch.get_num_threads()
+    train(folder, 60)
+    torch.set_num_threads(threads)
     return folder
 
 

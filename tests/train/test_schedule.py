@@ -16,7 +16,8 @@ def test_learning_rate_rises_and_falls_and_never_wastes_a_step(steps: int, warmu
     rates = [learning_rate(step, steps, 2.0, warmup) for step in range(steps)]
     assert all(0 < rate <= 2 for rate in rates)
     top = int(np.argmax(rates))
-    assert all(np.diff(rates[: top + 1]) >= 0) and all(np.diff(rates[top:]) <= 0)
+    assert (np.diff(rates[: top + 1]) >= 0).all()
+    assert (np.diff(rates[top:]) <= 0).all()
 
 
 def test_learning_rate_reaches_its_peak_and_both_ends() -> None:
@@ -27,13 +28,16 @@ def test_learning_rate_reaches_its_peak_and_both_ends() -> None:
 @given(st.integers(1, 500), st.integers(1, 30))
 def test_evaluations_are_spread_evenly_and_end_with_the_last_step(steps: int, evaluations: int) -> None:
     found = sorted(evaluation_steps(steps, evaluations))
-    assert found[-1] == steps and found[0] >= 1
+    assert found[-1] == steps
+    assert found[0] >= 1
     assert len(found) == min(steps, evaluations)
     gaps = np.diff([0, *found])
     assert gaps.max() - gaps.min() <= 1
 
 
-@pytest.mark.parametrize(("epochs", "accumulate", "processes"), [(1, 1, 1), (2.5, 3, 1), (2, 2, 2), (0.001, 1, 1)])
+@pytest.mark.parametrize(
+    ("epochs", "accumulate", "processes"), [(1, 1, 1), (2.5, 3, 1), (2, 2, 2), (0.001, 1, 1)]
+)
 def test_total_steps_cover_the_epochs(epochs: float, accumulate: int, processes: int) -> None:
     settings = make_settings(epochs=epochs, accumulate=accumulate, tokens_per_batch=64)
     steps = total_steps(LENGTHS, settings, processes=processes)

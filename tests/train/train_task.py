@@ -44,7 +44,9 @@ class Dictionary:
     """Answers from memory, for ids that it knows."""
 
     def __init__(self, data: Encoded) -> None:
-        self.known = {name: (-2.0, 2.0) if gold else (2.0, -2.0) for name, gold in zip(data.ids, data.gold)}
+        self.known = {
+            name: (-2.0, 2.0) if gold else (2.0, -2.0) for name, gold in zip(data.ids, data.gold, strict=True)
+        }
 
     def signals(self, ids: Any, device: torch.device) -> Signals:
         return Signals(logits=torch.tensor([self.known[name] for name in ids], device=device))
@@ -63,9 +65,16 @@ def make_data(size: int, seed: int, longest: int = 12) -> Encoded:
 def make_student(seed: int = 0, dropout: float = 0.1) -> BertForSequenceClassification:
     torch.manual_seed(seed)
     config = BertConfig(
-        vocab_size=WORDS, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=64, hidden_dropout_prob=dropout, attention_probs_dropout_prob=0.0, num_labels=2,
-    )  # fmt: skip
+        vocab_size=WORDS,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=0.0,
+        num_labels=2,
+    )
     return BertForSequenceClassification(config)
 
 

@@ -69,7 +69,11 @@ def store(tmp_path: Path) -> AnswerStore:
     return AnswerStore(tmp_path / "store", shard_rows=4)
 
 
-def test_answers_come_by_id_in_any_order(store: AnswerStore) -> None:
+@pytest.mark.parametrize("in_memory", [0, 2**20])
+def test_answers_come_by_id_in_any_order(
+    store: AnswerStore, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr("limbeck.transfer.ask.IN_MEMORY", in_memory)
     teacher = Counter()
     asked = examples(*(f"{'long ' * (number % 7)}text {number}" for number in range(30)))
     answers = ask(teacher, asked, LOGITS, store)

@@ -5,30 +5,46 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Sequence
+
+REFUSED = 2
+"""Exit status of bad input."""
+
+PLACES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT)
+"""Troubles with files that are the person's to mend, and not ours."""
 
 
-def main() -> None:
-    """Run the command line; bad input ends in one sentence and exit status 2."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: Words after the command's name; by default those that the process was given.
+
+    Returns:
+        The exit status: 0, or 2 after bad input, told in one sentence on standard error.
+    """
     from limbeck.cli.app import app
     from limbeck.core.errors import LimbeckError
 
     try:
-        app()
+        app(None if arguments is None else list(arguments), prog_name="limbeck")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except LimbeckError as error:
-        _fail(str(error))
+        return _refuse(str(error))
     except KeyboardInterrupt:
         print("\nlimbeck: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        return 141
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR):
+        if error.errno not in PLACES:
             raise
-        _fail(f"{error.filename or 'a file'}: {error.strerror}")
+        return _refuse(f"{error.filename or 'a file'}: {error.strerror}.")
+    return 0
 
 
-def _fail(sentence: str) -> None:
+def _refuse(sentence: str) -> int:
     print(f"limbeck: {sentence}", file=sys.stderr)
-    sys.exit(2)
+    return REFUSED

@@ -55,9 +55,12 @@ class Precision(StrEnum):
     fp32 = "fp32"
 
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the folder of a run.")]
+RecipeFile = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the folder of a run.")
+]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, e.g. train.epochs=3.")
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, e.g. train.epochs=3."),
 ]
 
 
@@ -71,8 +74,12 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    log: Annotated[Log, typer.Option(help="What is told on standard error: bars, nothing, or JSON lines.")] = Log.auto,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")] = False,
+    log: Annotated[
+        Log, typer.Option(help="What is told on standard error: bars, nothing, or JSON lines.")
+    ] = Log.auto,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Tell the version.")
+    ] = False,
 ) -> None:
     if log is not Log.quiet:
         progress.use(progress.JsonReporter() if log is Log.json else progress.RichReporter())
@@ -88,7 +95,9 @@ def _run(recipe: Path, overrides: list[str] | None) -> Run:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     if recipe.is_dir() and overrides:
-        raise LimbeckError("a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that")
+        raise LimbeckError(
+            "a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that"
+        )
     run = Run.open(recipe) if recipe.is_dir() else Run(load(recipe, overrides or ()))
     check(run)
     return run
@@ -107,7 +116,9 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
 def init(
     data: Annotated[Path, typer.Argument(help="Your labelled text: CSV, TSV, JSON Lines or Parquet.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path("recipe.yaml"),
-    teacher: Annotated[str, typer.Option(help="Hub name or folder of the teacher to start from.")] = "distilbert-base-uncased",
+    teacher: Annotated[
+        str, typer.Option(help="Hub name or folder of the teacher to start from.")
+    ] = "distilbert-base-uncased",
 ) -> None:
     """Write a commented recipe for your own data."""
     from limbeck.cli.init import write_recipe
@@ -137,7 +148,9 @@ def distill(recipe: RecipeFile, overrides: Overrides = None) -> None:
 @app.command(rich_help_panel=START)
 def methods(
     name: Annotated[str | None, typer.Argument(help="Tell of this one.")] = None,
-    pages: Annotated[Path | None, typer.Option(help="Write one Markdown page a method into this folder.")] = None,
+    pages: Annotated[
+        Path | None, typer.Option(help="Write one Markdown page a method into this folder.")
+    ] = None,
 ) -> None:
     """List the methods, or tell of one: paper, equation, settings, when to choose it."""
     from limbeck.cli import cards
@@ -191,9 +204,8 @@ def train(recipe: RecipeFile, overrides: Overrides = None) -> None:
 @app.command(rich_help_panel=STEPS)
 def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Score teacher, students and control on the test set."""
-    from limbeck.pipeline import steps
-
     from limbeck.evaluate import table
+    from limbeck.pipeline import steps
 
     run = _run(recipe, overrides)
     steps.evaluate(run)
@@ -225,8 +237,12 @@ def report(
 @app.command(rich_help_panel=USE)
 def predict(
     bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="An exported bundle.")],
-    text: Annotated[list[str] | None, typer.Argument(help="Sentences; without any, lines of --file or standard input.")] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="One sentence a line; - is standard input.")] = None,
+    text: Annotated[
+        list[str] | None, typer.Argument(help="Sentences; without any, lines of --file or standard input.")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="One sentence a line; - is standard input.")
+    ] = None,
     form: Annotated[Form, typer.Option("--format", help="JSON Lines or CSV.")] = Form.jsonl,
     precision: Annotated[Precision, typer.Option(help="Which of the bundle's models.")] = Precision.int8,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
@@ -268,7 +284,9 @@ def store_prune(
     store: StoreFolder = Path("runs/store"),
     key: Annotated[str | None, typer.Option(help="Forget this key (as 'list' shows it).")] = None,
     days: Annotated[int | None, typer.Option(help="Forget what was not used for so many days.")] = None,
-    damaged: Annotated[bool, typer.Option(help="Forget damaged shards; their texts are asked again.")] = False,
+    damaged: Annotated[
+        bool, typer.Option(help="Forget damaged shards; their texts are asked again.")
+    ] = False,
 ) -> None:
     """Forget answers, by key, by age, or where damaged."""
     from limbeck.cli import store as show

@@ -49,7 +49,11 @@ def page(name: str) -> str:
         f"| `{key}` | {_kind(field)} | {_default(field)} | {_told(field)} |"
         for key, field in method.settings_class.model_fields.items()
     ]
-    table = ["| setting | type | default | what it does |", "| --- | --- | --- | --- |", *rows] if rows else ["None."]
+    table = (
+        ["| setting | type | default | what it does |", "| --- | --- | --- | --- |", *rows]
+        if rows
+        else ["None."]
+    )
     example = [f"  {key}: {value}" for key, value in method.tiny.model_dump().items()]
     return "\n".join(
         [
@@ -104,7 +108,7 @@ def _kind(field: FieldInfo) -> str:
 def _bound(text: str) -> str:
     """``Ge(ge=0)`` as ``≥ 0``."""
     sign, _, number = text.partition("(")[2].rstrip(")").partition("=")
-    return f"{ {'ge': '≥', 'gt': '>', 'le': '≤', 'lt': '<'}.get(sign, sign)} {number}"
+    return f"{ {'ge': '≥', 'gt': '>', 'le': '≤', 'lt': '<'}.get(sign, sign) } {number}"
 
 
 def _default(field: FieldInfo) -> str:

@@ -55,14 +55,23 @@ def guess_columns(table: Table, where: Path) -> Columns:
     Raises:
         LimbeckError: There are not two such columns.
     """
-    values = {name: [str(value) for value in table.column(name, "text") if value is not None] for name in table.names}
+    values = {
+        name: [str(value) for value in table.column(name, "text") if value is not None]
+        for name in table.names
+    }
     values = {name: column for name, column in values.items() if column}
     if len(values) < 2:
         raise LimbeckError("a column of text and one of labels are needed", where=where)
     lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
     kinds = {name: len(set(column)) for name, column in values.items()}
-    text = _called(values, ("text", "sentence", "content", "review", "tweet", "question")) or max(lengths, key=lengths.__getitem__)
-    rest = {name: count for name, count in kinds.items() if name != text and 2 <= count <= min(MOST_LABELS, len(values[name]) // 2)}
+    text = _called(values, ("text", "sentence", "content", "review", "tweet", "question")) or max(
+        lengths, key=lengths.__getitem__
+    )
+    rest = {
+        name: count
+        for name, count in kinds.items()
+        if name != text and 2 <= count <= min(MOST_LABELS, len(values[name]) // 2)
+    }
     if not rest:
         fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
         raise LimbeckError("no column looks like labels (few values, each many times)", where=where, fix=fix)

@@ -39,13 +39,12 @@ def write(model: Bundle, texts: Iterable[str], form: str, batch_size: int, out: 
     if form == "csv":
         rows.writerow(["text", "label", "score", *model.labels])
     for batch in _batched(texts, batch_size):
-        for text, prediction in zip(batch, model.predict(batch, batch_size=batch_size), strict=True):
+        for text, told in zip(batch, model.predict(batch, batch_size=batch_size), strict=True):
+            scores = {label: round(score, 6) for label, score in told.scores.items()}
             if form == "csv":
-                scores = [f"{prediction.scores[label]:.6f}" for label in model.labels]
-                rows.writerow([text, prediction.label, f"{prediction.score:.6f}", *scores])
+                rows.writerow([text, told.label, round(told.score, 6), *scores.values()])
             else:
-                scores = {label: round(score, 6) for label, score in prediction.scores.items()}
-                line = {"text": text, "label": prediction.label, "score": round(prediction.score, 6), "scores": scores}
+                line = {"text": text, "label": told.label, "score": round(told.score, 6), "scores": scores}
                 out.write(json.dumps(line, ensure_ascii=False) + "\n")
         out.flush()
 
@@ -55,7 +54,9 @@ def _lines(file: Iterable[bytes], name: str | Path) -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
         except UnicodeDecodeError:
-            raise LimbeckError("not UTF-8", where=name, line=number, fix="Convert it, e.g. with iconv") from None
+            raise LimbeckError(
+                "not UTF-8", where=name, line=number, fix="Convert it, e.g. with iconv"
+            ) from None
 
 
 def _batched(texts: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:

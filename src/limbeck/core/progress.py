@@ -81,7 +81,12 @@ class _JsonTask:
         if now - self.spoke >= 5:
             self.spoke = now
             left = (now - self.started) / self.done * (self.total - self.done) if self.done else None
-            facts = {"done": self.done, "total": self.total, "seconds_left": left and round(left), "note": self.remark}
+            facts = {
+                "done": self.done,
+                "total": self.total,
+                "seconds_left": left and round(left),
+                "note": self.remark,
+            }
             self.reporter._write("progress", self.what, facts)
 
     def note(self, text: str) -> None:
@@ -116,7 +121,9 @@ class RichReporter(Reporter):
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}", style="dim"),
         )
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as bar:
             yield _RichTask(bar, bar.add_task(what, total=total, note=""))
 
 
@@ -132,6 +139,7 @@ class _RichTask:
 
 
 _reporter: Reporter = Reporter()
+_busy = False
 
 
 def use(reporter: Reporter) -> None:
@@ -150,6 +158,16 @@ def warn(text: str, **facts: Any) -> None:
     _reporter.warn(text, **facts)
 
 
-def task(what: str, total: float) -> Any:
-    """A context manager around a long step of ``total`` units; gives a :class:`Task`."""
-    return _reporter.task(what, total)
+@contextmanager
+def task(what: str, total: float) -> Iterator[Task]:
+    """Around a long step of ``total`` units; one inside another is silent, for the outer one tells of both."""
+    global _busy
+    if _busy:
+        yield _SilentTask()
+        return
+    _busy = True
+    try:
+        with _reporter.task(what, total) as under_way:
+            yield under_way
+    finally:
+        _busy = False

@@ -22,6 +22,14 @@ def _one_or_many(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+def _named_by_text(value: Any) -> Any:
+    return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
+
+
+LabelNames = Annotated[dict[str, str], BeforeValidator(_named_by_text)]
+"""New names of labels; YAML reads a bare 0 as a number, and means the label "0"."""
+
+
 class Source(Settings):
     """A file of examples, or a data set by name; a bare string in the recipe is its path."""
 
@@ -44,7 +52,7 @@ class Source(Settings):
     """Split of a data set, e.g. train."""
     subset: str | None = None
     """Configuration of a data set that has several."""
-    labels: dict[str, str] = {}
+    labels: LabelNames = {}
     """New names for labels, e.g. {"0": negative, "1": positive}."""
 
 
@@ -87,6 +95,8 @@ class Training(Settings):
     epochs: float = Field(10, gt=0)
     """Passes over the transfer set; the control takes as many steps, over its labelled part."""
     learning_rate: float = Field(1e-3, gt=0)
+    embedding_rate: float = Field(1.0, gt=0)
+    """Factor on the learning rate of embeddings; below 1 where they start from a good place, e.g. the teacher's."""
     tokens_per_batch: int = Field(2048, gt=0)
     """Batches hold sentences of like length and at most this many tokens, padding included."""
     accumulate: int = Field(1, gt=0)
@@ -132,7 +142,7 @@ class TeacherChoice(Settings):
     answers_are: Literal["probabilities", "logits"] = "probabilities"
     max_length: int = Field(128, gt=2)
     """Tokens kept of a sentence, special tokens included."""
-    labels: dict[str, str] = {}
+    labels: LabelNames = {}
     """The teacher's label names to ours, where they differ, e.g. {LABEL_0: negative}."""
 
     @model_validator(mode="after")
@@ -217,11 +227,15 @@ class Recipe(Settings):
     """Ways to make more text of the transfer set, e.g. ngrams; each sees what the ones before it left."""
     teacher: TeacherChoice
     student: StudentChoice = StudentChoice()
-    method: Annotated[list[MethodChoice], BeforeValidator(_name_alone), Field(min_length=1)] = [MethodChoice()]
+    method: Annotated[list[MethodChoice], BeforeValidator(_name_alone), Field(min_length=1)] = [
+        MethodChoice()
+    ]
     """One method, or a list of methods to compare."""
     control: bool = True
     """Train the same student without a teacher too, on the same budget of steps."""
-    seeds: Annotated[list[int], BeforeValidator(lambda v: list(range(1, v + 1)) if isinstance(v, int) else v)] = [1, 2, 3]
+    seeds: Annotated[
+        list[int], BeforeValidator(lambda v: list(range(1, v + 1)) if isinstance(v, int) else v)
+    ] = [1, 2, 3]
     """A list of seeds, or how many."""
     train: Training = Training()
     evaluate: Evaluation = Evaluation()
@@ -259,7 +273,9 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text)
     except FileNotFoundError:
-        raise LimbeckError("no such recipe", where=path, fix="'limbeck init' writes one to start from") from None
+        raise LimbeckError(
+            "no such recipe", where=path, fix="'limbeck init' writes one to start from"
+        ) from None
     except UnicodeDecodeError:
         raise LimbeckError("the recipe is not UTF-8", where=path) from None
     except yaml.YAMLError as error:
@@ -286,7 +302,11 @@ def _apply(override: str, values: dict[str, Any]) -> None:
     *parents, last = key.split(".")
     place: Any = values
     for parent in parents:
-        place = place[int(parent)] if isinstance(place, list) and parent.isdigit() else place.setdefault(parent, {})
+        place = (
+            place[int(parent)]
+            if isinstance(place, list) and parent.isdigit()
+            else place.setdefault(parent, {})
+        )
         if place is None or isinstance(place, str | int | float | bool):
             raise LimbeckError(f"'{key}' cannot be set: '{parent}' is not a group of keys in this recipe")
     try:

@@ -49,7 +49,9 @@ def validate(
         return schema.model_validate(values)
     except ValidationError as error:
         first = _most_telling(error.errors())
-        path = [str(part) for part in first["loc"] if not (isinstance(part, str) and UNION_MEMBER.search(part))]
+        path = [
+            str(part) for part in first["loc"] if not (isinstance(part, str) and UNION_MEMBER.search(part))
+        ]
         key = ".".join([prefix, *path]).strip(".") or "the recipe"
         line = _nearest_line(key, lines or {})
         if first["type"] == "extra_forbidden":
@@ -62,7 +64,9 @@ def validate(
         given = first.get("input")
         shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
         message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
-        raise LimbeckError(f"'{key}': {message[0].lower()}{message[1:]}{shown}", where=where, line=line) from None
+        raise LimbeckError(
+            f"'{key}': {message[0].lower()}{message[1:]}{shown}", where=where, line=line
+        ) from None
 
 
 def _most_telling(errors: list[Any]) -> Any:

@@ -46,7 +46,7 @@ def softened_divergence(student: Tensor, teacher: Tensor, temperature: float) ->
 
 
 def squared_distance(student: Tensor, teacher: Tensor) -> Tensor:
-    """``||z_teacher - z_student||²`` (Ba and Caruana 2014, equation 1, without its constant; Tang et al. 2019, section 3.2).
+    """``||z_teacher - z_student||²`` (Ba and Caruana 2014, section 2.3; Tang et al. 2019, section 3.2).
 
     Args:
         student: Logits ``(batch, classes)``.

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import onnx
@@ -158,7 +158,7 @@ def _describe(
     card: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What ``bundle.json`` says, but for parity."""
-    names: dict[int, str] = model.config.id2label or {}
+    names = cast("dict[int, str]", model.config.id2label)
     pad = tokeniser.pad_token_id or 0
     unknown = tokeniser.unk_token_id
     return {

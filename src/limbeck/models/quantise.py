@@ -37,6 +37,7 @@ def quantise(source: Path, target: Path) -> None:
         _quantise_embeddings(model)
         onnx.save(model, str(with_embeddings))
         # It would advise, on the root logger, to run a preprocessing that has nothing to do for these graphs.
+        before = logging.root.manager.disable
         logging.disable(logging.WARNING)
         try:
             quantize_dynamic(
@@ -48,7 +49,7 @@ def quantise(source: Path, target: Path) -> None:
                 extra_options={"MatMulConstBOnly": True},
             )
         finally:
-            logging.disable(logging.NOTSET)
+            logging.disable(before)
 
 
 def _quantise_embeddings(model: onnx.ModelProto) -> None:

@@ -110,7 +110,7 @@ class _Text(WordVectors):
         if not first or len(first[-1]) < 2:
             raise LimbeckError("no word vectors in this file", where=path)
         self.header = len(first[0]) == 2 and len(first[-1]) > 2
-        self.dimension = len(first[-1]) - 1
+        self.dimension = len(first[1 if self.header else 0]) - 1
         self.words = [self._word(line, number) for number, line in self._numbered()]
 
     def _rows(self, numbers: Sequence[int]) -> NDArray[np.float32]:

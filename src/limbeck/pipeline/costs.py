@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -42,13 +43,17 @@ class Timed:
     def engines(self) -> Iterator[tuple[Engine, int, Contender]]:
         """Each engine, the bytes of its weights, and what is timed: from text to logits."""
         yield "pytorch", tensor_bytes(self.model), self._in_pytorch()
-        onnx: tuple[tuple[Engine, str, str], ...] = (
+        onnx: tuple[tuple[Engine, Literal["fp32", "int8"], str], ...] = (
             ("onnx", "fp32", "model.onnx"),
             ("onnx-int8", "int8", "model.int8.onnx"),
         )
         for engine, precision, file in onnx:
             if (self.bundle / file).is_file():
-                yield engine, weight_bytes(self.bundle / file), Bundle(self.bundle, precision, threads=1).logits
+                yield (
+                    engine,
+                    weight_bytes(self.bundle / file),
+                    Bundle(self.bundle, precision, threads=1).logits,
+                )
 
     def _in_pytorch(self) -> Callable[[Sequence[str]], torch.Tensor]:
         model = self.model.eval()
@@ -77,7 +82,11 @@ def costs(run: Run) -> list[Cost]:
     """
     with tempfile.TemporaryDirectory(prefix="limbeck-") as scratch:
         timed = [*_teacher(run, Path(scratch)), _student(run)]
-        shapes = {(each.name, engine): (each, size, answer) for each in timed for engine, size, answer in each.engines()}
+        shapes = {
+            (each.name, engine): (each, size, answer)
+            for each in timed
+            for engine, size, answer in each.engines()
+        }
         speeds = _speeds(run, {key: answer for key, (_, _, answer) in shapes.items()})
         return [
             Cost(name, engine, parameters(each.model), size, speeds.get((name, engine)))
@@ -109,9 +118,7 @@ def _student(run: Run) -> Timed:
     return Timed(title, model, run.tokeniser, run.recipe.student.max_length, run.bundle_folder.path)
 
 
-def _speeds(
-    run: Run, contenders: dict[tuple[str, Engine], Contender]
-) -> dict[tuple[str, Engine], Speed]:
+def _speeds(run: Run, contenders: dict[tuple[str, Engine], Contender]) -> dict[tuple[str, Engine], Speed]:
     """Times of all, on test sentences drawn once for all runs of the same test set."""
     count = min(run.recipe.evaluate.latency_sentences, len(run.prepared.test.examples))
     if count == 0:

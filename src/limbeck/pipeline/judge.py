@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from limbeck.core import progress
-from limbeck.evaluate.evaluate import Model, evaluate
+from limbeck.evaluate.evaluate import Model, Role, evaluate
 from limbeck.models.outputs import predict
 from limbeck.pipeline.costs import costs
 from limbeck.pipeline.run import CONTROL, TEACHER, Run
@@ -54,8 +54,9 @@ def parity_line(report: Mapping[str, Any]) -> str:
 
 def _teacher(run: Run) -> list[Model]:
     """The teacher, where it has answers for the test set."""
-    ids = [example.id for example in run.prepared.test.examples]
-    logits = run.answers.signals(ids, torch.device("cpu")).logits
+    if run.test_answers is None:
+        return []
+    logits = run.test_answers.signals(run.prepared.test.ids, torch.device("cpu")).logits
     assert logits is not None
     return [Model(TEACHER, "teacher", None, logits.numpy())]
 
@@ -67,7 +68,7 @@ def _students(run: Run) -> list[Model]:
     with progress.task("evaluate", len(pairs)) as task:
         for title, seed in pairs:
             logits = predict(run.load_student(title, seed), run.encoded_test)
-            role = "control" if title == CONTROL and run.recipe.control else "student"
+            role: Role = "control" if title == CONTROL and run.recipe.control else "student"
             judged.append(Model(title, role, seed, logits, run.dev_score(title, seed)))
             task.advance()
     return judged

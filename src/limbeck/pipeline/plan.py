@@ -17,13 +17,12 @@ from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate, encode
+from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import total_steps
+from limbeck.transfer.ask import count_missing, plan_bytes
 from limbeck.transfer.prepare import prepare
-from limbeck.transfer.teachers import FileTeacher
+from limbeck.transfer.teachers import TOKENS_PER_BATCH, FileTeacher
 
-BYTES_A_LOGIT = 4
-ASKED_TOKENS = 8192
-"""Tokens in a batch that a teacher is asked about."""
 SAMPLE = 3
 """Batches that are timed for an estimate."""
 
@@ -67,7 +66,9 @@ class Plan:
         ]
         left = sum(each.seconds for each in self.steps if not each.done)
         total = ("", "in all, on this machine", duration(left), size(sum(each.bytes for each in self.steps)))
-        table = markdown_table(("step", "what", "time", "bytes"), [*lines, total], frozenset({"step", "what"}))
+        table = markdown_table(
+            ("step", "what", "time", "bytes"), [*lines, total], frozenset({"step", "what"})
+        )
         return f"{self.name}: every check passed; nothing was written.\n\n{table}"
 
 
@@ -81,7 +82,7 @@ def check(run: Run) -> None:
     run.rewriters  # noqa: B018 - reading them is their check
     for title, (method, keys) in run.methods.items():
         for stage in method.stages(keys):
-            if stage.objective.aligned_by == "token" and getattr(settings, "tokeniser", "teacher") != "teacher":
+            if stage.objective.aligned_by == "token" and settings.tokeniser == "words":
                 raise LimbeckError(
                     f"'{title}' compares teacher and student token by token, but the student has pieces of its own",
                     where="student.tokeniser",
@@ -93,7 +94,8 @@ def plan(run: Run) -> Plan:
     """What ``distill`` would do.
 
     Raises:
-        LimbeckError: Whatever would stop it later: data that cannot be read, labels that differ, settings that do not fit.
+        LimbeckError: Whatever would stop it later: data that cannot be read, labels that differ, settings that
+            do not fit.
     """
     check(run)
     prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
@@ -149,32 +151,38 @@ def _teach(run: Run, done: bool) -> Planned:
         return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
     data = encode(teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length)
     count = total_steps(data.lengths, choice.fine_tune)
-    seconds = 0 if done else count * _seconds(teacher.model, data, choice.fine_tune.tokens_per_batch, learn=True)
+    seconds = 0 if done else count * seconds_per_step(teacher.model, data.lengths, choice.fine_tune)
     what = f"{choice.model}: {count:,} steps on {len(data):,} sentences"
     return Planned("teach", what, seconds, tensor_bytes(teacher.model), done)
 
 
 def _ask(run: Run) -> Planned:
     examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
-    size_of_answers = len(examples) * len(run.labels) * BYTES_A_LOGIT
+    size_of_answers = plan_bytes(len(examples), len(run.labels))
     what = f"{len(examples):,} sentences; their logits are kept in {run.recipe.store_folder}"
     if isinstance(teacher, FileTeacher):
-        return Planned("ask", what, 1, size_of_answers)
+        teacher.require(run.transfer_set.examples)
+        return Planned(
+            "ask", f"{len(run.transfer_set):,} sentences, all answered in {teacher.path}", done=True
+        )
+    left = count_missing(teacher, examples, run.store)
     data = encode(teacher.tokeniser, run.transfer_set.examples, None, run.recipe.teacher.max_length)
-    seconds = len(batches(data.lengths, ASKED_TOKENS)) * _seconds(teacher.model, data, ASKED_TOKENS, learn=False)
-    return Planned("ask", what, seconds, size_of_answers)
+    seconds = len(batches(data.lengths, TOKENS_PER_BATCH)) * _seconds_per_batch(teacher.model, data)
+    return Planned("ask", what, seconds * left / len(examples), size_of_answers, left == 0)
 
 
 def _train(run: Run, taught: bool) -> Iterator[Planned]:
     """One line a method: all its seeds."""
     data, settings = run.encoded_train, run.recipe.train
     student = run.new_student(run.recipe.seeds[0])
-    each = _seconds(student, data, settings.tokens_per_batch, learn=True)
+    each = seconds_per_step(student, data.lengths, settings)
     for title, (method, keys) in run.methods.items():
         left = [
             seed
             for seed in run.recipe.seeds
-            if not (taught and run.student_folder(title, seed).is_done(steps.student_inputs(run, title, seed)))
+            if not (
+                taught and run.student_folder(title, seed).is_done(steps.student_inputs(run, title, seed))
+            )
         ]
         count = sum(steps.stage_steps(run, stage) for stage in method.stages(keys))
         what = f"{title}: {len(run.recipe.seeds)} seeds of {count:,} steps, {run.recipe.student.kind}"
@@ -182,17 +190,12 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
         yield Planned("train", what, len(left) * count * each, weights, not left)
 
 
-def _seconds(model: PreTrainedModel, data: Encoded, tokens: int, *, learn: bool) -> float:
-    """Median time of a batch on this machine, forward, and backward too where it learns."""
-    drawn = batches(data.lengths, tokens, seed=0)[: SAMPLE + 1]
+def _seconds_per_batch(model: PreTrainedModel, data: Encoded) -> float:
+    """Median time of a batch that a teacher is asked about, on this machine."""
     taken = []
-    model.train(learn)
-    with torch.set_grad_enabled(learn):
-        for rows in drawn:
+    with torch.inference_mode():
+        for rows in batches(data.lengths, TOKENS_PER_BATCH, seed=0)[: SAMPLE + 1]:
             start = time.perf_counter()
-            logits = model(**collate(data, rows).inputs).logits
-            if learn:
-                logits.sum().backward()
+            model(**collate(data, rows).inputs)
             taken.append(time.perf_counter() - start)
-    model.zero_grad()
     return statistics.median(taken[1:] or taken)

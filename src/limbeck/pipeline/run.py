@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from transformers import AutoModelForSequenceClassification, PreTrainedModel
 
 from limbeck import methods, models
-from limbeck.core import recipe
+from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import Recipe
 from limbeck.evaluate.metrics import METRICS, Counts, confusion
+from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.heads import encoder_with_head
 from limbeck.text import resources
 from limbeck.text.encode import Encoded, encode
@@ -24,13 +25,12 @@ from limbeck.transfer import rewrites
 from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.prepare import Prepared
 from limbeck.transfer.store import AnswerStore
-from limbeck.transfer.teachers import FileTeacher, ModelTeacher
+from limbeck.transfer.teachers import LOGITS, FileTeacher, ModelTeacher
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-    from pydantic import BaseModel
     from transformers import PreTrainedTokenizerFast
 
     from limbeck.core.example import Example
@@ -69,9 +69,12 @@ class Run:
     # What the recipe names, checked before any work.
 
     @cached_property
-    def student_settings(self) -> BaseModel:
+    def student_settings(self) -> TokeniserSettings:
         """The student's own settings."""
-        return models.settings_for(self.recipe.student.kind, self.recipe.student.settings)
+        choice = self.recipe.student
+        settings = models.settings_for(choice.kind, choice.settings)
+        assert isinstance(settings, TokeniserSettings)
+        return settings
 
     @cached_property
     def rewriters(self) -> list[RewriteSettings]:
@@ -207,7 +210,9 @@ class Run:
     def tokeniser(self) -> PreTrainedTokenizerFast:
         """The student's tokeniser."""
         texts = [example.text for example in self.transfer_set.examples]
-        return models.tokeniser_for(self.student_settings, teacher_tokeniser=self.teacher_tokeniser, texts=texts)
+        return models.tokeniser_for(
+            self.student_settings, teacher_tokeniser=self.teacher_tokeniser, texts=texts
+        )
 
     @cached_property
     def encoded_train(self) -> Encoded:
@@ -234,9 +239,17 @@ class Run:
 
     @cached_property
     def answers(self) -> Answers:
-        """The teacher's logits for the transfer set and for test; what the store lacks is asked now."""
-        examples = (*self.transfer_set.examples, *self.prepared.test.examples)
-        return ask(self.teacher, examples, frozenset({"logits"}), self.store)
+        """The teacher's logits for the transfer set; what the store lacks is asked now."""
+        return ask(self.teacher, self.transfer_set.examples, LOGITS, self.store)
+
+    @cached_property
+    def test_answers(self) -> Answers | None:
+        """The teacher's logits for the test set; None for a file of answers that lacks some of them."""
+        examples = self.prepared.test.examples
+        if isinstance(self.teacher, FileTeacher) and not self.teacher.holds(examples):
+            progress.warn("The file of answers does not cover the test set: the teacher itself is not scored")
+            return None
+        return ask(self.teacher, examples, LOGITS, self.store)
 
     def score(self, gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
         """Every metric of class numbers ``(examples,)``: what the training loop scores dev by."""
@@ -258,7 +271,8 @@ class Run:
         """A trained student."""
         folder = self.student_folder(method, seed).path
         model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder)
-        return model.eval()
+        model.eval()
+        return model
 
     @property
     def evaluation(self) -> dict[str, Any]:
@@ -297,4 +311,3 @@ def require(folder: StepFolder, step: str) -> None:
 def versions() -> dict[str, str]:
     """Versions of Limbeck and of the libraries that results depend on."""
     return {name: metadata.version(name) for name in LIBRARIES}
-

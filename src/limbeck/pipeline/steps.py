@@ -20,7 +20,6 @@ from limbeck.text.encode import encode
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import total_steps, train as train_model
 from limbeck.transfer import rewrites
-from limbeck.transfer.ask import Answers
 from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.transfer_set import TransferSet
 
@@ -74,7 +73,7 @@ def teach(run: Run) -> None:
     choice = run.recipe.teacher
     if choice.fine_tune is None:
         progress.say(f"teach     {choice.answers or choice.model}: taken as it is; its labels are ours")
-        run.teacher.labels  # noqa: B018 - loading it is the check
+        _ = run.teacher  # loading it is the check
         return
     inputs = teach_inputs(run)
     if _skip(run.teacher_folder, inputs, "teach"):
@@ -110,9 +109,9 @@ def teach_inputs(run: Run) -> dict[str, Any]:
     }
 
 
-def ask(run: Run) -> Answers:
+def ask(run: Run) -> None:
     """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked."""
-    return run.answers
+    _ = run.answers, run.test_answers
 
 
 def train(run: Run) -> None:
@@ -126,7 +125,7 @@ def train(run: Run) -> None:
     for title, seed in pairs:
         if (title, seed) not in left:
             train_student(run, title, seed)
-    run.answers  # noqa: B018 - asked once, here, and not by every process
+    _ = run.answers  # asked once, here, and not by every process
     side_by_side.train(run, left)
 
 

@@ -24,14 +24,14 @@ class Opinion:
     """What one model said about a sentence.
 
     Attributes:
-        name: The model.
+        role: teacher, student or control.
         label: What it chose.
         confidence: Its probability of that.
         of_gold: Its probability of the gold label.
         right: Whether the two labels are one.
     """
 
-    name: str
+    role: str
     label: str
     confidence: float
     of_gold: float
@@ -57,7 +57,7 @@ class Disputes:
         student: The student, with its seed where it has one.
         both, neither: How many sentences both got right, and both got wrong.
         teacher_only, student_only: How many sentences only one of them got right.
-        teacher_right, student_right: Those sentences, where the wrong one was surest first; ``SHOWN`` at most.
+        teacher_right, student_right: Those sentences, the surest error first; ``SHOWN`` at most.
     """
 
     student: str
@@ -70,29 +70,30 @@ class Disputes:
 
 
 def read_disputes(
-    path: Path, labels: Sequence[str], teacher: str, student: str, seeds: Mapping[str, int | None]
+    path: Path, labels: Sequence[str], models: Mapping[str, tuple[str, int | None]]
 ) -> Disputes | None:
     """Read the predictions and pick the sentences.
 
     Args:
         path: The Parquet file.
         labels: Classes, in the order of the probabilities.
-        teacher: Its name.
-        student: The method whose student is compared.
-        seeds: The seed to take of each student and of the control; its keys are the models shown after the teacher.
+        models: Name and seed of ``teacher``, ``student`` and, if there is one, ``control``.
+
+    Returns:
+        None where the file lacks the teacher's or the student's column.
 
     Raises:
         LimbeckError: The file is damaged, or does not fit the labels.
     """
     table = _read(path)
-    columns = {name: name if seed is None else f"{name}@{seed}" for name, seed in {teacher: None, **seeds}.items()}
-    columns = {name: column for name, column in columns.items() if column in table.column_names}
-    if teacher not in columns or student not in columns:
+    columns = {role: name if seed is None else f"{name}@{seed}" for role, (name, seed) in models.items()}
+    columns = {role: column for role, column in columns.items() if column in table.column_names}
+    if not {"teacher", "student"} <= columns.keys():
         return None
     gold = _gold(table, labels, path)
-    said = {name: _probabilities(table, column, len(labels), path) for name, column in columns.items()}
-    teacher_right = said[teacher].argmax(axis=1) == gold
-    student_right = said[student].argmax(axis=1) == gold
+    said = {role: _probabilities(table, column, len(labels), path) for role, column in columns.items()}
+    teacher_right = said["teacher"].argmax(axis=1) == gold
+    student_right = said["student"].argmax(axis=1) == gold
 
     def sentences(chosen: NDArray[np.bool_], wrong: str) -> tuple[Sentence, ...]:
         rows = np.flatnonzero(chosen)
@@ -100,13 +101,13 @@ def read_disputes(
         return tuple(_sentence(table, int(row), labels, int(gold[row]), said) for row in surest)
 
     return Disputes(
-        student=columns[student].replace("@", ", seed "),
+        student=columns["student"].replace("@", ", seed "),
         both=int((teacher_right & student_right).sum()),
         neither=int((~teacher_right & ~student_right).sum()),
         teacher_only=int((teacher_right & ~student_right).sum()),
         student_only=int((~teacher_right & student_right).sum()),
-        teacher_right=sentences(teacher_right & ~student_right, student),
-        student_right=sentences(~teacher_right & student_right, teacher),
+        teacher_right=sentences(teacher_right & ~student_right, "student"),
+        student_right=sentences(~teacher_right & student_right, "teacher"),
     )
 
 
@@ -150,8 +151,8 @@ def _sentence(
         return str(table.column(column)[row].as_py() or "") if column in table.column_names else ""
 
     opinions = []
-    for name, probabilities in said.items():
+    for role, probabilities in said.items():
         chosen = int(probabilities[row].argmax())
         confidence, of_gold = float(probabilities[row, chosen]), float(probabilities[row, gold])
-        opinions.append(Opinion(name, labels[chosen], confidence, of_gold, chosen == gold))
+        opinions.append(Opinion(role, labels[chosen], confidence, of_gold, chosen == gold))
     return Sentence(value("id"), value("text"), labels[gold], value("origin"), tuple(opinions))

@@ -1,24 +1,15 @@
-"""What a run folder says, as plain frozen dataclasses. The rest of the room reads these and no file.
-
-``evaluation/evaluation.json`` must be there; whatever else is missing is None or empty, and the page does without.
-"""
+"""What a run folder says, as plain frozen dataclasses. Only ``reading`` and ``disputes`` open files."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
-from pydantic import TypeAdapter, ValidationError
 
-from limbeck.core.errors import LimbeckError
-from limbeck.core.files import read_json
-from limbeck.report.disputes import Disputes, read_disputes
+from limbeck.report.disputes import Disputes
 
 ENGINES = {"pytorch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
 """Names of engines for people, from the one that trains to the one that is deployed."""
@@ -27,7 +18,7 @@ Number = float | None
 
 
 @dataclass(frozen=True)
-class Test:
+class TestSet:
     """The test set: its size, and how many sentences teacher and student each read cut short."""
 
     examples: int
@@ -105,10 +96,10 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``evaluation.json``; ``confusion`` is counts, gold by predicted, of the seed with the best dev score."""
+    """``evaluation.json``; ``confusion`` counts gold by predicted, of the seed with the best dev score."""
 
     labels: list[str]
-    test: Test
+    test: TestSet
     models: list[ModelScores]
     summary: list[Summary]
     signatures: dict[str, str] = field(default_factory=dict)
@@ -144,7 +135,7 @@ class Journal:
 
 @dataclass(frozen=True)
 class Term:
-    """The loss doctor on one term of a loss at the first step; ``share`` is its part of the gradient norms."""
+    """The loss doctor on one term at the first step; ``share`` is its part of the gradient norms."""
 
     name: str
     value: Number
@@ -154,7 +145,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a bundle's file is from PyTorch: largest relative difference of a logit, share of changed predictions."""
+    """How far a bundle's file is from PyTorch: in logits (relative to the largest), in changed answers."""
 
     engine: str
     largest_difference: Number
@@ -223,6 +214,10 @@ class Run:
         """The student that the headline is about: the best on dev, so that test does not choose it."""
         return max(self.of_role("student"), key=lambda each: self.dev_score(each.name), default=None)
 
+    def shown(self, name: str) -> str:
+        """A model's name for people: the control is called that, for 'gold' means much else."""
+        return "control" if self.control and name == self.control.name else name
+
     def dev_score(self, name: str) -> float:
         """Mean over seeds of the best dev score; minus infinity where no journal tells."""
         best = [journal.best(self.metric) for journal in self.journals if journal.name == name]
@@ -253,138 +248,3 @@ class Run:
         """The gain of one model over another, if it was computed."""
         gains = self.evaluation.gains
         return next((g for g in gains if (g.of, g.over, g.metric) == (of, over, metric)), None)
-
-
-def read_run(folder: Path) -> Run:
-    """Read a run folder.
-
-    Raises:
-        LimbeckError: It is no run folder, the run is not evaluated, or a file in it is damaged.
-    """
-    if not folder.is_dir():
-        raise LimbeckError("no such run folder", where=folder)
-    evaluation = _evaluation(folder / "evaluation" / "evaluation.json")
-    journals = tuple(_journals(folder))
-    recipe_text, recipe = _recipe(folder / "recipe.yaml")
-    run = Run(
-        folder=folder,
-        name=str(recipe.get("name") or folder.resolve().name),
-        evaluation=evaluation,
-        journals=journals,
-        doctors=dict(_doctors(folder)),
-        disputes=None,
-        data=_object(folder / "prepared" / "prepared.json"),
-        parity=tuple(_parity(folder / "bundle" / "bundle.json")),
-        recipe=recipe,
-        recipe_text=recipe_text,
-        versions=_object(folder / "versions.json"),
-        steps=tuple(_steps(folder)),
-    )
-    return replace(run, disputes=_disputes(run))
-
-
-def _disputes(run: Run) -> Disputes | None:
-    predictions = run.folder / "evaluation" / "predictions.parquet"
-    if not (predictions.is_file() and run.student and run.teacher):
-        return None
-    best = {each.name: _best_seed(run, each.name) for each in (run.student, run.control) if each}
-    return read_disputes(predictions, run.evaluation.labels, run.teacher.name, run.student.name, best)
-
-
-def _best_seed(run: Run, name: str) -> int | None:
-    """The seed with the best dev score, the first of equals; without journals the first seed."""
-    seeds = {model.seed: 0.0 for model in run.evaluation.models if model.name == name}
-    for journal in run.journals:
-        if journal.name == name and journal.seed in seeds and (best := journal.best(run.metric)):
-            seeds[journal.seed] = best.scores[run.metric] or 0.0
-    return max(seeds, key=lambda seed: seeds[seed], default=None)
-
-
-def _evaluation(path: Path) -> Evaluation:
-    if not path.is_file():
-        fix = "Run 'limbeck evaluate' or 'limbeck distill' first"
-        raise LimbeckError("this run has not been evaluated", where=path.parent.parent, fix=fix)
-    try:
-        return TypeAdapter(Evaluation).validate_python(read_json(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "the file"
-        message = str(first["msg"])
-        raise LimbeckError(f"'{key}': {message[0].lower()}{message[1:]}", where=path) from None
-
-
-def _journals(folder: Path) -> Iterator[Journal]:
-    if (path := folder / "teacher" / "journal.jsonl").is_file():
-        yield _journal(path, "teacher", None)
-    for name, seed, student in _students(folder):
-        if (path := student / "journal.jsonl").is_file():
-            yield _journal(path, name, seed)
-
-
-def _students(folder: Path) -> list[tuple[str, int, Path]]:
-    """Method, seed and folder of every student, in order."""
-    found = (folder / "students").glob("*/seed-*")
-    numbered = [(path.parent.name, path.name.removeprefix("seed-"), path) for path in found]
-    return sorted((name, int(seed), path) for name, seed, path in numbered if seed.isdigit())
-
-
-def _journal(path: Path, name: str, seed: int | None) -> Journal:
-    dev: list[DevScore] = []
-    losses: list[tuple[int, float]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            entry = json.loads(line)
-            if entry["kind"] == "dev":
-                dev.append(DevScore(int(entry["step"]), entry["scores"], bool(entry.get("best"))))
-            elif entry["kind"] == "step":
-                losses.append((int(entry["step"]), float(entry["loss"])))
-        except (ValueError, KeyError, TypeError):
-            raise LimbeckError("not a line of a journal", where=path, line=number) from None
-    return Journal(name, seed, tuple(dev), np.array(losses, dtype=np.float64).reshape(-1, 2))
-
-
-def _doctors(folder: Path) -> Iterator[tuple[str, tuple[Term, ...]]]:
-    seen: set[str] = set()
-    for name, _, student in _students(folder):
-        content = _object(student / "doctor.json")
-        if name in seen or not content:
-            continue
-        seen.add(name)
-        keys = ("value", "grad_norm", "share")
-        yield name, tuple(Term(str(t["name"]), *(t.get(key) for key in keys)) for t in content.get("terms", []))
-
-
-def _parity(path: Path) -> Iterator[Parity]:
-    for precision, values in _object(path).get("parity", {}).items():
-        yield Parity(precision, values.get("largest_difference"), values.get("changed"))
-
-
-def _steps(folder: Path) -> Iterator[Step]:
-    """Finished steps in the order of a run."""
-    students = [student.relative_to(folder) for _, _, student in _students(folder)]
-    early = (Path("prepared"), Path("rewritten"), Path("teacher"))
-    for step in (*early, *students, Path("bundle"), Path("evaluation")):
-        if content := _object(folder / step / "done.json"):
-            yield Step(step.as_posix(), content.get("seconds"), content.get("inputs"))
-
-
-def _recipe(path: Path) -> tuple[str, dict[str, Any]]:
-    """The recipe as text and as values; read leniently, for a run of another version still deserves its report."""
-    if not path.is_file():
-        return "", {}
-    text = path.read_text(encoding="utf-8")
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise LimbeckError("not valid YAML", where=path) from None
-    return text, values if isinstance(values, dict) else {}
-
-
-def _object(path: Path) -> dict[str, Any]:
-    """A JSON object, or an empty one where the file is missing."""
-    if not path.is_file():
-        return {}
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise LimbeckError("a JSON object is expected here", where=path)
-    return content

@@ -30,11 +30,13 @@ def text(value: object) -> str:
     """Any text as Markdown that says just that, on one line, also in a cell of a table."""
     line = " ".join(str(value).split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", line)
+    line = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", line)
+    # What would begin a list inside a list.
+    return re.sub(r"^(\d*)([-+.)])", r"\1\\\2", line)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], words_in: int = 1) -> str:
-    """A table whose first ``words_in`` columns hold words and the others numbers; cells are Markdown already."""
+    """A table: the first ``words_in`` columns hold words, the others numbers; cells are Markdown already."""
     rule = ["---"] * words_in + ["---:"] * (len(heads) - words_in)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
 
@@ -68,12 +70,14 @@ def results(each: RunView) -> str:
     heads += ["Gain over control"] if each.run.control else []
     rows = []
     for summary in each.run.evaluation.summary:
-        cells = [_name(summary), words.count(summary.seeds)]
+        cells = [text(each.run.shown(summary.name)), words.count(summary.seeds)]
         cells += [_mean(summary, metric) for metric in each.metrics]
         cells.append(words.percent(summary.retention) if summary.role != "teacher" else words.MISSING)
         if each.run.control:
             gain = each.over_control(summary)
-            shown = f"{words.difference('accuracy', gain.gain)} ({words.spread(gain)})" if gain else words.MISSING
+            shown = (
+                f"{words.difference('accuracy', gain.gain)} ({words.spread(gain)})" if gain else words.MISSING
+            )
             cells.append(shown)
         rows.append(cells)
     return table(heads, rows)
@@ -108,10 +112,6 @@ def _head(metric: str) -> str:
     return text(words.METRICS.get(metric, metric)) + (", %" if metric in words.IN_PERCENT else "")
 
 
-def _name(summary: Summary) -> str:
-    return text(summary.name) + (" (control)" if summary.role == "control" else "")
-
-
 def _mean(summary: Summary, metric: str) -> str:
     shown = words.score(metric, summary.mean.get(metric))
     deviation = summary.deviation.get(metric)
@@ -121,11 +121,11 @@ def _mean(summary: Summary, metric: str) -> str:
 def _gains(run: Run) -> str:
     rows = [
         [
-            f"{text(gain.of)} over {text(gain.over)}",
+            f"{text(run.shown(gain.of))} over {text(run.shown(gain.over))}",
             text(words.METRICS.get(gain.metric, gain.metric)),
             words.difference(gain.metric, gain.gain),
             words.spread(gain),
-            words.significant(gain.p),
+            words.p_value(gain.p),
         ]
         for gain in run.evaluation.gains
     ]
@@ -135,7 +135,7 @@ def _gains(run: Run) -> str:
 def _costs(run: Run) -> str:
     rows = [
         [
-            text(cost.name),
+            text(run.shown(cost.name)),
             ENGINES.get(cost.engine, text(cost.engine)),
             words.count(cost.parameters),
             words.size(cost.bytes),
@@ -166,9 +166,8 @@ def _data(each: RunView) -> Iterator[str]:
 def _disputes(run: Run) -> Iterator[str]:
     disputes = run.disputes
     assert disputes is not None
-    yield (
-        f"Both right on {words.count(disputes.both)}, only the teacher on {words.count(disputes.teacher_only)}, "
-        f"only the student on {words.count(disputes.student_only)}, neither on {words.count(disputes.neither)}."
+    yield "Both right on {}, only the teacher on {}, only the student on {}, neither on {}.".format(
+        *map(words.count, (disputes.both, disputes.teacher_only, disputes.student_only, disputes.neither))
     )
     for who, sentences in (("teacher", disputes.teacher_right), ("student", disputes.student_right)):
         if sentences:
@@ -177,6 +176,6 @@ def _disputes(run: Run) -> Iterator[str]:
 
 
 def _sentence(sentence: Sentence) -> str:
-    said = ", ".join(f"{text(o.name)} {text(o.label)} {words.percent(o.confidence, 0)}" for o in sentence.opinions)
+    said = ", ".join(f"{o.role} {text(o.label)} {words.percent(o.confidence, 0)}" for o in sentence.opinions)
     shown = sentence.text if len(sentence.text) <= 200 else sentence.text[:199] + "…"
     return f"- {text(shown)} — gold {text(sentence.gold)}; {said}"

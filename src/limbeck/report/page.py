@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -11,7 +12,9 @@ from markupsafe import Markup
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.report import markdown, words
-from limbeck.report.facts import ENGINES, Run, read_run
+from limbeck.report.facts import ENGINES, Run
+from limbeck.report.figures import Place
+from limbeck.report.reading import read_run
 from limbeck.report.views import STYLES, Plot, RunView, place_of, plot, view
 
 HERE = Path(__file__).parent
@@ -62,8 +65,8 @@ def render(views: Sequence[RunView]) -> str:
         compared=markdown.compared,
         engines=ENGINES,
         # Both files are ours; everything else on the page is escaped.
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),  # noqa: S704
-        still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),  # noqa: S704
+        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
+        still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),
     )
 
 
@@ -77,24 +80,30 @@ def _together(views: Sequence[RunView]) -> Plot | None:
     """All runs in one plot: each student as it is deployed, each teacher in PyTorch."""
     if len(views) < 2:
         return None
-    places = []
-    for number, each in enumerate(views):
-        run = each.run
+    students: list[Place | None] = []
+    teachers: dict[object, Place | None] = {}
+    for number, run in enumerate(each.run for each in views):
         style = f"s{number % STYLES + 1}"
-        for summary, cost, of in (
-            (run.teacher, run.teacher and run.cost(run.teacher.name, "pytorch"), "teacher"),
-            (run.student, run.student and run.deployed(run.student.name), style),
-        ):
-            name = f"{run.name}, teacher" if of == "teacher" else run.name
-            if summary and cost and (place := place_of(run, summary, cost, of, name)):
-                places.append(place)
-    return plot(places)
+        if run.student and (cost := run.deployed(run.student.name)):
+            students.append(place_of(run, run.student, cost, style, run.name))
+        if run.teacher and (cost := run.cost(run.teacher.name, "pytorch")):
+            # Runs may share a teacher: one that scored the same and weighs the same is drawn once.
+            same = (run.teacher.mean.get("accuracy"), cost.bytes)
+            teachers.setdefault(same, place_of(run, run.teacher, cost, "teacher", f"{run.name}, teacher"))
+    found = [
+        replace(each, name="teacher") if each and len(teachers) == 1 else each for each in teachers.values()
+    ]
+    return plot([place for place in (*found, *students) if place])
 
 
 def _comparable(runs: Sequence[Run]) -> bool:
     """Whether all runs were tested on the same sentences, as far as their folders tell."""
     tests = {
-        str((run.data.get("fingerprints") or {}).get("test", (run.evaluation.test.examples, run.evaluation.labels)))
+        str(
+            (run.data.get("fingerprints") or {}).get(
+                "test", (run.evaluation.test.examples, run.evaluation.labels)
+            )
+        )
         for run in runs
     }
     return len(tests) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -25,7 +25,14 @@ def drawing(width: float, height: float, what: str, children: Iterable[Markup], 
     box = f"0 0 {_plain(width)} {_plain(height)}"
     label = {"aria-label": what}
     return tag(
-        "svg", *children, viewBox=box, width=width, height=height, role="img", class_=f"plot {class_}".strip(), **label
+        "svg",
+        *children,
+        viewBox=box,
+        width=width,
+        height=height,
+        role="img",
+        class_=f"plot {class_}".strip(),
+        **label,
     )
 
 
@@ -77,6 +84,25 @@ def around(values: Iterable[float], margin: float = 0.08, least: float = 0.0) ->
     low, high = min(values), max(values)
     room = max((high - low) * margin, (least - (high - low)) / 2, abs(high) * 1e-3, 1e-9)
     return low - room, high + room
+
+
+def frame(
+    x: Scale, y: Scale, x_title: str, x_text: Callable[[float], str], y_text: Callable[[float], str]
+) -> Iterator[Markup]:
+    """Grid, ticks and the title of the lower axis; what goes upwards is said above the picture."""
+    for value in y.ticks():
+        down = y(value)
+        yield path([(x.start, down), (x.end, down)], class_="grid")
+        yield tag("text", y_text(value), x=x.start - 7, y=down + 4, text_anchor="end", class_="tick")
+    wanted = 8 if x.end > 500 else 6 if x.log else 4
+    for value in x.ticks(wanted):
+        across = x(value)
+        yield path([(across, y.start), (across, y.start + 4)], class_="grid")
+        yield tag("text", x_text(value), x=across, y=y.start + 17, text_anchor="middle", class_="tick")
+    yield path([(x.start, y.start), (x.end, y.start)], class_="axis")
+    yield tag(
+        "text", x_title, x=(x.start + x.end) / 2, y=y.start + 35, text_anchor="middle", class_="axis-title"
+    )
 
 
 def _plain(value: object) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from limbeck.report import figures, words
-from limbeck.report.facts import Cost, Gain, Journal, Run, Summary
+from limbeck.report import curves, figures, words
+from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
 from limbeck.report.svg import Scale
 
 MANY_CLASSES = 12
@@ -144,14 +144,15 @@ def _gains(run: Run) -> tuple[tuple[Gain, Markup], ...]:
     reach = max((abs(value) for gain in gains for value in (gain.low, gain.high)), default=0.0) or 0.01
     scale = Scale(-reach, reach, 6, 174)
     return tuple(
-        (gain, figures.interval_bar(gain.low, gain.gain, gain.high, scale, _told(gain)))
+        (gain, figures.interval_bar(gain.low, gain.gain, gain.high, scale, _told(run, gain)))
         for gain in gains
     )
 
 
-def _told(gain: Gain) -> str:
+def _told(run: Run, gain: Gain) -> str:
     amount = words.difference(gain.metric, gain.gain)
-    return f"{gain.of} over {gain.over}, {gain.metric}: {amount}, interval {words.spread(gain)}"
+    pair = f"{run.shown(gain.of)} over {run.shown(gain.over)}"
+    return f"{pair}, {gain.metric}: {amount}, interval {words.spread(gain)}"
 
 
 def _places(run: Run, summary: Summary, styles: Mapping[str, str]) -> Iterator[figures.Place]:
@@ -160,13 +161,15 @@ def _places(run: Run, summary: Summary, styles: Mapping[str, str]) -> Iterator[f
             yield place
 
 
-def place_of(run: Run, summary: Summary, cost: Cost, style: str, name: str | None = None) -> figures.Place | None:
+def place_of(
+    run: Run, summary: Summary, cost: Cost, style: str, name: str | None = None
+) -> figures.Place | None:
     """A model's place in the plot, if its quality and latency are known."""
     accuracy, deviation = summary.mean.get("accuracy"), summary.deviation.get("accuracy")
     if accuracy is None or cost.p50_ms is None or cost.p50_ms <= 0:
         return None
     deviation = deviation if summary.seeds > 1 else None
-    shown = name or summary.name
+    shown = name or run.shown(summary.name)
     return figures.Place(shown, style, cost.engine, cost.p50_ms, accuracy, deviation, cost.bytes)
 
 
@@ -174,24 +177,28 @@ def plot(places: Sequence[figures.Place]) -> Plot | None:
     """Quality against latency for both widths of screen."""
     if not places:
         return None
-    engines = [engine for engine in figures.ENGINES if any(place.engine == engine for place in places)]
+    engines = [engine for engine in ENGINES if any(place.engine == engine for place in places)]
     return Plot(
         wide=figures.quality_against_latency(places, 1040.0, 430.0),
         narrow=figures.quality_against_latency(places, 360.0, 380.0),
         key=tuple({place.name: place.style for place in places}.items()),
-        engines=tuple((figures.ENGINES[engine], figures.key_mark(engine)) for engine in engines),
+        engines=tuple((ENGINES[engine], figures.key_mark(engine)) for engine in engines),
     )
 
 
 def _dev(run: Run, styles: Mapping[str, str]) -> Panel | None:
-    curves = [figures.Curve(each, styles[each.name]) for each in run.journals if _is_trained(each, styles)]
-    best = [point.scores[run.metric] for each in run.journals if each.seed is None and (point := each.best(run.metric))]
-    picture = figures.dev_curves(curves, run.metric, best[0] if best else None)
+    seeds = [curves.Curve(each, styles[each.name]) for each in run.journals if _is_trained(each, styles)]
+    best = [
+        point.scores[run.metric]
+        for each in run.journals
+        if each.seed is None and (point := each.best(run.metric))
+    ]
+    picture = curves.dev_curves(seeds, run.metric, best[0] if best else None)
     if picture is None:
         return None
     name = words.METRICS.get(run.metric, run.metric)
     unit = ", %" if run.metric in words.IN_PERCENT else ""
-    return Panel(f"{name} on dev{unit}", "", "One line a seed; the dot is the checkpoint that was kept.", picture)
+    return Panel(f"{name} on dev{unit}", "", "", picture)
 
 
 def _is_trained(journal: Journal, styles: Mapping[str, str]) -> bool:
@@ -199,10 +206,14 @@ def _is_trained(journal: Journal, styles: Mapping[str, str]) -> bool:
 
 
 def _losses(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
-    for name, style in styles.items():
-        curves = [figures.Curve(each, style) for each in run.journals if each.name == name]
-        if curves and (picture := figures.loss_curves(curves)):
-            yield Panel(f"Loss of {name}", style, "", picture)
+    for name in _ordered(run, styles):
+        seeds = [
+            curves.Curve(each, styles[name])
+            for each in run.journals
+            if each.name == name and each.seed is not None
+        ]
+        if seeds and (picture := curves.loss_curves(seeds)):
+            yield Panel(f"Loss of {run.shown(name)}", styles[name], "", picture)
 
 
 def _ordered(run: Run, styles: Mapping[str, str]) -> list[str]:
@@ -215,14 +226,15 @@ def _reliability(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
     for name in _ordered(run, styles):
         if calibration := run.evaluation.calibration.get(name):
             note = f"ECE {words.fixed(calibration.ece, 3)}"
-            yield Panel(name, styles[name], note, figures.reliability(calibration, name, styles[name]))
+            shown = run.shown(name)
+            yield Panel(shown, styles[name], note, curves.reliability(calibration, shown, styles[name]))
 
 
 def _confusions(run: Run, styles: Mapping[str, str]) -> Iterator[Confusion]:
     for name in _ordered(run, styles):
         counts = np.array(run.evaluation.confusion.get(name, []), dtype=np.int64)
         if counts.size:
-            yield _confusion(name, styles[name], tuple(run.evaluation.labels), counts)
+            yield _confusion(run.shown(name), styles[name], tuple(run.evaluation.labels), counts)
 
 
 def _confusion(name: str, style: str, labels: tuple[str, ...], counts: NDArray[np.int64]) -> Confusion:
@@ -233,7 +245,9 @@ def _confusion(name: str, style: str, labels: tuple[str, ...], counts: NDArray[n
         for g, label in enumerate(labels)
     )
     wrong = counts - np.diag(np.diag(counts))
-    pairs = [np.unravel_index(flat, wrong.shape) for flat in np.argsort(-wrong, axis=None, kind="stable")[:12]]
+    pairs = [
+        np.unravel_index(flat, wrong.shape) for flat in np.argsort(-wrong, axis=None, kind="stable")[:12]
+    ]
     worst = tuple(
         Confused(labels[g], labels[p], int(wrong[g, p]), float(shares[g, p])) for g, p in pairs if wrong[g, p]
     )
@@ -250,7 +264,9 @@ def _data(run: Run) -> DataTable | None:
     read, dropped = report.get("read") or {}, report.get("dropped") or {}
     labels = report.get("labels") or {}
     names = dict.fromkeys((*read, *dropped))
-    counts = [(label, tuple(int(of.get(label, 0)) for of in labels.values())) for label in run.evaluation.labels]
+    counts = [
+        (label, tuple(int(of.get(label, 0)) for of in labels.values())) for label in run.evaluation.labels
+    ]
     return DataTable(
         read=tuple((name, read.get(name), tuple((dropped.get(name) or {}).items())) for name in names),
         notes=tuple(_data_notes(run, report)),
@@ -271,13 +287,15 @@ CUTS = {
 
 def _data_notes(run: Run, report: Mapping[str, Any]) -> Iterator[str]:
     if report.get("unlabelled"):
-        yield f"{words.plural(report['unlabelled'], 'sentence')} without gold, on which only the teacher speaks."
+        without = words.plural(report["unlabelled"], "sentence")
+        yield f"{without} without gold, on which only the teacher speaks."
     for what, number in (report.get("cut") or {}).items():
         yield CUTS.get(what, f"{{}}: {what}.").format(words.plural(number, "sentence"))
     for pair, number in (report.get("overlap") or {}).items():
         if number:
             flatter = f"scores on {pair.rpartition(' ')[2]} flatter every model"
             yield f"{words.plural(number, 'text')} shared by labelled {pair}: {flatter}."
-    for who, number in run.evaluation.test.truncated.items():
+    if truncated := run.evaluation.test.truncated:
+        cut = ", ".join(f"{who} {words.count(number)}" for who, number in truncated.items())
         of = words.plural(run.evaluation.test.examples, "test sentence")
-        yield f"{words.count(number)} of {of} cut short by the {who}'s max_length."
+        yield f"Cut short by max_length, of {of}: {cut}."

@@ -22,6 +22,10 @@ METRICS = {
 IN_PERCENT = frozenset({"accuracy", "macro_f1", "agreement"})
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
+TIGHT = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit."""
+
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def known(value: Number) -> bool:
@@ -74,8 +78,25 @@ def significant(value: Number) -> str:
     if value == 0:
         return "0"
     if not 1e-4 <= abs(value) < 1e9:
-        return f"{value:.2g}".replace("-", MINUS)
-    return fixed(value, max(0, 2 - math.floor(math.log10(abs(value)))))
+        digits, power = f"{value:.1e}".split("e")
+        return f"{digits.replace('-', MINUS)} × 10{str(int(power)).translate(RAISED)}"
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return fixed(value, max(0, 2 - exponent))
+
+
+def axis(value: Number) -> str:
+    """A round number beside an axis."""
+    return MISSING if value is None else f"{value:,.10g}".replace("-", MINUS)
+
+
+def axis_percent(value: float) -> str:
+    """A share as a number of per cent, for axes."""
+    return f"{round(100 * value, 6):g}".replace("-", MINUS)
+
+
+def p_value(p: Number) -> str:
+    """A p-value with three decimals; what rounds to nothing is only called small."""
+    return "< 0.001" if p is not None and p < 0.0005 else fixed(p, 3)
 
 
 def size(value: Number) -> str:
@@ -84,9 +105,9 @@ def size(value: Number) -> str:
         return MISSING
     for unit in ("bytes", "kB", "MB"):
         if abs(value) < 999.5:
-            return f"{count(value) if unit == 'bytes' else significant(value)} {unit}"
+            return f"{count(value) if unit == 'bytes' else significant(value)}{TIGHT}{unit}"
         value /= 1000
-    return f"{significant(value)} GB"
+    return f"{significant(value)}{TIGHT}GB"
 
 
 def duration(seconds: Number) -> str:
@@ -154,7 +175,9 @@ def headline(run: Run) -> Headline:
     parts = [phrase for phrase, _ in said]
     sentence = ", ".join(parts)
     gained = _gained(run, student)
-    sentence = f"{sentence[:1].upper()}{sentence[1:]}; {gained[0]}." if parts else f"{gained[0].capitalize()}."
+    sentence = (
+        f"{sentence[:1].upper()}{sentence[1:]}; {gained[0]}." if parts else f"{gained[0].capitalize()}."
+    )
     figures = [figure for _, figure in said]
     if gained[1]:
         figures.append(gained[1])
@@ -179,11 +202,11 @@ def _faster(run: Run, student: Summary) -> tuple[str, Figure] | None:
     if ours is None or ours.p50_ms is None or ours.p50_ms <= 0:
         return None
     theirs = run.cost(run.teacher.name, "pytorch") if run.teacher else None
-    milliseconds = f"{significant(ours.p50_ms)} ms"
+    milliseconds = f"{significant(ours.p50_ms)}{TIGHT}ms"
     if theirs is None or theirs.p50_ms is None:
         return f"{milliseconds} a sentence", Figure(milliseconds, "a sentence", ENGINES[ours.engine])
     ratio = theirs.p50_ms / ours.p50_ms
-    basis = f"{milliseconds} against {significant(theirs.p50_ms)} ms"
+    basis = f"{milliseconds} against {significant(theirs.p50_ms)}{TIGHT}ms"
     if ratio >= 1:
         return f"{times(ratio)} times faster", Figure(f"{times(ratio)}×", "faster", basis)
     return f"{times(1 / ratio)} times slower", Figure(f"{times(1 / ratio)}×", "slower", basis)
@@ -197,9 +220,17 @@ def _smaller(run: Run, student: Summary) -> tuple[str, Figure] | None:
     if theirs is None or not theirs.bytes:
         return f"{size(ours.bytes)} on disk", Figure(size(ours.bytes), "on disk", ENGINES[ours.engine])
     ratio = theirs.bytes / ours.bytes
-    shown = f"1/{count(ratio)}" if ratio >= 1.95 else percent(1 / ratio, 0) if ratio >= 1 else f"{times(1 / ratio)} times"
+    shown = (
+        f"1/{count(ratio)}"
+        if ratio >= 1.95
+        else percent(1 / ratio, 0)
+        if ratio >= 1
+        else f"{times(1 / ratio)} times"
+    )
     return f"{shown} of the bytes" if ratio >= 1 else f"{shown} the bytes", Figure(
-        shown, "of the bytes" if ratio >= 1 else "the bytes", f"{size(ours.bytes)} against {size(theirs.bytes)}"
+        shown,
+        "of the bytes" if ratio >= 1 else "the bytes",
+        f"{size(ours.bytes)} against {size(theirs.bytes)}",
     )
 
 
@@ -228,9 +259,10 @@ def _basis(run: Run, student: Summary) -> list[str]:
     student_is = f"a {kind} student" if kind else "the student"
     basis = [f"{student.name} teaches {student_is}; {seeds(student)} on {tested}."]
     if len(run.of_role("student")) > 1:
-        chosen = f"best of the methods by {METRICS.get(run.metric, run.metric).lower()} on dev, so test did not choose it"
+        by = METRICS.get(run.metric, run.metric).lower()
+        chosen = f"It is the best of the methods by {by} on dev, so test did not choose it."
         named = math.isfinite(run.dev_score(student.name))
-        basis.append(f"It is the {chosen}." if named else "It is the first method of the recipe.")
+        basis.append(chosen if named else "It is the first method of the recipe.")
     ours = run.deployed(student.name)
     if ours and known(ours.p50_ms):
         basis.append(_speed_basis(run, ours))
@@ -238,7 +270,9 @@ def _basis(run: Run, student: Summary) -> list[str]:
 
 
 def _speed_basis(run: Run, ours: Cost) -> str:
-    how = f"Speed is the median of one sentence at a time on one thread: the student in {ENGINES[ours.engine]}"
+    how = (
+        f"Speed is the median of one sentence at a time on one thread: the student in {ENGINES[ours.engine]}"
+    )
     teacher = run.teacher.name if run.teacher else ""
     theirs = run.cost(teacher, "pytorch")
     if theirs is None or not known(theirs.p50_ms):

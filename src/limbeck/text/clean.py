@@ -36,6 +36,9 @@ _MOJIBAKE = (
 MOJIBAKE = re.compile("|".join(_MOJIBAKE))
 """UTF-8 that was decoded with Windows-1252, Latin-1 or Mac Roman."""
 
+LEAD = re.compile("[ÂÃÄÅÎÏÐÑ×ØÙÚÛà-ð‚√][^\x00-\x7f]")
+"""What every one of them starts with; most good text is told by this quick look."""
+
 
 def clean(examples: Sequence[Example], settings: Clean) -> tuple[list[Example], Counter[str]]:
     """The examples that are fit for use, in their order, and how many others there were by reason.
@@ -61,7 +64,9 @@ def clean(examples: Sequence[Example], settings: Clean) -> tuple[list[Example], 
 
 def is_damaged(text: str) -> bool:
     """Whether characters were lost on the text's way here, or put in by a wrong decoding."""
-    return bool(CONTROL.search(text)) or (not text.isascii() and bool(MOJIBAKE.search(text)))
+    if text.isascii():
+        return not text.isprintable() and bool(CONTROL.search(text))
+    return bool(CONTROL.search(text) or (LEAD.search(text) and MOJIBAKE.search(text)))
 
 
 def text_key(text: str) -> str:

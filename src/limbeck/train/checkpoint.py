@@ -75,7 +75,11 @@ def write(path: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Mappin
     Raises:
         LimbeckError: The disk is full, or the file cannot be written.
     """
-    flat = {f"{group}:{name}": t.contiguous() for group, members in tensors.items() for name, t in members.items()}
+    flat = {
+        f"{group}:{name}": tensor.contiguous()
+        for group, members in tensors.items()
+        for name, tensor in members.items()
+    }
     partial = path.with_name(f"{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +110,7 @@ def read(path: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             state = json.loads(file.metadata()[STATE])
-            for key in file.keys():  # noqa: SIM118: not a mapping
+            for key in file.keys():  # noqa: SIM118 - it is no mapping
                 group, _, name = key.partition(":")
                 tensors.setdefault(group, {})[name] = file.get_tensor(key)
     except (SafetensorError, KeyError, TypeError, ValueError) as error:

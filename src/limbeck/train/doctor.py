@@ -1,7 +1,8 @@
 """The loss doctor: how much each term of an objective has to say, before the first step.
 
-Terms on wildly different scales are the commonest way to distil badly without noticing: the sum looks healthy,
-and one term alone moves the student. So each term's gradient is measured by itself on the first batch.
+Terms on wildly different scales are the commonest way to distil badly without noticing: the sum looks
+healthy, and one term alone moves the student. So each term's gradient is measured by itself, on the first
+batch.
 """
 
 from __future__ import annotations
@@ -59,9 +60,10 @@ def _gradient_norm(part: Tensor, student: nn.Module) -> float:
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
     if not part.requires_grad or not parameters:
         return 0.0
-    found = torch.autograd.grad(part, parameters, retain_graph=True, allow_unused=True)
-    there = [gradient for gradient in found if gradient is not None]
-    return float(nn.utils.get_total_norm(there)) if there else 0.0
+    found = torch.autograd.grad(
+        part, parameters, retain_graph=True, allow_unused=True, materialize_grads=True
+    )
+    return float(nn.utils.get_total_norm(found))
 
 
 def report(terms: list[Term], folder: Path, what: str) -> None:

@@ -1,4 +1,4 @@
-"""Lesson: rows of the data in, the objective's loss out. Student, teacher's answers and objective meet here."""
+"""Lesson: rows of the data in, the objective's loss out; student, answers and objective meet here."""
 
 from __future__ import annotations
 
@@ -77,8 +77,8 @@ class Lesson:
 def uses_bf16(precision: Literal["auto", "fp32", "bf16"], device: torch.device, model: nn.Module) -> bool:
     """Whether the student computes in bfloat16.
 
-    Under autocast cuDNN runs recurrent layers in float16, whatever was asked for, and float16 gradients need a loss
-    scale; so students with recurrent layers stay in float32 on a GPU.
+    Under autocast cuDNN runs recurrent layers in float16, whatever was asked for, and float16 gradients need
+    a loss scale; so students with recurrent layers stay in float32 on a GPU.
     """
     if device.type == "cuda" and any(isinstance(module, nn.RNNBase) for module in model.modules()):
         return False

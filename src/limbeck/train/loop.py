@@ -1,9 +1,9 @@
 """The one training loop: :func:`train` teaches any Hugging Face model what an objective says.
 
-The gradient of a step is that of the mean loss over all items of the step's batches, on all processes: objectives
-give sums and counts, and the loop divides once (:mod:`limbeck.train.optimiser`). Everything else that a step does is
-a function of the seed and the step's number (:mod:`limbeck.train.schedule`, :mod:`limbeck.train.settled`), so that
-a run taken up from its checkpoint equals one that was never interrupted.
+The gradient of a step is that of the mean loss over all items of the step's batches, on all processes:
+objectives give sums and counts, and the loop divides once (:mod:`limbeck.train.optimiser`). Everything else
+that a step does is a function of the seed and the step's number (:mod:`limbeck.train.schedule`,
+:mod:`limbeck.train.settled`), so that a run taken up from its checkpoint equals one never interrupted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 
 from limbeck.core import fingerprint, progress
@@ -89,7 +90,8 @@ def train(
 ) -> Trained:
     """Train a model, and leave its best weights in it and, as a Hugging Face folder, in ``folder``.
 
-    Called again on the same folder after an interruption it goes on from the last checkpoint, to the same weights.
+    Called again on the same folder after an interruption, it goes on from the last checkpoint, to the same
+    weights.
 
     Args:
         model: The student, or the teacher to be fine-tuned.
@@ -122,9 +124,17 @@ def train(
     lesson = Lesson(model, objective, data, answers, accelerator.device, settings.precision)
     with deterministic(), _tracking(accelerator, settings, stage):
         run = Run(
-            lesson, dev, settings, folder,
-            steps=steps, seed=seed, score=score, stage=stage, accelerator=accelerator, key=key,
-        )  # fmt: skip
+            lesson,
+            dev,
+            settings,
+            folder,
+            steps=steps,
+            seed=seed,
+            score=score,
+            stage=stage,
+            accelerator=accelerator,
+            key=key,
+        )
         _take_steps(run, what)
     run.keep_best()
     trained = _summary(run)
@@ -185,11 +195,16 @@ def _key(
     """Digest of what the course of a run depends on, as far as it can be told from here."""
     shapes = [(n, list(p.shape)) for module in (model, objective) for n, p in module.named_parameters()]
     sets = [
-        [fingerprint.of_strings(s.ids), *(hashlib.sha256(a.tobytes()).hexdigest() for a in (s.tokens, s.offsets, s.gold))]
-        for s in (data, dev)
-    ]  # fmt: skip
+        [fingerprint.of_strings(one.ids), _digest(one.tokens), _digest(one.offsets), _digest(one.gold)]
+        for one in (data, dev)
+    ]
     chosen = settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
-    return fingerprint.of_value([shapes, type(objective).__qualname__, sets, chosen, seed, steps, stage, processes])
+    taught = type(objective).__qualname__
+    return fingerprint.of_value([shapes, taught, sets, chosen, seed, steps, stage, processes])
+
+
+def _digest(values: NDArray[Any]) -> str:
+    return hashlib.sha256(values.tobytes()).hexdigest()
 
 
 def _finished(model: PreTrainedModel, folder: Path, key: str) -> Trained | None:
@@ -251,6 +266,9 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
         with _without_bars():
             model.save_pretrained(folder)
         tokeniser.save_pretrained(folder)
+        # safetensors writes for the owner's eyes only; the weights are for whoever may read the rest.
+        for weights in folder.glob("*.safetensors"):
+            weights.chmod((folder / "config.json").stat().st_mode)
     except SafetensorError as error:
         raise write_error(system_error(error), folder) from error
     except OSError as error:

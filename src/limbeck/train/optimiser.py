@@ -7,7 +7,7 @@ processes; :func:`finish_gradient` then divides once by the number of items that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -19,16 +19,20 @@ FUSED = ("cpu", "cuda", "mps", "xpu")
 """Devices with a fused AdamW, on a CPU ten times as fast as the plain one."""
 
 
-def adamw(modules: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization) over the trainable parameters.
+def adamw(
+    modules: nn.Module, learning_rate: float, weight_decay: float, embedding_rate: float = 1.0
+) -> torch.optim.AdamW:
+    """AdamW over the trainable parameters; each group keeps its factor on the learning rate under ``rate``.
 
-    Biases, the scales of norms and embeddings do not decay: decay would shrink an embedding at every step,
-    whether or not its word is in the batch.
+    Loshchilov and Hutter 2019, Decoupled weight decay regularization. Biases, the scales of norms and
+    embeddings do not decay: decay would shrink an embedding at every step, whether or not its word is in the
+    batch.
 
     Args:
         modules: Student and objective together.
         learning_rate: The first step's.
         weight_decay: Of all weights that decay.
+        embedding_rate: Factor on the learning rate of embeddings.
     """
     embeddings = {
         id(parameter)
@@ -37,13 +41,14 @@ def adamw(modules: nn.Module, learning_rate: float, weight_decay: float) -> torc
         for parameter in module.parameters(recurse=False)
     }
     trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
-    still = [p.ndim < 2 or id(p) in embeddings for p in trained]
-    found = [
-        {"params": [p for p, is_still in zip(trained, still, strict=True) if is_still is kind], "weight_decay": decay}
-        for kind, decay in ((False, weight_decay), (True, 0.0))
+    others = [parameter for parameter in trained if id(parameter) not in embeddings]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay, "rate": 1.0},
+        {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0, "rate": 1.0},
+        {"params": [p for p in trained if id(p) in embeddings], "weight_decay": 0.0, "rate": embedding_rate},
     ]
     fused = bool(trained) and trained[0].device.type in FUSED
-    return torch.optim.AdamW([group for group in found if group["params"]], lr=learning_rate, fused=fused)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=fused)
 
 
 def gradients(modules: nn.Module) -> list[Tensor]:
@@ -52,7 +57,7 @@ def gradients(modules: nn.Module) -> list[Tensor]:
 
 
 def finish_gradient(found: Iterable[Tensor], count: Tensor | float, clip: float) -> Tensor:
-    """Divide summed gradients by the number of items, and clip; in place, in one pass, without waiting for a GPU.
+    """Divide summed gradients by the number of items, and clip; in place, and without waiting for a GPU.
 
     Args:
         found: Gradients of the sum of the loss over ``count`` items.
@@ -73,8 +78,8 @@ def finish_gradient(found: Iterable[Tensor], count: Tensor | float, clip: float)
 def sum_over_processes(modules: nn.Module, sums: Tensor, accelerator: Accelerator) -> Tensor:
     """Add up gradients (in place) and sums over all processes; nothing to do for one.
 
-    A sum over processes and one division by the count of all of them is the gradient that one process would have
-    had; averaging over processes (as DistributedDataParallel does) would be wrong where counts differ.
+    A sum over processes and one division by the count of all of them is the gradient that one process would
+    have had; averaging over processes (as DistributedDataParallel does) would be wrong where counts differ.
 
     Args:
         modules: Whose gradients.
@@ -91,8 +96,9 @@ def sum_over_processes(modules: nn.Module, sums: Tensor, accelerator: Accelerato
         # A parameter that this process did not use may have been used by another.
         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
     found = gradients(modules)
-    flat = torch.cat([*(gradient.flatten() for gradient in found), sums])
-    flat = accelerator.reduce(flat, reduction="sum")
-    for gradient, summed in zip(found, flat.split([*(g.numel() for g in found), len(sums)])[:-1], strict=True):
-        gradient.copy_(summed.view_as(gradient))
-    return flat[-len(sums) :]
+    parts = [*found, sums]
+    flat: Tensor = accelerator.reduce(torch.cat([part.flatten() for part in parts]), reduction="sum")
+    pieces: tuple[Tensor, ...] = flat.split([part.numel() for part in parts])
+    for gradient, piece in zip(found, pieces, strict=False):
+        gradient.copy_(piece.view_as(gradient))
+    return pieces[-1]

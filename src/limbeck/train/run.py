@@ -1,4 +1,4 @@
-"""Run: one training run under way. A step; what is due after it: journal, evaluation, checkpoint; going on later."""
+"""Run: one training run under way: a step, and what is due after it (journal, evaluation, checkpoint)."""
 
 from __future__ import annotations
 
@@ -103,7 +103,8 @@ class Run:
         self.lesson, self.dev, self.settings, self.folder = lesson, dev, settings, folder
         self.steps, self.seed, self.score, self.stage = steps, seed, score, stage
         self.accelerator, self.key = accelerator, key
-        self.optimiser = adamw(lesson.modules, settings.learning_rate, settings.weight_decay)
+        rates = settings.learning_rate, settings.weight_decay, settings.embedding_rate
+        self.optimiser = adamw(lesson.modules, *rates)
         self.evaluated = evaluation_steps(steps, settings.evaluate)
         self.interval = journal_interval(steps)
         self.path = folder / "checkpoint" / "checkpoint.safetensors"
@@ -142,7 +143,7 @@ class Run:
         state, settings = self.state, self.settings
         rate = learning_rate(state.step, self.steps, settings.learning_rate, settings.warmup)
         for parameters in self.optimiser.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = rate * parameters["rate"]
         seed_step(self.seed, state.step, self.accelerator.process_index, self.lesson.device)
         sums = self._gradient(group)
         norm = finish_gradient(gradients(self.lesson.modules), sums[-1], settings.clip)
@@ -161,7 +162,7 @@ class Run:
     # ------------------------------------------------------------ a step
 
     def _gradient(self, group: Group) -> Tensor:
-        """Add up the gradients of the group's sums; gives the sum of each term and the count, ``(terms + 1,)``."""
+        """Add up the gradients of the group; gives the sum of each term and the count, ``(terms + 1,)``."""
         found = []
         for rows in group.rows[self.accelerator.process_index :: self.accelerator.num_processes]:
             loss = self.lesson.loss(rows)
@@ -175,7 +176,7 @@ class Run:
         names = self.state.terms = self.state.terms or list(loss.parts)
         if loss.parts.keys() != set(names):
             who = type(self.lesson.objective).__name__
-            raise ValueError(f"{who} must name the same terms for every batch: {names}, then {list(loss.parts)}")
+            raise ValueError(f"{who} must name the same terms for every batch: {names}, not {[*loss.parts]}")
         terms = [loss.parts[name].detach().float() for name in names]
         return torch.stack([*terms, torch.full_like(terms[0], loss.count)])
 
@@ -223,8 +224,8 @@ class Run:
             raise LimbeckError(
                 f"{names[column]} is not finite at step {before + row + 1} of {self.steps}",
                 where=self.folder,
-                fix=f"Try a smaller learning_rate (it is {self.settings.learning_rate:g}), a longer warmup or "
-                "precision fp32; doctor.json tells how large each term was at the start",
+                fix=f"Try a smaller learning_rate (it is {self.settings.learning_rate:g}), a longer warmup "
+                "or precision fp32; doctor.json tells how large each term was at the start",
             )
         self.state.waiting += values.tolist()
 

@@ -1,7 +1,7 @@
 """What happens when: batches, learning rate and evaluations as functions of the step.
 
-Nothing here keeps a state. The batch order is a function of (seed, epoch) and the learning rate one of the step,
-so the number of the next step is all that a resumed run needs to know.
+Nothing here keeps a state. The batch order is a function of (seed, epoch) and the learning rate one of the
+step, so the number of the next step is all that a resumed run needs to know.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Group:
     epoch: float
 
 
-def total_steps(lengths: NDArray[np.integer], settings: Training, *, processes: int = 1) -> int:
+def total_steps(lengths: NDArray[np.int64], settings: Training, *, processes: int = 1) -> int:
     """Optimiser steps of a run.
 
     Args:
@@ -49,7 +49,7 @@ def total_steps(lengths: NDArray[np.integer], settings: Training, *, processes: 
 
 
 def groups(
-    lengths: NDArray[np.integer], tokens_per_batch: int, size: int, seed: int, *, skip: int = 0
+    lengths: NDArray[np.int64], tokens_per_batch: int, size: int, seed: int, *, skip: int = 0
 ) -> Iterator[Group]:
     """Endless groups of ``size`` batches, epoch after epoch; a group may straddle two epochs.
 
@@ -67,7 +67,7 @@ def groups(
 
 
 def _stream(
-    lengths: NDArray[np.integer], tokens_per_batch: int, seed: int
+    lengths: NDArray[np.int64], tokens_per_batch: int, seed: int
 ) -> Iterator[tuple[NDArray[np.int64], float]]:
     for epoch in itertools.count():
         order = batches(lengths, tokens_per_batch, seed=seed, epoch=epoch)

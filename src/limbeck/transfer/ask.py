@@ -6,7 +6,7 @@ Whether answers come from the store or from the teacher as training goes is invi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -25,6 +25,9 @@ from limbeck.transfer.teachers import LOGITS, FileTeacher
 
 STORE_LIMIT = 8 * 2**30
 """Bytes of answers that are stored without being asked for: above it the teacher answers live."""
+IN_MEMORY = 256 * 2**20
+"""Bytes of answers that are read from the store at once: the rows of a batch lie in many shards, and finding
+them there takes longer than a table in memory."""
 CHUNK = 256
 """Texts that the teacher is asked about at a time: few enough for the bar to move."""
 
@@ -120,8 +123,14 @@ def ask(
     return StoredAnswers(table, [example.id for example in distinct], digests)
 
 
+def count_missing(teacher: Teacher, examples: Sequence[Example], store: AnswerStore) -> int:
+    """How many texts :func:`ask` would ask the teacher about: those that the store holds no answer for."""
+    table = store.open(teacher.fingerprint, "logits", teacher.labels)
+    return len(_missing(table, digest_texts(example.text for example in examples)))
+
+
 class StoredAnswers:
-    """Logits from the store, gathered from its memory maps.
+    """Logits from the store: few are held in memory, many are gathered from its memory maps.
 
     Args:
         table: The teacher's answers.
@@ -137,7 +146,11 @@ class StoredAnswers:
         if (rows < 0).any():
             what = f"the answer for '{ids[int(np.argmin(rows))]}' has gone from the store"
             raise LimbeckError(what, where=table.folder, fix="Did another process prune it? Ask again")
-        self._table = table
+        self._gather: Callable[[NDArray[np.int64]], Values] = table.gather
+        if len(ids) * len(table.manifest.labels) * VALUE.itemsize <= IN_MEMORY:
+            values = table.gather(rows)
+            self._gather = lambda places: values[places]
+            rows = np.arange(len(ids))
         self._row_of_id = dict(zip(ids, rows.tolist(), strict=True))
 
     def signals(self, ids: Sequence[str], device: torch.device) -> Signals:
@@ -146,7 +159,7 @@ class StoredAnswers:
             rows = np.array([self._row_of_id[id] for id in ids], np.int64)
         except KeyError as error:
             raise _not_asked(error.args[0]) from None
-        return Signals(logits=torch.from_numpy(self._table.gather(rows)).to(device))
+        return Signals(logits=torch.from_numpy(self._gather(rows)).to(device))
 
 
 class LiveAnswers:

@@ -94,7 +94,7 @@ def _too_few(role: str, wanted: int, groups: Mapping[str, list[int]]) -> Limbeck
 
 def _proportional(room: Mapping[str, int], wanted: int) -> dict[str, int]:
     """Shares of ``wanted`` in proportion to ``room``, by largest remainder; none passes its room."""
-    total = sum(room.values())
+    total = max(1, sum(room.values()))
     quotas = {label: wanted * size // total for label, size in room.items()}
     by_remainder = sorted(room, key=lambda label: (-(wanted * room[label] % total), label))
     for label in by_remainder[: wanted - sum(quotas.values())]:

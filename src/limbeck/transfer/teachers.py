@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LOGITS: frozenset[SignalName] = frozenset({"logits"})
-TOKENS_PER_BATCH = 4096
+TOKENS_PER_BATCH = 2048
+"""What a model is asked at a time, padding included."""
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 INCIDENTAL = (
     "_name_or_path",
@@ -222,6 +223,10 @@ class FileTeacher:
                     fix=f"It says '{(self._texts[row] or '')[:40]}', and we ask '{example.text[:40]}'",
                 )
         return rows
+
+    def holds(self, examples: Sequence[Example]) -> bool:
+        """Whether it has an answer for every one of these examples."""
+        return all(self._row(example) >= 0 for example in examples)
 
     def _row(self, example: Example) -> int:
         row = self._row_of_id.get(example.id)

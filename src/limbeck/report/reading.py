@@ -1,0 +1,161 @@
+"""Reading a run folder. ``evaluation.json`` must be there; the page does without what else is missing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import read_json
+from limbeck.report.disputes import Disputes, read_disputes
+from limbeck.report.facts import DevScore, Evaluation, Journal, Parity, Run, Step, Term
+
+
+def read_run(folder: Path) -> Run:
+    """Read a run folder.
+
+    Raises:
+        LimbeckError: It is no run folder, the run is not evaluated, or a file in it is damaged.
+    """
+    if not folder.is_dir():
+        raise LimbeckError("no such run folder", where=folder)
+    evaluation = _evaluation(folder / "evaluation" / "evaluation.json")
+    journals = tuple(_journals(folder))
+    recipe_text, recipe = _recipe(folder / "recipe.yaml")
+    run = Run(
+        folder=folder,
+        name=str(recipe.get("name") or folder.resolve().name),
+        evaluation=evaluation,
+        journals=journals,
+        doctors=dict(_doctors(folder)),
+        disputes=None,
+        data=_object(folder / "prepared" / "prepared.json"),
+        parity=tuple(_parity(folder / "bundle" / "bundle.json")),
+        recipe=recipe,
+        recipe_text=recipe_text,
+        versions=_object(folder / "versions.json"),
+        steps=tuple(_steps(folder)),
+    )
+    return replace(run, disputes=_disputes(run))
+
+
+def _disputes(run: Run) -> Disputes | None:
+    predictions = run.folder / "evaluation" / "predictions.parquet"
+    if not (predictions.is_file() and run.student and run.teacher):
+        return None
+    best = {each.name: _best_seed(run, each.name) for each in (run.student, run.control) if each}
+    columns = {
+        each.role: (each.name, best.get(each.name))
+        for each in (run.teacher, run.student, run.control)
+        if each
+    }
+    return read_disputes(predictions, run.evaluation.labels, columns)
+
+
+def _best_seed(run: Run, name: str) -> int | None:
+    """The seed with the best dev score, the first of equals; without journals the first seed."""
+    seeds = {model.seed: 0.0 for model in run.evaluation.models if model.name == name}
+    for journal in run.journals:
+        if journal.name == name and journal.seed in seeds and (best := journal.best(run.metric)):
+            seeds[journal.seed] = best.scores[run.metric] or 0.0
+    return max(seeds, key=lambda seed: seeds[seed], default=None)
+
+
+def _evaluation(path: Path) -> Evaluation:
+    if not path.is_file():
+        fix = "Run 'limbeck evaluate' or 'limbeck distill' first"
+        raise LimbeckError("this run has not been evaluated", where=path.parent.parent, fix=fix)
+    try:
+        return TypeAdapter(Evaluation).validate_python(read_json(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "the file"
+        message = str(first["msg"])
+        raise LimbeckError(f"'{key}': {message[0].lower()}{message[1:]}", where=path) from None
+
+
+def _journals(folder: Path) -> Iterator[Journal]:
+    if (path := folder / "teacher" / "journal.jsonl").is_file():
+        yield _journal(path, "teacher", None)
+    for name, seed, student in _students(folder):
+        if (path := student / "journal.jsonl").is_file():
+            yield _journal(path, name, seed)
+
+
+def _students(folder: Path) -> list[tuple[str, int, Path]]:
+    """Method, seed and folder of every student, in order."""
+    found = (folder / "students").glob("*/seed-*")
+    numbered = [(path.parent.name, path.name.removeprefix("seed-"), path) for path in found]
+    return sorted((name, int(seed), path) for name, seed, path in numbered if seed.isdigit())
+
+
+def _journal(path: Path, name: str, seed: int | None) -> Journal:
+    dev: list[DevScore] = []
+    losses: list[tuple[int, float]] = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            if entry["kind"] == "dev":
+                dev.append(DevScore(int(entry["step"]), entry["scores"], bool(entry.get("best"))))
+            elif entry["kind"] == "step":
+                losses.append((int(entry["step"]), float(entry["loss"])))
+        except (ValueError, KeyError, TypeError):
+            raise LimbeckError("not a line of a journal", where=path, line=number) from None
+    return Journal(name, seed, tuple(dev), np.array(losses, dtype=np.float64).reshape(-1, 2))
+
+
+def _doctors(folder: Path) -> Iterator[tuple[str, tuple[Term, ...]]]:
+    seen: set[str] = set()
+    for name, _, student in _students(folder):
+        content = _object(student / "doctor.json")
+        if name in seen or not content:
+            continue
+        seen.add(name)
+        keys = ("value", "grad_norm", "share")
+        yield (
+            name,
+            tuple(Term(str(t["name"]), *(t.get(key) for key in keys)) for t in content.get("terms", [])),
+        )
+
+
+def _parity(path: Path) -> Iterator[Parity]:
+    for precision, values in _object(path).get("parity", {}).items():
+        yield Parity(precision, values.get("largest_difference"), values.get("changed"))
+
+
+def _steps(folder: Path) -> Iterator[Step]:
+    """Finished steps in the order of a run."""
+    students = [student.relative_to(folder) for _, _, student in _students(folder)]
+    early = (Path("prepared"), Path("rewritten"), Path("teacher"))
+    for step in (*early, *students, Path("bundle"), Path("evaluation")):
+        if content := _object(folder / step / "done.json"):
+            yield Step(step.as_posix(), content.get("seconds"), content.get("inputs"))
+
+
+def _recipe(path: Path) -> tuple[str, dict[str, Any]]:
+    """The recipe as text and as values; leniently, for another version's run still deserves its report."""
+    if not path.is_file():
+        return "", {}
+    text = path.read_text(encoding="utf-8")
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise LimbeckError("not valid YAML", where=path) from None
+    return text, values if isinstance(values, dict) else {}
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A JSON object, or an empty one where the file is missing."""
+    if not path.is_file():
+        return {}
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise LimbeckError("a JSON object is expected here", where=path)
+    return content
