@@ -186,15 +186,7 @@ def evaluate(cell: Cell, data: Path, teacher: Path) -> Run:
         **more,
     }
     run = Run(recipe(data, teacher, **keys))
-    for step in (
-        steps.prepare,
-        steps.rewrite,
-        steps.teach,
-        steps.ask,
-        steps.train,
-        steps.export,
-        steps.evaluate,
-    ):
+    for step in steps.ALL:
         step(run)
     return run
 

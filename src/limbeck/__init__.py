@@ -7,35 +7,40 @@ first.
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any
 
 from limbeck.models import auto
-
-__version__ = metadata.version("limbeck")
 
 _PUBLIC = {
     "Bundle": "limbeck.serve.bundle",
     "LimbeckError": "limbeck.core.errors",
     "Prediction": "limbeck.serve.bundle",
+    "Recipe": "limbeck.core.recipe",
+    "Result": "limbeck.pipeline",
+    "Run": "limbeck.pipeline",
+    "distill": "limbeck.pipeline",
 }
 """Public name to the module that defines it; it is imported when the name is first used."""
 
-__all__ = ["Bundle", "LimbeckError", "Prediction", "__version__"]
+__all__ = ["Bundle", "LimbeckError", "Prediction", "Recipe", "Result", "Run", "__version__", "distill"]
 
 
 def __getattr__(name: str) -> Any:
     """Import what is asked for, and keep it (PEP 562)."""
-    if name not in _PUBLIC:
+    if name == "__version__":
+        value = import_module("importlib.metadata").version("limbeck")
+    elif name in _PUBLIC:
+        value = getattr(import_module(_PUBLIC[name]), name)
+    else:
         raise AttributeError(f"module 'limbeck' has no attribute {name!r}")
-    value = getattr(import_module(_PUBLIC[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     """All public names, imported or not."""
-    return sorted({*globals(), *_PUBLIC})
+    return sorted({*globals(), *_PUBLIC, "__version__"})
 
 
 auto.register_when_imported()

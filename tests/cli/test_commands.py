@@ -289,8 +289,18 @@ def test_methods_are_told(limbeck: Limbeck, tmp_path: Path) -> None:
     assert "Did you mean" in sentence(limbeck("methods", "soft_lables", status=2))
 
 
-def test_pages_of_the_methods_are_those_in_the_repository(limbeck: Limbeck, tmp_path: Path) -> None:
-    limbeck("methods", "--pages", tmp_path / "pages")
-    kept = Path(__file__).parents[2] / "docs" / "methods"
-    for page in (tmp_path / "pages").iterdir():
-        assert page.read_text() == (kept / page.name).read_text(), f"stale: limbeck methods --pages {kept}"
+def test_pages_of_methods_and_recipes_are_those_in_the_repository(limbeck: Limbeck, tmp_path: Path) -> None:
+    limbeck("methods", "--pages", tmp_path / "docs" / "methods")
+    kept = Path(__file__).parents[2] / "docs"
+    pages = [*(tmp_path / "docs").rglob("*.md")]
+    assert len(pages) > 5
+    for page in pages:
+        same = kept / page.relative_to(tmp_path / "docs")
+        assert page.read_text() == same.read_text(), "stale: run 'limbeck methods --pages docs/methods'"
+
+
+def test_every_key_of_a_recipe_is_explained() -> None:
+    from limbeck.cli.cards import recipe_page
+
+    for row in recipe_page().splitlines():
+        assert not row.endswith("|  |"), row

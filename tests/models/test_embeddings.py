@@ -81,7 +81,7 @@ def test_a_damaged_matrix_is_told(tmp_path):
         open_vectors(path)
     np.save(path, MATRIX)
     with pytest.raises(
-        LimbeckError, match="it holds 5 vectors, and w.txt 2 words. Name the right list with 'words'"
+        LimbeckError, match=r"it holds 5 vectors, and w.txt 2 words. Name the right list with 'words'"
     ):
         open_vectors(path)
     (tmp_path / "more.txt").write_text("a\n")
@@ -132,7 +132,7 @@ def test_which_tokeniser(tmp_path, tokeniser):
     assert not is_teachers(tokeniser="words")
     assert not is_teachers(teachers=None)
     with pytest.raises(
-        LimbeckError, match="a file of answers has no tokeniser to share. Choose tokeniser: words"
+        LimbeckError, match=r"a file of answers has no tokeniser to share. Choose tokeniser: words"
     ):
         is_teachers(teachers=None, tokeniser="teacher")
 

@@ -76,7 +76,9 @@ class Faked:
         self.gold = self.random.choice(len(labels), examples, p=weights)
         # Some sentences are hard for every model, so that errors go together as they do in life.
         self.hardness = self.random.normal(size=examples)
-        self.rival = (self.gold + self.random.choice([1, 1, 1, 2], examples)) % len(labels)
+        self.rival = (
+            self.gold + self.random.choice([1, 1, 1, 2] if len(labels) > 2 else [1], examples)
+        ) % len(labels)
 
     def probabilities(self, accuracy: float, sharpness: float) -> np.ndarray:
         rows = np.arange(len(self.gold))

@@ -61,6 +61,17 @@ def test_a_loss(make_run: MakeRun) -> None:
     )
 
 
+def test_a_student_that_might_as_well_guess_is_called_so(make_run: MakeRun) -> None:
+    folder = make_run(
+        "coin", labels=("no", "yes"), teacher=0.55, control=0.4, methods={"logit_regression": 0.45}
+    )
+    told = " ".join(words.headline(read_run(folder)).basis)
+    assert re.search(
+        r"Beware: always answering '(no|yes)' would be right on [\d.]+% of these sentences too\.", told
+    )
+    assert "Beware" not in " ".join(words.headline(read_run(make_run())).basis)
+
+
 def test_slower_and_larger(make_run: MakeRun) -> None:
     def edit(content: dict) -> None:
         for row in content["cost"]:

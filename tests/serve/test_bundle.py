@@ -180,11 +180,15 @@ def test_serving_in_an_environment_without_torch(bundle_folder, bundle, tmp_path
     import limbeck
 
     repository = Path(limbeck.__file__).parents[2]
+    # Building leaves files beside the sources, so it is a copy that is installed.
+    source = shutil.copytree(repository / "src", tmp_path / "limbeck" / "src").parent
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(repository / name, source)
     venv.create(tmp_path / "v", with_pip=True)
     python = tmp_path / "v" / "bin" / "python"
     pip = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
     subprocess.run([*pip, "-r", repository / "requirements" / "serve.txt"], check=True)
-    subprocess.run([*pip, "--no-deps", repository], check=True)
+    subprocess.run([*pip, "--no-deps", source], check=True)
     packages = subprocess.run(
         [python, "-m", "pip", "list"], check=True, capture_output=True, text=True
     ).stdout

@@ -115,14 +115,14 @@ def test_the_report_counts_everything(file, listener, tmp_path):
     assert ours.report["overlap"] == {"train and test": 1, "train and dev": 0}
     assert ours.report["fingerprints"]["train"] == ours.train.fingerprint
     assert [e.text for e in ours.train if e.gold is None] == ["new", "also new"]
-    assert f"Read 21 rows from {train}" in listener.said
-    assert "Dropped from train: 1 empty, 1 damaged, 1 duplicate, 2 contradictory" in listener.said
-    assert "Dropped from the unlabelled text of unlabelled: 1 in test, 1 in dev, 1 duplicate" in listener.said
+    assert f"prepare   read 21 rows from {train}" in listener.said
+    assert "prepare   dropped from train: 1 empty, 1 damaged, 1 duplicate, 2 contradictory" in listener.said
+    assert "prepare   dropped from the unlabelled text of unlabelled: 1 in test, 1 in dev, 1 duplicate" in listener.said
     assert listener.said[-1] == (
-        "Prepared 16 labelled and 2 unlabelled training examples, 4 dev, 5 test; labels: a, b"
+        "prepare   16 labelled and 2 unlabelled training examples, 4 dev, 5 test; labels: a, b"
     )
     assert listener.warnings == [
-        "Dropped from test: 1 empty",
+        "prepare   dropped from test: 1 empty",
         "1 labelled training text also in test (5): its scores may flatter",
     ]
     ours.save(tmp_path / "prepared")

@@ -5,10 +5,24 @@ from __future__ import annotations
 import textwrap
 from pathlib import Path
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from limbeck import methods
+from limbeck import methods, models
 from limbeck.core.files import atomic_write
+from limbeck.core.recipe import (
+    Clean,
+    Data,
+    Evaluation,
+    Export,
+    MethodChoice,
+    Recipe,
+    Source,
+    StudentChoice,
+    TeacherChoice,
+    Training,
+)
+from limbeck.transfer import rewrites
 
 WIDTH = 100
 
@@ -87,8 +101,51 @@ def page(name: str) -> str:
     )
 
 
+def recipe_page() -> str:
+    """Every key of a recipe, as a Markdown page."""
+    students = [f"`{kind}`" for kind in models.kinds()]
+    lines = [
+        "# Recipes: every key",
+        "",
+        "A recipe is YAML. `limbeck init` writes one, `limbeck plan` checks it, and any key can be changed for one run:",
+        "`limbeck distill recipe.yaml train.epochs=3 method=soft_labels`. A run folder keeps the recipe with every default",
+        "spelt out. This page is made from the code (`limbeck methods --pages docs/methods`).",
+        "",
+        *_keys("The recipe", Recipe),
+        *_keys("`data`", Data),
+        *_keys("A source of examples (`data.train`, `dev`, `test`, `unlabelled`); a path alone will do", Source),
+        *_keys("`data.clean`", Clean),
+        *_keys("`rewrite`: `ngrams`", rewrites.settings_for("ngrams", {}).__class__),
+        *_keys("`teacher`", TeacherChoice),
+        *_keys("`train`; and `teacher.fine_tune`, with other defaults", Training),
+        *_keys("`student`", StudentChoice),
+        f"The other keys are those of its kind: {', '.join(students)}.",
+        "",
+    ]
+    for kind in models.kinds():
+        lines += _keys(f"`student` of kind `{kind}`", type(models.settings_for(kind, {})))
+    lines += [
+        *_keys("`method`; a name alone will do, and so will a list", MethodChoice),
+        "The other keys are those of the [method](methods/README.md).",
+        "",
+        *_keys("`evaluate`", Evaluation),
+        *_keys("`export`", Export),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _keys(title: str, schema: type[BaseModel]) -> list[str]:
+    """A heading, and a table of a schema's keys."""
+    rows = [
+        f"| `{key}` | {_default(field)} | {_told(field)} |" for key, field in schema.model_fields.items()
+    ]
+    return [f"## {title}", "", "| key | default | what it does |", "| --- | --- | --- |", *rows, ""]
+
+
 def write_pages(folder: Path) -> None:
-    """Write every method's page and an index into a folder."""
+    """Write every method's page and an index into a folder, and beside it the page of the recipe's keys."""
+    with atomic_write(folder.parent / "recipes.md") as file:
+        file.write(recipe_page())
     index = ["# Methods", "", "| method | paper |", "| --- | --- |"]
     for name in methods.names():
         told = methods.get(name).card
@@ -112,11 +169,17 @@ def _bound(text: str) -> str:
 
 
 def _default(field: FieldInfo) -> str:
-    return "required" if field.is_required() else repr(field.default)
+    """The default as YAML has it."""
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) or (isinstance(value, list) and value and isinstance(value[0], BaseModel)):
+        return "see below"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}" or '""'
 
 
 def _told(field: FieldInfo) -> str:
-    return " ".join((field.description or "").split())
+    return " ".join((field.description or "").split()).replace("``", "`").replace("|", "\\|")
 
 
 def _fill(head: str, text: str) -> str:

@@ -46,6 +46,7 @@ class Source(Settings):
     header: bool = True
     """Whether the first line of a csv or tsv names the columns."""
     encoding: str = "utf-8"
+    """Of a text file; a byte order mark is seen by itself."""
     undecodable: Literal["error", "replace"] = "error"
     """Bytes that are not in this encoding stop the run, or become U+FFFD (which ``clean.damaged`` drops)."""
     split: str | None = None
@@ -77,7 +78,9 @@ class Data(Settings):
     train: Sources
     """Labelled examples (an empty label means unlabelled)."""
     dev: OneSource | Cut = 0.1
+    """Examples that pick the best weights: a source, or a share (below 1) or number cut from ``train``."""
     test: OneSource | Cut = 0.1
+    """Examples that the scores at the end are on, and nothing else: a source, or a share or number."""
     unlabelled: Sources = []
     """More text for the teacher to answer on; any labels in it are hidden from everything."""
     labelled: int | None = Field(None, gt=0)
@@ -87,6 +90,7 @@ class Data(Settings):
     seed: int = 0
     """Of the draws above."""
     clean: Clean = Clean()
+    """What is dropped before anything else."""
 
 
 class Training(Settings):
@@ -95,6 +99,7 @@ class Training(Settings):
     epochs: float = Field(10, gt=0)
     """Passes over the transfer set; the control takes as many steps, over its labelled part."""
     learning_rate: float = Field(1e-3, gt=0)
+    """Its peak, after the warm-up."""
     embedding_rate: float = Field(1.0, gt=0)
     """Factor on the learning rate of embeddings; below 1 where they start from a good place, e.g. the teacher's."""
     tokens_per_batch: int = Field(2048, gt=0)
@@ -104,6 +109,7 @@ class Training(Settings):
     warmup: float = Field(0.1, ge=0, le=1)
     """Share of steps over which the learning rate rises, before it falls linearly to zero."""
     weight_decay: float = Field(0.01, ge=0)
+    """Of AdamW; biases, norms and embeddings do not decay."""
     clip: float = Field(1.0, gt=0)
     """Largest norm of the gradient."""
     evaluate: int = Field(10, gt=0)
@@ -127,6 +133,7 @@ class FineTune(Training):
     learning_rate: float = Field(5e-5, gt=0)
     evaluate: int = Field(6, gt=0)
     seed: int = 1
+    """Of the classifier's start, batch order and dropout."""
 
 
 class TeacherChoice(Settings):
@@ -140,6 +147,7 @@ class TeacherChoice(Settings):
     """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
     or ``logits`` object or list."""
     answers_are: Literal["probabilities", "logits"] = "probabilities"
+    """What the numbers in that file are."""
     max_length: int = Field(128, gt=2)
     """Tokens kept of a sentence, special tokens included."""
     labels: LabelNames = {}
@@ -157,8 +165,9 @@ class TeacherChoice(Settings):
 class StudentChoice(BaseModel):
     """Which student; the other keys are those of ``limbeck.models.KIND``."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
     kind: str = "bilstm"
+    """bilstm, static or transformer."""
     max_length: int = Field(128, gt=2)
     """Tokens kept of a sentence, special tokens included; longer ones are cut and counted."""
 
@@ -173,6 +182,7 @@ class Choice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
     name: str
+    """Its name."""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -184,6 +194,7 @@ class MethodChoice(Choice):
     """Which method; the other keys are those of ``limbeck.methods.NAME``."""
 
     name: str = "logit_regression"
+    """A method of ``limbeck methods``, or the dotted path of a module of your own."""
     label: str | None = Field(None, pattern=r"^[\w.-]+$")
     """What tables and folders call it; needed where one method stands in the list twice."""
 
@@ -203,6 +214,7 @@ class Evaluation(Settings):
     resamples: int = Field(10_000, gt=0)
     """Of the paired bootstrap."""
     interval: float = Field(0.95, gt=0, lt=1)
+    """How sure an interval is."""
     latency_sentences: int = Field(200, ge=0)
     """Test sentences timed at batch one, each by every model in turn; 0 measures no speed."""
 
@@ -211,6 +223,7 @@ class Export(Settings):
     """The bundle that is deployed."""
 
     int8: bool = True
+    """Whether the bundle holds an int8 model too."""
     tolerance: float = Field(1e-4, gt=0)
     """Largest difference of a logit between PyTorch and ONNX (float32), relative to the largest logit."""
     changed: float = Field(0.02, ge=0, le=1)
@@ -221,12 +234,17 @@ class Recipe(Settings):
     """A whole run."""
 
     name: str = Field("run", pattern=r"^[\w.-]+$")
+    """Of the run's folder."""
     task: Literal["classification"] = "classification"
+    """What teacher and student do."""
     data: Data
+    """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
     """Ways to make more text of the transfer set, e.g. ngrams; each sees what the ones before it left."""
     teacher: TeacherChoice
+    """Who teaches."""
     student: StudentChoice = StudentChoice()
+    """Who is taught."""
     method: Annotated[list[MethodChoice], BeforeValidator(_name_alone), Field(min_length=1)] = [
         MethodChoice()
     ]
@@ -238,8 +256,11 @@ class Recipe(Settings):
     ] = [1, 2, 3]
     """A list of seeds, or how many."""
     train: Training = Training()
+    """How students are trained."""
     evaluate: Evaluation = Evaluation()
+    """What is measured at the end."""
     export: Export = Export()
+    """What is deployed."""
     jobs: int = Field(1, gt=0)
     """Students trained side by side, each in a process with its share of the cores: quicker for small students."""
     out: str = "runs"

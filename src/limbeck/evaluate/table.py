@@ -80,6 +80,16 @@ COLUMNS: Columns = {
 }
 """The columns of a run's table."""
 
+BRIEF: Columns = {
+    "model": COLUMNS["model"],
+    "accuracy": COLUMNS["accuracy"],
+    "gain over control": COLUMNS["gain over control"],
+    "kept": COLUMNS["of teacher's"],
+    "faster": COLUMNS["times faster"],
+    "size": COLUMNS["size"],
+}
+"""Those that fit into 80 characters."""
+
 WORDS = frozenset({"model", "engine"})
 """Headings of columns that hold words and stand to the left; numbers stand to the right."""
 
@@ -161,16 +171,15 @@ def markdown_table(
 
 
 def terminal(rows: Sequence[Row]) -> Table:
-    """The rows as a table for the terminal, about 100 columns wide."""
+    """The rows as a table for the terminal, in the columns of ``BRIEF``."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in COLUMNS:
-        # Headings on two lines leave the width to the cells, so that an interval stays in one piece.
-        table.add_column("\n".join(heading.rsplit(" ", 1)), justify="left" if heading in WORDS else "right")
-    for row, line in zip(rows, cells(rows), strict=True):
+    for heading in BRIEF:
+        table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=True)
+    for row, line in zip(rows, cells(rows, BRIEF), strict=True):
         # Text, not markup: a name may hold brackets, as an interval does.
         table.add_row(*map(Text, line), style="bold" if row["role"] == "student" else None)
     return table

@@ -32,7 +32,9 @@ class Settings(TokeniserSettings):
     family: str | None = None
     """Model type, e.g. bert; null is the teacher's, or bert without a teacher model."""
     layers: int | None = Field(None, gt=0)
+    """Encoder layers."""
     hidden_size: int | None = Field(None, gt=0)
+    """Width of the hidden states."""
     heads: int | None = Field(None, gt=0)
     """Attention heads; null with a new hidden_size keeps the width of a head."""
     intermediate: int | None = Field(None, gt=0)

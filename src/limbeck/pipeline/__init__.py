@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limbeck.core.recipe import Recipe, load
 from limbeck.evaluate import table
 from limbeck.pipeline import steps
 from limbeck.pipeline.plan import check
@@ -30,19 +31,30 @@ class Result:
     page: Path
 
     @property
+    def bundle(self) -> Path:
+        """The exported student."""
+        return self.folder / "bundle"
+
+    @property
     def rows(self) -> list[dict[str, Any]]:
         """The result table: one flat row a model."""
         return table.rows(self.evaluation)
 
 
-def distill(run: Run) -> Result:
-    """Prepare, rewrite (where asked for), teach, ask, train, export, evaluate, report."""
+def distill(job: Run | Recipe | Path | str, *changes: str) -> Result:
+    """Do the whole job: prepare, rewrite (where asked for), teach, ask, train, export, evaluate, report.
+
+    Args:
+        job: A recipe's file, a recipe, or a run.
+        changes: Changes to a recipe's file, as on the command line: ``"train.epochs=3"``.
+
+    Raises:
+        LimbeckError: Bad input.
+    """
+    if isinstance(job, Path | str):
+        job = load(Path(job), changes)
+    run = job if isinstance(job, Run) else Run(job)
     check(run)
-    steps.prepare(run)
-    steps.rewrite(run)
-    steps.teach(run)
-    steps.ask(run)
-    steps.train(run)
-    steps.export(run)
-    steps.evaluate(run)
+    for step in steps.ALL:
+        step(run)
     return Result(run.folder, run.evaluation, write([run.folder]))

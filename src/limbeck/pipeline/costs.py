@@ -99,7 +99,7 @@ def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
     if not isinstance(run.teacher, ModelTeacher):
         return
     teacher = run.teacher
-    progress.say("evaluate  exporting the teacher to ONNX too, to be timed beside the student")
+    progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
     export(
         teacher.model,
         teacher.tokeniser,

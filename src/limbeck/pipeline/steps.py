@@ -217,6 +217,10 @@ def evaluate(run: Run) -> None:
         judge.judge(run, folder)
 
 
+ALL = (prepare, rewrite, teach, ask, train, export, evaluate)
+"""The steps, in order."""
+
+
 def stage_steps(run: Run, stage: Stage) -> int:
     """Optimiser steps of a stage: its passes over the whole transfer set, whatever part of it is heard."""
     settings = run.recipe.train
@@ -241,5 +245,5 @@ def _skip(folder: StepFolder, inputs: Mapping[str, Any], what: str) -> bool:
     """Whether the step is done already; says so."""
     if not folder.is_done(inputs):
         return False
-    progress.say(f"{what}: done before, skipped", step=what, skipped=True)
+    progress.say(f"{what:<10}{': ' * (len(what) > 10)}done before, skipped", step=what, skipped=True)
     return True

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from limbeck.report import words
 from limbeck.report.facts import Bin, Calibration, Journal
-from limbeck.report.svg import Scale, around, drawing, frame, path, tag
+from limbeck.report.svg import Scale, around, drawing, frame, gutter, path, tag
 
 PANEL = (360.0, 260.0)
 """Width and height of one small picture, in pixels of a phone."""
@@ -36,27 +36,24 @@ class Curve:
             else f"{self.journal.name}, seed {self.journal.seed}"
         )
 
+    def scores(self, metric: str) -> list[tuple[int, float]]:
+        """Steps and dev scores."""
+        return [
+            (each.step, score) for each in self.journal.dev if (score := each.scores.get(metric)) is not None
+        ]
+
 
 def dev_curves(curves: Sequence[Curve], metric: str, teacher: float | None) -> Markup | None:
     """The dev score by step of every seed; the teacher's best as a level."""
-    points = [
-        (
-            curve,
-            [
-                (point.step, point.scores[metric] or 0.0)
-                for point in curve.journal.dev
-                if metric in point.scores
-            ],
-        )
-        for curve in curves
-    ]
+    points = [(curve, curve.scores(metric)) for curve in curves]
     values = [value for _, each in points for _, value in each] + ([] if teacher is None else [teacher])
     if not any(each for _, each in points):
         return None
-    x = Scale(0, max(step for _, each in points for step, _ in each) or 1, 44, PANEL[0] - 14)
     y = Scale(*around(values, 0.08, 0.02), PANEL[1] - 42, 12)
     name = words.METRICS.get(metric, metric)
     shown = words.axis_percent if metric in words.IN_PERCENT else words.axis
+    last = max(step for _, each in points for step, _ in each) or 1
+    x = Scale(0, last, gutter(y, shown), PANEL[0] - 14)
     level = () if teacher is None else (_level(teacher, metric, x, y),)
     lines = [line for curve, each in points if each for line in _dev_curve(curve, each, metric, x, y)]
     return drawing(
@@ -92,9 +89,9 @@ def loss_curves(curves: Sequence[Curve]) -> Markup | None:
     if not shown:
         return None
     every = np.concatenate([losses for _, losses in shown])
-    x = Scale(0, float(every[:, 0].max()) or 1, 44, PANEL[0] - 14)
     low, high = around(every[:, 1].tolist(), 0.06)
     y = Scale(min(low, 0.0) if every[:, 1].min() < 0 else 0.0, high, PANEL[1] - 42, 12)
+    x = Scale(0, float(every[:, 0].max()) or 1, gutter(y, words.axis), PANEL[0] - 14)
     lines = [
         tag(
             "g",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from limbeck.report import words
 from limbeck.report.facts import ENGINES
-from limbeck.report.svg import Scale, around, drawing, frame, path, tag
+from limbeck.report.svg import Scale, around, drawing, frame, gutter, path, tag
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ def quality_against_latency(places: Sequence[Place], width: float, height: float
 
     low, high = _latency_ends([place.latency for place in places])
     quality = [place.quality + sign * (place.deviation or 0) for place in places for sign in (-1, 1)]
-    x = Scale(low, high, 44, width - 14, log=True)
     y = Scale(*around(quality, 0.22, 0.02), height - 42, 12)
+    x = Scale(low, high, gutter(y, words.axis_percent), width - 14, log=True)
     # Large circles first, so that small ones stay in sight and in reach.
     ordered = sorted(places, key=lambda place: -(place.bytes or 0))
     circles = [_place(place, x, y, radius(place)) for place in ordered]

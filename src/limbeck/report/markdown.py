@@ -70,7 +70,10 @@ def results(each: RunView) -> str:
     heads += ["Gain over control"] if each.run.control else []
     rows = []
     for summary in each.run.evaluation.summary:
-        cells = [text(each.run.shown(summary.name)), words.count(summary.seeds)]
+        cells = [
+            text(each.run.shown(summary.name)),
+            words.MISSING if summary.role == "teacher" else words.count(summary.seeds),
+        ]
         cells += [_mean(summary, metric) for metric in each.metrics]
         cells.append(words.percent(summary.retention) if summary.role != "teacher" else words.MISSING)
         if each.run.control:

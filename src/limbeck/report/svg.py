@@ -86,6 +86,11 @@ def around(values: Iterable[float], margin: float = 0.08, least: float = 0.0) ->
     return low - room, high + room
 
 
+def gutter(y: Scale, y_text: Callable[[float], str]) -> float:
+    """Pixels that the labels of the upward axis take, and at least as many as in other pictures."""
+    return max(44.0, 14 + 6.7 * max((len(y_text(value)) for value in y.ticks()), default=0))
+
+
 def frame(
     x: Scale, y: Scale, x_title: str, x_text: Callable[[float], str], y_text: Callable[[float], str]
 ) -> Iterator[Markup]:

@@ -38,7 +38,7 @@ def fixed(value: Number, digits: int, plus: bool = False) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     rounded = round(value, digits) or 0.0
-    return f"{rounded:{'+' if plus else ''},.{digits}f}".replace("-", MINUS)
+    return f"{rounded:{'+' if plus and rounded else ''},.{digits}f}".replace("-", MINUS)
 
 
 def score(metric: str, value: Number) -> str:
@@ -263,10 +263,25 @@ def _basis(run: Run, student: Summary) -> list[str]:
         chosen = f"It is the best of the methods by {by} on dev, so test did not choose it."
         named = math.isfinite(run.dev_score(student.name))
         basis.append(chosen if named else "It is the first method of the recipe.")
+    if warning := _no_better_than_guessing(run, student):
+        basis.append(warning)
     ours = run.deployed(student.name)
     if ours and known(ours.p50_ms):
         basis.append(_speed_basis(run, ours))
     return basis
+
+
+def _no_better_than_guessing(run: Run, student: Summary) -> str | None:
+    """A warning where the commonest class alone would have scored as well: shares of such accuracies say little."""
+    counts = next(iter(run.evaluation.confusion.values()), None)
+    accuracy = student.mean.get("accuracy")
+    if counts is None or accuracy is None:
+        return None
+    most, label = max(zip(map(sum, counts), run.evaluation.labels, strict=False))
+    share = most / run.evaluation.test.examples
+    if accuracy > share:
+        return None
+    return f"Beware: always answering '{label}' would be right on {percent(share)} of these sentences too."
 
 
 def _speed_basis(run: Run, ours: Cost) -> str:

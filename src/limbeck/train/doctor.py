@@ -67,15 +67,14 @@ def _gradient_norm(part: Tensor, student: nn.Module) -> float:
 
 
 def report(terms: list[Term], folder: Path, what: str) -> None:
-    """Write ``doctor.json``, print a line a term, and warn of terms that say nothing."""
-    write_json(folder / "doctor.json", {"terms": [_json(asdict(term)) for term in terms], "step": 0})
-    width = max((len(term.name) for term in terms), default=0)
+    """Write ``doctor.json``, tell of the terms in a line, and warn of those that say nothing."""
+    found = [_json(asdict(term)) for term in terms]
+    write_json(folder / "doctor.json", {"terms": found, "step": 0})
+    told = [
+        f"{term.name} {term.value:.3g} an item, gradient {term.grad_norm:.2g} ({term.share:.0%})" for term in terms
+    ]
+    progress.say(f"{what}: at the start {'; '.join(told)}", terms=found)
     for term in terms:
-        progress.say(
-            f"  {what}: term {term.name:<{width}}  {term.value:.4g} an item, "
-            f"gradient {term.grad_norm:.3g}, {term.share:.0%} of all terms' gradients",
-            **asdict(term),
-        )
         if warning := _warning(term):
             progress.warn(f"{what}: the term '{term.name}' {warning}", term=term.name)
 

@@ -134,7 +134,7 @@ def _names(data: Data) -> dict[str, str]:
 
 def _read(source: Source, names: Mapping[str, str]) -> list[Example]:
     examples = read(source, names[source.path])
-    said = f"Read {_count(len(examples), 'row')} from {source.path}" + (
+    said = f"prepare   read {_count(len(examples), 'row')} from {source.path}" + (
         f" ({source.split})" if source.split else ""
     )
     progress.say(said, rows=len(examples), source=source.path)
@@ -150,7 +150,7 @@ def _cleaned(
     report["read"][role] = len(rows)
     report["dropped"][role] = dict(dropped)
     if dropped:
-        progress.say(f"Dropped from {role}: {_told(dropped)}", part=role, dropped=dict(dropped))
+        progress.say(f"prepare   dropped from {role}: {_told(dropped)}", part=role, dropped=dict(dropped))
     if dropped[DAMAGED] > SUSPICIOUS * len(rows):
         share = dropped[DAMAGED] / len(rows)
         progress.warn(f"{share:.0%} of {role} is damaged text; was it read with the right 'encoding'?")
@@ -167,7 +167,7 @@ def _published(source: Source, names: Mapping[str, str], role: str, report: dict
     report["read"][role] = len(rows)
     report["dropped"][role] = dict(dropped)
     if dropped:
-        progress.warn(f"Dropped from {role}: {_told(dropped)}", part=role, dropped=dict(dropped))
+        progress.warn(f"prepare   dropped from {role}: {_told(dropped)}", part=role, dropped=dict(dropped))
     if not kept:
         raise LimbeckError(f"no row of {role} has text", where=source.path)
     return kept
@@ -264,7 +264,7 @@ def _joined(
         if dropped:
             report["dropped"][part] = dict(Counter(report["dropped"][part]) + dropped)
             progress.say(
-                f"Dropped from the unlabelled text of {part}: {_told(dropped)}", part=part, dropped=dropped
+                f"prepare   dropped from the unlabelled text of {part}: {_told(dropped)}", part=part, dropped=dropped
             )
     return kept
 
@@ -287,7 +287,7 @@ def _tell(prepared: Prepared) -> None:
     """Say what came out, and warn of what makes scores doubtful."""
     labels = prepared.train.labels
     progress.say(
-        f"Prepared {len(prepared.train.labelled):,} labelled and {prepared.report['unlabelled']:,} unlabelled"
+        f"prepare   {len(prepared.train.labelled):,} labelled and {prepared.report['unlabelled']:,} unlabelled"
         f" training examples, {len(prepared.dev):,} dev, {len(prepared.test):,} test;"
         f" labels: {', '.join(labels)}"
     )

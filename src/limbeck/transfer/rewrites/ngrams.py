@@ -25,6 +25,7 @@ class Settings(RewriteSettings):
     longest: int | None = Field(None, gt=0)
     """Words in the longest run; null goes up to one less than the sentence has. Tang et al. take 5."""
     seed: int = 0
+    """Of the draws."""
 
     def rewrite(self, examples: Sequence[Example]) -> Iterator[Example]:
         """Length and place of each run are drawn uniformly."""
