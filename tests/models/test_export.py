@@ -196,3 +196,15 @@ def test_a_place_that_cannot_be_written_is_told(tokeniser, teacher, labels, text
             settings=Export(),
             card={},
         )
+
+
+def test_a_model_that_onnx_cannot_express_is_told(tokeniser, teacher, texts, tmp_path, monkeypatch):
+    def refuse(*arguments, **options):
+        raise RuntimeError("no symbolic for aten::strange.\nmore")
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    with pytest.raises(LimbeckError) as caught:
+        export(teacher, tokeniser, tmp_path / "b", texts=texts, max_length=16, settings=Export(), card={})
+    what = "a BertForSequenceClassification cannot be expressed in ONNX (no symbolic for aten::strange)."
+    assert str(caught.value) == what
+    assert list(tmp_path.iterdir()) == []

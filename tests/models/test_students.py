@@ -6,6 +6,7 @@ from hypothesis import given, settings as effort, strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from transformers import (
+    AutoConfig,
     AutoModelForSequenceClassification,
     AutoTokenizer,
     BertForSequenceClassification,
@@ -409,3 +410,41 @@ def test_kinds_have_settings_that_take_seconds(tokeniser, teacher, labels):
         settings = import_module(f"limbeck.models.{kind}").tiny()
         model = models.build(kind, settings, labels=labels, tokeniser=tokeniser, teacher=teacher, seed=1)
         assert model.num_parameters() < 20_000
+
+
+def teacher_of(family, size):
+    config = {"vocab_size": size, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
+    if family == "distilbert":
+        config = {"vocab_size": size, "dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 32}
+    torch.manual_seed(0)
+    return AutoModelForSequenceClassification.from_config(AutoConfig.for_model(family, **config)).eval()
+
+
+@pytest.mark.parametrize("family", ["distilbert", "roberta", "electra"])
+def test_layers_of_other_families_are_copied(family, tokeniser, labels):
+    teacher = teacher_of(family, len(tokeniser))
+    settings = models.settings_for("transformer", {"from_teacher": [2]})
+    student = models.build(
+        "transformer", settings, labels=labels, tokeniser=tokeniser, teacher=teacher, seed=1
+    )
+    assert type(student) is type(teacher)
+    theirs = {
+        name.replace("layer.2.", "layer.0."): value for name, value in teacher.base_model.state_dict().items()
+    }
+    for name, value in student.base_model.state_dict().items():
+        assert torch.equal(value, theirs[name]), name
+
+
+def test_a_family_that_shares_its_layers_is_told(tokeniser, labels):
+    teacher = teacher_of("albert", len(tokeniser))
+    settings = models.settings_for("transformer", {"from_teacher": [0, 2]})
+    with pytest.raises(
+        LimbeckError, match="AlbertModel has no list of layers to choose from. Train one from scratch"
+    ):
+        models.build("transformer", settings, labels=labels, tokeniser=tokeniser, teacher=teacher, seed=1)
+
+
+def test_a_family_that_classifies_no_text_is_told(tokeniser, labels):
+    settings = models.settings_for("transformer", {"family": "vit"})
+    with pytest.raises(LimbeckError, match="'student': no vit of this shape can be made: "):
+        models.build("transformer", settings, labels=labels, tokeniser=tokeniser, teacher=None, seed=1)

@@ -99,6 +99,8 @@ def test_without_int8_float32_is_taken(bundle_folder, tmp_path):
     (folder / "model.int8.onnx").unlink()
     assert Bundle(folder).precision == "fp32"
     assert Bundle(bundle_folder).precision == "int8"
+    with pytest.raises(LimbeckError, match="no precision 'fp16'. There are: fp32, int8"):
+        Bundle(bundle_folder, "fp16")
 
 
 def damage(folder: Path, name: str, how: str) -> None:

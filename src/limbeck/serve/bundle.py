@@ -65,10 +65,12 @@ class Bundle:
         card: What ``bundle.json`` says.
 
     Raises:
-        LimbeckError: The folder is no bundle, or a file of it is missing, cut short or changed.
+        LimbeckError: No such precision, the folder is no bundle, or a file of it is missing, cut short or changed.
     """
 
     def __init__(self, folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> None:
+        if precision not in MODELS:
+            raise LimbeckError(f"no precision '{precision}'", fix=f"There are: {', '.join(MODELS)}")
         self.folder = Path(folder)
         self.card = _read_card(self.folder)
         self.labels = tuple(self.card["labels"])
