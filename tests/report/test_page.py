@@ -194,7 +194,7 @@ def test_no_run_at_all() -> None:
 
 def test_a_place_that_cannot_be_written(make_run: MakeRun, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
-    with pytest.raises((LimbeckError, OSError)):
+    with pytest.raises(LimbeckError):
         write([make_run()], tmp_path / "file" / "report.html")
 
 

@@ -251,7 +251,7 @@ def predict(
     from limbeck.cli.predict import sentences, write
     from limbeck.serve.bundle import Bundle
 
-    model = Bundle(bundle, precision=precision.value)
+    model = Bundle(bundle, precision=precision.value, threads=1)
     write(model, sentences(text or [], file), form.value, batch_size, sys.stdout)
 
 
