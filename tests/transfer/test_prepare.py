@@ -117,7 +117,10 @@ def test_the_report_counts_everything(file, listener, tmp_path):
     assert [e.text for e in ours.train if e.gold is None] == ["new", "also new"]
     assert f"prepare   read 21 rows from {train}" in listener.said
     assert "prepare   dropped from train: 1 empty, 1 damaged, 1 duplicate, 2 contradictory" in listener.said
-    assert "prepare   dropped from the unlabelled text of unlabelled: 1 in test, 1 in dev, 1 duplicate" in listener.said
+    assert (
+        "prepare   dropped from the unlabelled text of unlabelled: 1 in test, 1 in dev, 1 duplicate"
+        in listener.said
+    )
     assert listener.said[-1] == (
         "prepare   16 labelled and 2 unlabelled training examples, 4 dev, 5 test; labels: a, b"
     )

@@ -11,7 +11,9 @@ from limbeck.transfer.rewrites import rewrite, settings_for
 from limbeck.transfer.rewrites.ngrams import Settings
 from limbeck.transfer.transfer_set import TransferSet
 
-sentences = st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=9).map(" ".join), min_size=1, max_size=6)
+sentences = st.lists(
+    st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=9).map(" ".join), min_size=1, max_size=6
+)
 
 
 def examples(texts: list[str]) -> tuple[Example, ...]:
@@ -19,7 +21,9 @@ def examples(texts: list[str]) -> tuple[Example, ...]:
 
 
 @given(sentences, st.integers(1, 5), st.integers(1, 3), st.integers(0, 2))
-def test_ngrams_are_runs_of_the_sentence_they_name(texts: list[str], copies: int, shortest: int, seed: int) -> None:
+def test_ngrams_are_runs_of_the_sentence_they_name(
+    texts: list[str], copies: int, shortest: int, seed: int
+) -> None:
     old = examples(texts)
     by_id = {example.id: example for example in old}
     made = list(Settings(copies=copies, shortest=shortest, seed=seed).rewrite(old))

@@ -113,7 +113,9 @@ def recipe_page() -> str:
         "",
         *_keys("The recipe", Recipe),
         *_keys("`data`", Data),
-        *_keys("A source of examples (`data.train`, `dev`, `test`, `unlabelled`); a path alone will do", Source),
+        *_keys(
+            "A source of examples (`data.train`, `dev`, `test`, `unlabelled`); a path alone will do", Source
+        ),
         *_keys("`data.clean`", Clean),
         *_keys("`rewrite`: `ngrams`", rewrites.settings_for("ngrams", {}).__class__),
         *_keys("`teacher`", TeacherChoice),
@@ -136,9 +138,7 @@ def recipe_page() -> str:
 
 def _keys(title: str, schema: type[BaseModel]) -> list[str]:
     """A heading, and a table of a schema's keys."""
-    rows = [
-        f"| `{key}` | {_default(field)} | {_told(field)} |" for key, field in schema.model_fields.items()
-    ]
+    rows = [f"| `{key}` | {_default(field)} | {_told(field)} |" for key, field in schema.model_fields.items()]
     return [f"## {title}", "", "| key | default | what it does |", "| --- | --- | --- |", *rows, ""]
 
 
@@ -173,7 +173,9 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if isinstance(value, BaseModel) or (isinstance(value, list) and value and isinstance(value[0], BaseModel)):
+    if isinstance(value, BaseModel) or (
+        isinstance(value, list) and value and isinstance(value[0], BaseModel)
+    ):
         return "see below"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else f"{value}" or '""'
 

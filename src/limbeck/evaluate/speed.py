@@ -65,7 +65,9 @@ def alternate(
     if not sentences:
         raise LimbeckError("there are no sentences to time the models on")
     # Said, not drawn as a bar: a bar's thread would wake up inside the timings.
-    progress.say(f"{'':<10}timing {len(contenders)} models on {len(sentences)} sentences, in turn, on one thread")
+    progress.say(
+        f"{'':<10}timing {len(contenders)} models on {len(sentences)} sentences, in turn, on one thread"
+    )
     alone = [[sentence] for sentence in sentences]
     together = [list(sentences[start : start + batch]) for start in range(0, len(sentences), batch)]
     with one_thread(), undisturbed():

@@ -174,16 +174,16 @@ class Run:
         Raises:
             LimbeckError: ``teach`` has not run, or the teacher's labels are not ours.
         """
-        choice = self.recipe.teacher
+        choice, labels = self.recipe.teacher, self.labels
         if choice.answers is not None:
             path = Path(resources.resolve(choice.answers))
-            return FileTeacher.load(path, self.labels, choice.answers_are, choice.labels)
+            return FileTeacher.load(path, labels, choice.answers_are, choice.labels)
         reference = self.teacher_reference
         if choice.fine_tune is not None:
             require(self.teacher_folder, "teach")
             reference = self.teacher_folder.path
         assert reference is not None
-        return ModelTeacher.load(reference, self.labels, choice.max_length, choice.labels)
+        return ModelTeacher.load(reference, labels, choice.max_length, choice.labels)
 
     def use_prepared(self, prepared: Prepared) -> None:
         """Work with this instead of what ``prepare`` writes: for a plan, which writes nothing."""

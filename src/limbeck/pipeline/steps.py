@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from limbeck.core import progress, recipe
@@ -18,7 +19,7 @@ from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
 from limbeck.text.encode import encode
 from limbeck.text.tokeniser import fingerprint_tokeniser
-from limbeck.train.loop import total_steps, train as train_model
+from limbeck.train.loop import Trained, total_steps, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.transfer_set import TransferSet
@@ -80,8 +81,9 @@ def teach(run: Run) -> None:
         return
     tokeniser, labels = run.teacher_tokeniser, run.labels
     assert tokeniser is not None and run.teacher_reference is not None
+    what = f"teach     {choice.model}"
     with run.teacher_folder.writing(inputs) as folder:
-        train_model(
+        trained = train_model(
             encoder_with_head(run.teacher_reference, labels, seed=choice.fine_tune.seed),
             tokeniser,
             gold.GoldObjective(),
@@ -93,8 +95,9 @@ def teach(run: Run) -> None:
             choice.fine_tune.seed,
             score=run.score,
             stage="teacher",
-            what="teach",
+            what=what,
         )
+    _tell(what, trained, choice.fine_tune.metric)
 
 
 def teach_inputs(run: Run) -> dict[str, Any]:
@@ -118,15 +121,13 @@ def train(run: Run) -> None:
     """Train every method's student, and the control, for every seed."""
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     left = [pair for pair in pairs if not run.student_folder(*pair).is_done(student_inputs(run, *pair))]
-    if run.recipe.jobs == 1 or len(left) < 2:
-        for title, seed in pairs:
-            train_student(run, title, seed)
-        return
+    together = left if run.recipe.jobs > 1 and len(left) > 1 else []
     for title, seed in pairs:
-        if (title, seed) not in left:
+        if (title, seed) not in together:
             train_student(run, title, seed)
-    _ = run.answers  # asked once, here, and not by every process
-    side_by_side.train(run, left)
+    if together:
+        _ = run.answers  # asked once, here, and not by every process
+        side_by_side.train(run, together)
 
 
 def train_student(run: Run, title: str, seed: int) -> None:
@@ -141,7 +142,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
     with run.student_folder(title, seed).writing(inputs) as folder:
         for stage in stages:
             last = stage is stages[-1]
-            train_model(
+            trained = train_model(
                 model,
                 run.tokeniser,
                 stage.objective,
@@ -156,6 +157,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 stage=stage.name,
                 what=what,
             )
+    _tell(what, trained, run.recipe.train.metric)
 
 
 def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
@@ -227,6 +229,11 @@ def stage_steps(run: Run, stage: Stage) -> int:
     if stage.epochs is not None:
         settings = settings.model_copy(update={"epochs": stage.epochs})
     return total_steps(run.encoded_train.lengths, settings)
+
+
+def _tell(what: str, trained: Trained, metric: str) -> None:
+    took = f"{trained.steps:,} steps, {trained.seconds:.0f} s"
+    progress.say(f"{what}: {metric} {trained.dev_score:.4f} on dev after {took}", **asdict(trained))
 
 
 def _lasting(settings: recipe.Training) -> dict[str, Any]:

@@ -63,10 +63,11 @@ class Scale:
         return self.start + (value - low) / (high - low) * (self.end - self.start)
 
     def ticks(self, wanted: int = 5) -> list[float]:
-        """About so many round values within the scale: steps of 1, 2 or 5, or of ratios near that."""
+        """About so many round values within the scale: steps of 1, 2 or 5, or, on a log scale, ratios near that."""
         if self.log:
             decades = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
-            digits = (1, 2, 5) if self.high / self.low < 10 ** (wanted / 2) else (1,)
+            ratio = self.high / self.low
+            digits = (1, 1.5, 2, 3, 5, 7) if ratio < 10 else (1, 2, 5) if ratio < 10 ** (wanted / 2) else (1,)
             values = [digit * 10.0**decade for decade in decades for digit in digits]
         else:
             rough = (self.high - self.low) / wanted

@@ -71,7 +71,8 @@ def report(terms: list[Term], folder: Path, what: str) -> None:
     found = [_json(asdict(term)) for term in terms]
     write_json(folder / "doctor.json", {"terms": found, "step": 0})
     told = [
-        f"{term.name} {term.value:.3g} an item, gradient {term.grad_norm:.2g} ({term.share:.0%})" for term in terms
+        f"{term.name} {term.value:.3g} an item, gradient {term.grad_norm:.2g} ({term.share:.0%})"
+        for term in terms
     ]
     progress.say(f"{what}: at the start {'; '.join(told)}", terms=found)
     for term in terms:

@@ -264,7 +264,9 @@ def _joined(
         if dropped:
             report["dropped"][part] = dict(Counter(report["dropped"][part]) + dropped)
             progress.say(
-                f"prepare   dropped from the unlabelled text of {part}: {_told(dropped)}", part=part, dropped=dropped
+                f"prepare   dropped from the unlabelled text of {part}: {_told(dropped)}",
+                part=part,
+                dropped=dropped,
             )
     return kept
 
