@@ -1,9 +1,7 @@
 """Rewriting: what n-gram sampling makes, and that nothing of dev or test gets in."""
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 import pytest
+from hypothesis import given, strategies as st
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example

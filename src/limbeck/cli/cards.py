@@ -107,9 +107,9 @@ def recipe_page() -> str:
     lines = [
         "# Recipes: every key",
         "",
-        "A recipe is YAML. `limbeck init` writes one, `limbeck plan` checks it, and any key can be changed for one run:",
-        "`limbeck distill recipe.yaml train.epochs=3 method=soft_labels`. A run folder keeps the recipe with every default",
-        "spelt out. This page is made from the code (`limbeck methods --pages docs/methods`).",
+        "A recipe is YAML. `limbeck init` writes one, `limbeck plan` checks it, and any key can be changed for one",
+        "run: `limbeck distill recipe.yaml train.epochs=3 method=soft_labels`. A run folder keeps the recipe with every",
+        "default spelt out. This page is made from the code (`limbeck methods --pages docs/methods`).",
         "",
         *_keys("The recipe", Recipe),
         *_keys("`data`", Data),
