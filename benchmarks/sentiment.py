@@ -50,6 +50,7 @@ TRAINING: dict[str, Any] = {
     "learning_rate": 1e-3,
     "embedding_rate": 0.1,
     "tokens_per_batch": 768,
+    "clip": 20,
     "evaluate": 10,
 }
 EPOCHS = {"sentences": 8, "ngrams": 5, "phrases": 5, "phrases' gold": 5}

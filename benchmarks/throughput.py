@@ -1,6 +1,6 @@
 """Throughput of distillation: Limbeck against TextBrewer, on the same teacher, student, sentences and batches.
 
-    python benchmarks/throughput.py          # two quiet cores: about 15 minutes
+    python benchmarks/throughput.py          # two quiet cores: about 25 minutes
     python benchmarks/throughput.py --quick  # a minute: does it run? (its figures mean nothing)
 
 What is timed is what a user waits for: a distillation of five epochs, from sentences in memory to a trained
@@ -21,6 +21,10 @@ loop's fused one here, ``torch.optim.AdamW(student.parameters())`` there), and w
 TextBrewer's GeneralDistiller, which its documentation recommends, asks the teacher anew for every batch. Its
 BasicDistiller can keep logits (``is_caching_logits``), but then keeps the batches as well: only their order is
 shuffled after that. It runs along as a third contender and has fields of its own in the rows.
+
+LIMBECK_DATA names the folder that holds ``sst5``. Other work on the machine falsifies the figures, and threads that
+wait for each other most of all: each row says the load before it, the summary the most of these. Each row is written
+as it is finished; run again, it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -95,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"a trial of a minute, written to {QUICK}")
     quick = parser.parse_args(arguments).quick
+    if quick:
+        QUICK.unlink(missing_ok=True)
     results = ResultsFile(QUICK if quick else RESULTS, "python benchmarks/throughput.py" + " --quick" * quick)
     size = TRIAL if quick else FULL
     setting = prepare(size)

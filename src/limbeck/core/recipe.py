@@ -110,8 +110,8 @@ class Training(Settings):
     """Share of steps over which the learning rate rises, before it falls linearly to zero."""
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW; biases, norms and embeddings do not decay."""
-    clip: float = Field(1.0, gt=0)
-    """Largest norm of the gradient."""
+    clip: float = Field(10.0, gt=0)
+    """Largest norm of the gradient; squared distances between logits have larger ones than cross-entropies."""
     evaluate: int = Field(10, gt=0)
     """Evaluations on dev, spread evenly over the run."""
     patience: int | None = Field(None, gt=0)
@@ -131,6 +131,7 @@ class FineTune(Training):
 
     epochs: float = Field(3, gt=0)
     learning_rate: float = Field(5e-5, gt=0)
+    clip: float = Field(1.0, gt=0)
     evaluate: int = Field(6, gt=0)
     seed: int = 1
     """Of the classifier's start, batch order and dropout."""
