@@ -49,7 +49,8 @@ STUDENTS: dict[str, dict[str, Any]] = {
 TRAINING: dict[str, Any] = {
     "learning_rate": 1e-3,
     "embedding_rate": 0.1,
-    "tokens_per_batch": 768,
+    "tokens_per_batch": 2048,
+    "sentences_per_batch": 50,
     "clip": 20,
     "evaluate": 10,
 }

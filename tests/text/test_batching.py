@@ -9,13 +9,17 @@ LENGTHS = st.lists(st.integers(0, 300), max_size=300).map(lambda values: np.arra
 
 
 @given(
-    lengths=LENGTHS, budget=st.integers(1, 2000), seed=st.none() | st.integers(0, 9), epoch=st.integers(0, 9)
+    lengths=LENGTHS,
+    budget=st.integers(1, 2000),
+    most=st.none() | st.integers(1, 40),
+    seed=st.none() | st.integers(0, 9),
+    epoch=st.integers(0, 9),
 )
-def test_every_row_once_and_within_budget(lengths, budget, seed, epoch):
-    cut = batches(lengths, budget, seed=seed, epoch=epoch)
+def test_every_row_once_and_within_budget(lengths, budget, most, seed, epoch):
+    cut = batches(lengths, budget, most, seed=seed, epoch=epoch)
     assert sorted(row for rows in cut for row in rows) == list(range(len(lengths)))
     for rows in cut:
-        assert len(rows)
+        assert 1 <= len(rows) <= (most or len(lengths))
         assert len(rows) == 1 or len(rows) * lengths[rows].max() <= budget or lengths[rows].max() == 0
 
 

@@ -9,6 +9,7 @@ from limbeck.text.batching import batches
 from limbeck.train.schedule import evaluation_steps, groups, journal_interval, learning_rate, total_steps
 
 LENGTHS = np.random.default_rng(0).integers(1, 20, 101)
+SMALL = make_settings(tokens_per_batch=64)
 
 
 @given(st.integers(1, 300), st.floats(0, 1))
@@ -42,24 +43,24 @@ def test_total_steps_cover_the_epochs(epochs: float, accumulate: int, processes:
     settings = make_settings(epochs=epochs, accumulate=accumulate, tokens_per_batch=64)
     steps = total_steps(LENGTHS, settings, processes=processes)
     size = accumulate * processes
-    last = next(groups(LENGTHS, 64, size, seed=5, skip=steps - 1))
+    last = next(groups(LENGTHS, settings, size, seed=5, skip=steps - 1))
     assert last.epoch >= epochs
     if steps > 1:
-        assert next(groups(LENGTHS, 64, size, seed=5, skip=steps - 2)).epoch < epochs
+        assert next(groups(LENGTHS, settings, size, seed=5, skip=steps - 2)).epoch < epochs
 
 
 @given(st.integers(0, 60), st.integers(1, 4))
 @hypothesis_settings(max_examples=30)
 def test_skipping_groups_equals_walking_past_them(skip: int, size: int) -> None:
-    walked = next(itertools.islice(groups(LENGTHS, 64, size, 3), skip, None))
-    jumped = next(groups(LENGTHS, 64, size, 3, skip=skip))
+    walked = next(itertools.islice(groups(LENGTHS, SMALL, size, 3), skip, None))
+    jumped = next(groups(LENGTHS, SMALL, size, 3, skip=skip))
     assert walked.epoch == jumped.epoch
     assert all(np.array_equal(a, b) for a, b in zip(walked.rows, jumped.rows, strict=True))
 
 
 def test_every_row_comes_once_an_epoch_in_another_order() -> None:
     count = len(batches(LENGTHS, 64, seed=3, epoch=0))
-    stream = groups(LENGTHS, 64, 1, 3)
+    stream = groups(LENGTHS, SMALL, 1, 3)
     epochs = [np.concatenate([next(stream).rows[0] for _ in range(count)]) for _ in range(2)]
     assert all(sorted(rows) == list(range(101)) for rows in epochs)
     assert not np.array_equal(*epochs)

@@ -104,6 +104,9 @@ class Training(Settings):
     """Factor on the learning rate of embeddings; below 1 where they start from a good place, e.g. the teacher's."""
     tokens_per_batch: int = Field(2048, gt=0)
     """Batches hold sentences of like length and at most this many tokens, padding included."""
+    sentences_per_batch: int | None = Field(None, gt=0)
+    """At most this many too: without it a batch holds many short sentences or few long ones, and each of the many
+    weighs less in its step."""
     accumulate: int = Field(1, gt=0)
     """Batches per optimiser step."""
     warmup: float = Field(0.1, ge=0, le=1)

@@ -33,7 +33,10 @@ def seconds_per_step(
     student = copy.deepcopy(model).train()
     optimiser = adamw(student, settings.learning_rate, settings.weight_decay)
     tokens = max(1, int(np.median(lengths)))
-    rows = max(1, min(len(lengths), settings.tokens_per_batch // tokens))
+    rows = max(
+        1,
+        min(len(lengths), settings.tokens_per_batch // tokens, settings.sentences_per_batch or len(lengths)),
+    )
     ids = torch.zeros(rows, tokens, dtype=torch.int64, device=model.device)
     taken = []
     for _ in range(repeats + 1):

@@ -226,7 +226,7 @@ def _take_steps(run: Run, what: str) -> None:
     """All steps from the checkpoint on."""
     settings, processes = run.settings, run.accelerator.num_processes
     size = settings.accumulate * processes
-    order = groups(run.lesson.data.lengths, settings.tokens_per_batch, size, run.seed, skip=run.state.step)
+    order = groups(run.lesson.data.lengths, settings, size, run.seed, skip=run.state.step)
     quiet = contextlib.nullcontext(None)
     with progress.task(what, run.steps) if run.accelerator.is_main_process else quiet as task:
         if task is not None:

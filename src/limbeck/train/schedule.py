@@ -44,33 +44,35 @@ def total_steps(lengths: NDArray[np.int64], settings: Training, *, processes: in
         settings: Epochs, tokens per batch, accumulation.
         processes: Processes that train together; each takes its own batches.
     """
-    an_epoch = len(batches(lengths, settings.tokens_per_batch, seed=0, epoch=0))
+    an_epoch = len(batches(lengths, settings.tokens_per_batch, settings.sentences_per_batch, seed=0, epoch=0))
     return max(1, math.ceil(settings.epochs * an_epoch / (settings.accumulate * processes)))
 
 
 def groups(
-    lengths: NDArray[np.int64], tokens_per_batch: int, size: int, seed: int, *, skip: int = 0
+    lengths: NDArray[np.int64], settings: Training, size: int, seed: int, *, skip: int = 0
 ) -> Iterator[Group]:
     """Endless groups of ``size`` batches, epoch after epoch; a group may straddle two epochs.
 
     Args:
         lengths: Tokens of each example, ``(examples,)``.
-        tokens_per_batch: Rows times the longest of them, at most.
+        settings: Tokens and sentences of a batch.
         size: Batches in a group.
         seed: Of the order.
         skip: Groups to leave out at the start.
     """
-    stream = itertools.islice(_stream(lengths, tokens_per_batch, seed), skip * size, None)
+    stream = itertools.islice(_stream(lengths, settings, seed), skip * size, None)
     while True:
         taken = list(itertools.islice(stream, size))
         yield Group(tuple(rows for rows, _ in taken), taken[-1][1])
 
 
 def _stream(
-    lengths: NDArray[np.int64], tokens_per_batch: int, seed: int
+    lengths: NDArray[np.int64], settings: Training, seed: int
 ) -> Iterator[tuple[NDArray[np.int64], float]]:
     for epoch in itertools.count():
-        order = batches(lengths, tokens_per_batch, seed=seed, epoch=epoch)
+        order = batches(
+            lengths, settings.tokens_per_batch, settings.sentences_per_batch, seed=seed, epoch=epoch
+        )
         for number, rows in enumerate(order, start=1):
             yield rows, epoch + number / len(order)
 
