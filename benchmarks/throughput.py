@@ -90,7 +90,7 @@ class Size:
     rounds: int
 
 
-FULL = Size(sentences=1536, epochs=5, rounds=3)
+FULL = Size(sentences=1024, epochs=5, rounds=3)
 TRIAL = Size(sentences=128, epochs=2, rounds=1)
 
 

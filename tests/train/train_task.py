@@ -83,7 +83,14 @@ def make_tokeniser() -> PreTrainedTokenizerFast:
 
 
 def make_settings(**changes: Any) -> Training:
-    values = {"epochs": 3, "learning_rate": 5e-3, "tokens_per_batch": 96, "evaluate": 4, **changes}
+    values = {
+        "epochs": 3,
+        "learning_rate": 5e-3,
+        "tokens_per_batch": 96,
+        "clip": 1.0,
+        "evaluate": 4,
+        **changes,
+    }
     return Training(**values)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 PAGE = """\
 # {name}
 
-A text classifier, distilled with [Limbeck](https://pypi.org/project/limbeck/) {version}: {model},
+A text classifier, distilled with Limbeck {version}: {model},
 {parameters:,} parameters.
 
 Labels: {labels}. Texts are cut after {max_length} tokens.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LOGITS: frozenset[SignalName] = frozenset({"logits"})
 
+TOKENS_PER_BATCH = 2048
+"""What a model is asked at a time, padding included; on a CPU larger batches are slower."""
+
 
 def say(
     model: PreTrainedModel, inputs: Mapping[str, Tensor], reads: frozenset[SignalName] = LOGITS
@@ -54,7 +57,7 @@ def say(
 def predict(
     model: PreTrainedModel,
     encoded: Encoded,
-    tokens_per_batch: int = 8192,
+    tokens_per_batch: int = TOKENS_PER_BATCH,
     device: torch.device | None = None,
 ) -> NDArray[np.float32]:
     """Logits of all sentences, in their order, ``(sentences, classes)``.

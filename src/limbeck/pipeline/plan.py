@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
+from limbeck.models.outputs import TOKENS_PER_BATCH
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
@@ -21,7 +22,7 @@ from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import total_steps
 from limbeck.transfer.ask import count_missing, plan_bytes
 from limbeck.transfer.prepare import prepare
-from limbeck.transfer.teachers import TOKENS_PER_BATCH, FileTeacher
+from limbeck.transfer.teachers import FileTeacher
 
 SAMPLE = 3
 """Batches that are timed for an estimate."""

@@ -17,7 +17,7 @@ from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SIGNAL_NAMES, SignalName, Signals
-from limbeck.models.outputs import predict, say
+from limbeck.models.outputs import TOKENS_PER_BATCH, predict, say
 from limbeck.text import resources
 from limbeck.text.encode import collate, encode
 from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LOGITS: frozenset[SignalName] = frozenset({"logits"})
-TOKENS_PER_BATCH = 2048
-"""What a model is asked at a time, padding included."""
 NO_NAMES: Mapping[str, str] = MappingProxyType({})
 INCIDENTAL = (
     "_name_or_path",
