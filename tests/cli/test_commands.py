@@ -142,7 +142,24 @@ def test_a_step_out_of_turn_names_the_one_before(limbeck: Limbeck, recipe_file: 
     assert "Run 'limbeck prepare' first" in sentence(limbeck("ask", recipe, status=2))
     limbeck("prepare", recipe)
     assert "Run 'limbeck teach' first" in sentence(limbeck("ask", recipe, status=2))
+    limbeck("teach", recipe)
     assert "Run 'limbeck train' first" in sentence(limbeck("export", recipe, status=2))
+
+
+@pytest.mark.recipe
+def test_a_step_after_a_change_names_the_one_to_run_again(
+    limbeck: Limbeck, recipe_file: Callable[..., Path]
+) -> None:
+    recipe = recipe_file()
+    limbeck("prepare", recipe)
+    told = sentence(limbeck("teach", recipe, "data.test=50", status=2))
+    assert (
+        "prepared: made from other data or settings than the recipe now has. Run 'limbeck prepare' first"
+        in told
+    )
+    limbeck("teach", recipe)
+    told = sentence(limbeck("ask", recipe, "teacher.fine_tune.epochs=1", status=2))
+    assert "teacher: made from other data" in told
 
 
 @pytest.mark.recipe

@@ -20,10 +20,12 @@ from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate, encode
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import total_steps
-from limbeck.transfer.ask import count_missing, plan_bytes
+from limbeck.transfer.ask import choose, count_missing, plan_bytes
 from limbeck.transfer.prepare import prepare
-from limbeck.transfer.teachers import FileTeacher
+from limbeck.transfer.teachers import LOGITS, FileTeacher
 
+ROUGHLY = {"export": 5, "evaluate": 15, "report": 3}
+"""Seconds of the steps that are short in any run, as seen on two cores: not worth a trial."""
 SAMPLE = 3
 """Batches that are timed for an estimate."""
 
@@ -115,9 +117,11 @@ def plan(run: Run) -> Plan:
             _teach(run, taught),
             _ask(run),
             *_train(run, taught),
-            Planned("export", "the best student on dev, to ONNX", 5),
-            Planned("evaluate", f"{len(run.prepared.test.examples):,} test sentences by every model", 15),
-            Planned("report", str(run.folder / "report.html"), 3),
+            Planned("export", "the best student on dev, to ONNX", ROUGHLY["export"]),
+            Planned(
+                "evaluate", f"{len(run.prepared.test):,} test sentences by every model", ROUGHLY["evaluate"]
+            ),
+            Planned("report", str(run.folder / "report.html"), ROUGHLY["report"]),
         ),
     )
 
@@ -160,7 +164,7 @@ def _teach(run: Run, done: bool) -> Planned:
 def _ask(run: Run) -> Planned:
     examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
     size_of_answers = plan_bytes(len(examples), len(run.labels))
-    what = f"{len(examples):,} sentences; their logits are kept in {run.recipe.store_folder}"
+    what = f"{len(examples):,} sentences; {choose(LOGITS, len(examples), len(run.labels)).why}"
     if isinstance(teacher, FileTeacher):
         teacher.require(run.transfer_set.examples)
         return Planned(
@@ -188,7 +192,8 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
         count = sum(steps.stage_steps(run, stage) for stage in method.stages(keys))
         what = f"{title}: {len(run.recipe.seeds)} seeds of {count:,} steps, {run.recipe.student.kind}"
         weights = len(run.recipe.seeds) * tensor_bytes(student)
-        yield Planned("train", what, len(left) * count * each, weights, not left)
+        at_once = max(1, min(run.recipe.jobs, len(left)))
+        yield Planned("train", what, len(left) * count * each / at_once, weights, not left)
 
 
 def _seconds_per_batch(model: PreTrainedModel, data: Encoded) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from limbeck.core import progress, recipe
+from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
 from limbeck.core.recipe import Source
@@ -51,16 +52,22 @@ def rewrite(run: Run) -> None:
     """Make more text of the transfer set, where the recipe asks for it."""
     if not run.rewriters:
         return
-    inputs = {
-        "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
-        "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
-    }
+    require_current(run, "prepare")
+    inputs = rewrite_inputs(run)
     if _skip(run.rewritten_folder, inputs, "rewrite"):
         return
     with run.rewritten_folder.writing(inputs) as folder:
         rewritten(run).save(folder, "transfer")
     made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
     progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
+
+
+def rewrite_inputs(run: Run) -> dict[str, Any]:
+    """What the rewritten text depends on."""
+    return {
+        "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
+        "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
+    }
 
 
 def rewritten(run: Run) -> TransferSet:
@@ -71,6 +78,7 @@ def rewritten(run: Run) -> TransferSet:
 
 def teach(run: Run) -> None:
     """Fine-tune the teacher on the labelled examples, where the recipe asks for it; else check that it can teach."""
+    require_current(run, "prepare")
     choice = run.recipe.teacher
     if choice.fine_tune is None:
         progress.say(f"teach     {choice.answers or choice.model}: taken as it is; its labels are ours")
@@ -114,11 +122,13 @@ def teach_inputs(run: Run) -> dict[str, Any]:
 
 def ask(run: Run) -> None:
     """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked."""
+    require_current(run, "prepare", "rewrite", "teach")
     _ = run.answers, run.test_answers
 
 
 def train(run: Run) -> None:
     """Train every method's student, and the control, for every seed."""
+    require_current(run, "prepare", "rewrite", "teach")
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     left = [pair for pair in pairs if not run.student_folder(*pair).is_done(student_inputs(run, *pair))]
     together = left if run.recipe.jobs > 1 and len(left) > 1 else []
@@ -179,12 +189,9 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
 
 def export(run: Run) -> None:
     """Export the student with the best dev score to ONNX, float32 and int8, and check it against PyTorch."""
+    require_current(run, "prepare", "rewrite", "teach", "train")
     title, seed = run.best
-    require(run.student_folder(title, seed), "train")
-    inputs = {
-        "student": student_inputs(run, title, seed),
-        "export": run.recipe.export.model_dump(mode="json"),
-    }
+    inputs = export_inputs(run)
     if _skip(run.bundle_folder, inputs, "export"):
         return
     with run.bundle_folder.writing(inputs) as folder:
@@ -200,12 +207,14 @@ def export(run: Run) -> None:
     progress.say(f"export    {title}, seed {seed}: {judge.parity_line(report)}")
 
 
+def export_inputs(run: Run) -> dict[str, Any]:
+    """What the bundle depends on."""
+    return {"student": student_inputs(run, *run.best), "export": run.recipe.export.model_dump(mode="json")}
+
+
 def evaluate(run: Run) -> None:
     """Score teacher, students and control on the test set, and time them side by side."""
-    for title in run.methods:
-        for seed in run.recipe.seeds:
-            require(run.student_folder(title, seed), "train")
-    require(run.bundle_folder, "export")
+    require_current(run, "prepare", "rewrite", "teach", "train", "export")
     inputs = {
         "students": [student_inputs(run, title, seed) for title in run.methods for seed in run.recipe.seeds],
         "test": run.prepared.test.fingerprint,
@@ -217,6 +226,36 @@ def evaluate(run: Run) -> None:
         return
     with run.evaluation_folder.writing(inputs) as folder:
         judge.judge(run, folder)
+
+
+def require_current(run: Run, *names: str) -> None:
+    """Insist that these steps are finished, and were done with this recipe.
+
+    Raises:
+        LimbeckError: One is not, or what it read has changed since.
+    """
+    for name in names:
+        for folder, inputs in _made(run, name):
+            require(folder, name)
+            if not folder.is_done(inputs):
+                what = "made from other data or settings than the recipe now has"
+                raise LimbeckError(what, where=folder.path, fix=f"Run 'limbeck {name}' first")
+
+
+def _made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
+    """The folders that a step makes for this recipe, and what each depends on."""
+    if name == "prepare":
+        yield run.prepared_folder, prepare_inputs(run)
+    elif name == "rewrite" and run.rewriters:
+        yield run.rewritten_folder, rewrite_inputs(run)
+    elif name == "teach" and run.recipe.teacher.fine_tune is not None:
+        yield run.teacher_folder, teach_inputs(run)
+    elif name == "train":
+        for title in run.methods:
+            for seed in run.recipe.seeds:
+                yield run.student_folder(title, seed), student_inputs(run, title, seed)
+    elif name == "export":
+        yield run.bundle_folder, export_inputs(run)
 
 
 ALL = (prepare, rewrite, teach, ask, train, export, evaluate)
