@@ -1,6 +1,7 @@
 """Throughput of distillation: Limbeck against TextBrewer, on the same teacher, student, sentences and batches.
 
     python benchmarks/throughput.py          # two quiet cores: about 25 minutes
+    python benchmarks/throughput.py --full   # all sentences, more rounds
     python benchmarks/throughput.py --quick  # a minute: does it run? (its figures mean nothing)
 
 What is timed is what a user waits for: a distillation of five epochs, from sentences in memory to a trained
@@ -90,19 +91,25 @@ class Size:
     rounds: int
 
 
-FULL = Size(sentences=1024, epochs=5, rounds=3)
-TRIAL = Size(sentences=128, epochs=2, rounds=1)
+SIZES = {
+    "": Size(sentences=512, epochs=5, rounds=3),
+    " --full": Size(sentences=6920, epochs=5, rounds=5),
+    " --quick": Size(sentences=128, epochs=2, rounds=1),
+}
+"""By the flag that asks for it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is not there yet, then judge the aims."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"a trial of a minute, written to {QUICK}")
-    quick = parser.parse_args(arguments).quick
-    if quick:
+    parser.add_argument("--full", action="store_true", help="all sentences, five rounds: for larger machines")
+    options = parser.parse_args(arguments)
+    if options.quick:
         QUICK.unlink(missing_ok=True)
-    results = ResultsFile(QUICK if quick else RESULTS, "python benchmarks/throughput.py" + " --quick" * quick)
-    size = TRIAL if quick else FULL
+    flag = " --quick" if options.quick else " --full" if options.full else ""
+    results = ResultsFile(QUICK if options.quick else RESULTS, f"python benchmarks/throughput.py{flag}")
+    size = SIZES[flag]
     setting = prepare(size)
     for name, keys in STUDENTS.items():
         if not results.has(kind="summary", student=name, device=setting.device):
