@@ -13,6 +13,7 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Export
 from limbeck.evaluate.cost import Cost, Engine, parameters, tensor_bytes, weight_bytes
 from limbeck.evaluate.speed import Contender, Speed, alternate
@@ -95,20 +96,24 @@ def costs(run: Run) -> list[Cost]:
 
 
 def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
-    """The teacher, exported for the purpose; nothing for a teacher that is a file of answers."""
+    """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
     if not isinstance(run.teacher, ModelTeacher):
         return
     teacher = run.teacher
-    progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
-    export(
-        teacher.model,
-        teacher.tokeniser,
-        scratch / TEACHER,
-        texts=[example.text for example in run.prepared.dev.examples[:200]],
-        max_length=teacher.max_length,
-        settings=Export(changed=1.0),
-        card={"name": TEACHER},
-    )
+    if run.recipe.evaluate.latency_sentences:
+        progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
+        try:
+            export(
+                teacher.model,
+                teacher.tokeniser,
+                scratch / TEACHER,
+                texts=[example.text for example in run.prepared.dev.examples[:200]],
+                max_length=teacher.max_length,
+                settings=Export(changed=1.0),
+                card={"name": TEACHER},
+            )
+        except LimbeckError as error:
+            progress.warn(f"The teacher is timed in PyTorch only: {error}")
     yield Timed(TEACHER, teacher.model, teacher.tokeniser, teacher.max_length, scratch / TEACHER)
 
 
