@@ -28,7 +28,10 @@ def test_a_teacher_that_onnx_cannot_express_is_timed_in_pytorch(
     monkeypatch.setattr("limbeck.pipeline.costs.export", cannot)
     result = distill(recipe_file(seeds=1, control=False))
     timed = {(cost["name"], cost["engine"]): cost for cost in result.evaluation["cost"]}
-    assert set(timed) == {("teacher", "pytorch"), *(("logit_regression", e) for e in ("pytorch", "onnx", "onnx-int8"))}
+    assert set(timed) == {
+        ("teacher", "pytorch"),
+        *(("logit_regression", e) for e in ("pytorch", "onnx", "onnx-int8")),
+    }
     assert all(cost["p50_ms"] > 0 for cost in timed.values())
     assert any("timed in PyTorch only" in text for text in told)
 
