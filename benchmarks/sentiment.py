@@ -114,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for row in rows(cell, evaluate(cell, data, teacher)):
             if not results.has(**{name: row[name] for name in KEY}):
                 results.append(**row)
+        results.finish(AIMS)
     for aim in results.finish(AIMS):
         verdict = "met    " if aim["met"] else "NOT MET"
         progress.say(f"{verdict} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
