@@ -95,6 +95,18 @@ def test_a_whole_run_and_the_same_again(
     for name in ("model.onnx", "model.int8.onnx", "tokenizer.json", "bundle.json", "README.md"):
         assert (folder / "bundle" / name).is_file(), name
 
+    planned = limbeck("plan", recipe).stdout.splitlines()
+    steps = [
+        row
+        for row in planned
+        if row.startswith("| ") and row.split()[1] in ("prepare", "teach", "ask", "train")
+    ]
+    assert len(steps) == 5
+    assert all(
+        "| done |" in row
+        for row in [*steps, *(row for row in planned if "| export" in row or "| evaluate" in row)]
+    )
+
     again = limbeck("distill", recipe)
     assert again.stderr.count("done before, skipped") >= 7
     assert "  teach" not in again.stderr.replace("teach     ", "")

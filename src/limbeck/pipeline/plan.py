@@ -109,6 +109,10 @@ def plan(run: Run) -> Plan:
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
     if not taught:
         run.use_untaught_teacher()
+    trained = tuple(_train(run, taught))
+    finished = all(each.done for each in trained)
+    exported = finished and run.bundle_folder.is_done(steps.export_inputs(run))
+    evaluated = exported and run.evaluation_folder.is_done(steps.evaluate_inputs(run))
     return Plan(
         run.recipe.name,
         (
@@ -116,12 +120,10 @@ def plan(run: Run) -> Plan:
             *_rewrite(run),
             _teach(run, taught),
             _ask(run),
-            *_train(run, taught),
-            Planned("export", "the best student on dev, to ONNX", ROUGHLY["export"]),
-            Planned(
-                "evaluate", f"{len(run.prepared.test):,} test sentences by every model", ROUGHLY["evaluate"]
-            ),
-            Planned("report", str(run.folder / "report.html"), ROUGHLY["report"]),
+            *trained,
+            _short("export", "the best student on dev, to ONNX", exported),
+            _short("evaluate", f"{len(run.prepared.test):,} test sentences by every model", evaluated),
+            _short("report", str(run.folder / "report.html"), done=False),
         ),
     )
 
@@ -194,6 +196,10 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         at_once = max(1, min(run.recipe.jobs, len(left)))
         yield Planned("train", what, len(left) * count * each / at_once, weights, not left)
+
+
+def _short(step: str, what: str, done: bool) -> Planned:
+    return Planned(step, what, ROUGHLY[step], done=done)
 
 
 def _seconds_per_batch(model: PreTrainedModel, data: Encoded) -> float:

@@ -215,17 +215,23 @@ def export_inputs(run: Run) -> dict[str, Any]:
 def evaluate(run: Run) -> None:
     """Score teacher, students and control on the test set, and time them side by side."""
     require_current(run, "prepare", "rewrite", "teach", "train", "export")
-    inputs = {
-        "students": [student_inputs(run, title, seed) for title in run.methods for seed in run.recipe.seeds],
+    inputs = evaluate_inputs(run)
+    if _skip(run.evaluation_folder, inputs, "evaluate"):
+        return
+    with run.evaluation_folder.writing(inputs) as folder:
+        judge.judge(run, folder)
+
+
+def evaluate_inputs(run: Run) -> dict[str, Any]:
+    """What the evaluation depends on."""
+    pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
+    return {
+        "students": [student_inputs(run, title, seed) for title, seed in pairs],
         "test": run.prepared.test.fingerprint,
         "teacher": run.teacher.fingerprint,
         "evaluate": run.recipe.evaluate.model_dump(mode="json"),
         "bundle": run.bundle_folder.finished()["inputs"],
     }
-    if _skip(run.evaluation_folder, inputs, "evaluate"):
-        return
-    with run.evaluation_folder.writing(inputs) as folder:
-        judge.judge(run, folder)
 
 
 def require_current(run: Run, *names: str) -> None:
