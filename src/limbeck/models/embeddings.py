@@ -158,7 +158,7 @@ def _from_vectors(
     }
     if not rows:
         raise LimbeckError("none of the student's tokens has a vector in this file", where=vectors.path)
-    progress.say(f"embeddings: {len(rows):,} of {size:,} tokens have a vector in {vectors.path.name}")
+    progress.say(f"{'':<10}embeddings: {len(rows):,} of {size:,} tokens have a vector in {vectors.path.name}")
     ids = torch.tensor(list(rows))
     found = torch.from_numpy(vectors.rows(list(rows.values())))  # (found, width)
     found = _narrowed(found, vectors.dimension if dimension is None else dimension, str(vectors.path))
