@@ -24,7 +24,7 @@ def recorder(name, calls):
 
 def test_every_sentence_goes_to_every_model_in_turn_and_who_begins_changes():
     calls = []
-    alternate({n: recorder(n, calls) for n in "abc"}, ["1", "2", "3", "4"], warmup=0, batch=2)
+    alternate({n: recorder(n, calls) for n in "abc"}, ["1", "2", "3", "4"], warmup=0, batch=2, turn=1)
     calls = calls[3:]  # one untimed batch each
     assert calls[:12] == [
         (name, (text,))
@@ -32,6 +32,13 @@ def test_every_sentence_goes_to_every_model_in_turn_and_who_begins_changes():
         for name in names
     ]
     assert calls[12:] == [(n, ("1", "2")) for n in "abc"] + [(n, ("3", "4")) for n in "bca"]
+
+
+def test_a_turn_is_several_sentences_one_at_a_time():
+    calls = []
+    alternate({n: recorder(n, calls) for n in "ab"}, ["1", "2", "3"], warmup=0, batch=3, turn=2)
+    turns = [("a", "1"), ("a", "2"), ("b", "1"), ("b", "2"), ("b", "3"), ("a", "3")]
+    assert calls[2:8] == [(name, (text,)) for name, text in turns]
 
 
 def test_warm_up_comes_first_and_covers_each_model():

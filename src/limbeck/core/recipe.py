@@ -220,7 +220,7 @@ class Evaluation(Settings):
     interval: float = Field(0.95, gt=0, lt=1)
     """How sure an interval is."""
     latency_sentences: int = Field(200, ge=0)
-    """Test sentences timed at batch one, each by every model in turn; 0 measures no speed."""
+    """Test sentences timed one at a time, the models taking turns; 0 measures no speed."""
 
 
 class Export(Settings):

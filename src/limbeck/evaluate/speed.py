@@ -1,4 +1,4 @@
-"""Speed, measured in alternation: every sentence by every model in turn.
+"""Speed, measured in alternation: the models take turns, a score of sentences each, until all have answered all.
 
 A machine's speed drifts (heat, neighbours, clock). Timing one model after the other lends the drift to one of
 them; taking turns spreads it over all, so that ratios hold where single times do not. All run on one thread,
@@ -26,6 +26,10 @@ Contender = Callable[[Sequence[str]], object]
 
 Key = TypeVar("Key")
 
+TURN = 20
+"""Sentences that a model answers in its turn: enough for its own state to fill the caches again, which the model
+before it has cleared. A server does not run the teacher between two requests to the student."""
+
 BATCH = 32
 """Sentences in one batch where throughput is measured."""
 
@@ -46,7 +50,11 @@ class Speed:
 
 
 def alternate(
-    contenders: Mapping[Key, Contender], sentences: Sequence[str], warmup: int = 10, batch: int = BATCH
+    contenders: Mapping[Key, Contender],
+    sentences: Sequence[str],
+    warmup: int = 10,
+    batch: int = BATCH,
+    turn: int = TURN,
 ) -> dict[Key, Speed]:
     """Time models against each other.
 
@@ -55,9 +63,10 @@ def alternate(
 
     Args:
         contenders: The models, by any key.
-        sentences: What they answer, each sentence by each model in turn.
+        sentences: What they answer, one at a time.
         warmup: Untimed sentences that each model answers first.
         batch: Sentences in one batch where throughput is measured.
+        turn: Sentences that a model answers, one at a time, before it is the next one's turn.
 
     Raises:
         LimbeckError: There are no sentences.
@@ -75,8 +84,8 @@ def alternate(
             for texts in alone[:warmup]:
                 contender(texts)
             contender(together[0])
-        alone_ns = _in_turn(list(contenders.values()), alone)
-        together_ns = _in_turn(list(contenders.values()), together)
+        alone_ns = _in_turn(list(contenders.values()), alone, turn)
+        together_ns = _in_turn(list(contenders.values()), together, 1)
     p50, p95 = np.percentile(alone_ns, [50, 95], axis=1) / 1e6
     per_second = len(sentences) / (together_ns.sum(axis=1) / 1e9)
     return {
@@ -85,15 +94,16 @@ def alternate(
     }
 
 
-def _in_turn(contenders: Sequence[Contender], rounds: Sequence[Sequence[str]]) -> Ints:
-    """Nanoseconds ``(contenders, rounds)``; the one who begins changes with every round."""
-    taken = np.zeros((len(contenders), len(rounds)), dtype=np.int64)
-    for number, texts in enumerate(rounds):
+def _in_turn(contenders: Sequence[Contender], calls: Sequence[Sequence[str]], turn: int) -> Ints:
+    """Nanoseconds ``(contenders, calls)``; a turn is so many calls, and who begins changes with every round."""
+    taken = np.zeros((len(contenders), len(calls)), dtype=np.int64)
+    for number, first in enumerate(range(0, len(calls), turn)):
         for place in range(len(contenders)):
             row = (number + place) % len(contenders)
-            start = perf_counter_ns()
-            contenders[row](texts)
-            taken[row, number] = perf_counter_ns() - start
+            for call in range(first, min(first + turn, len(calls))):
+                start = perf_counter_ns()
+                contenders[row](calls[call])
+                taken[row, call] = perf_counter_ns() - start
     return taken
 
 

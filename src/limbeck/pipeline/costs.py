@@ -78,7 +78,7 @@ class Timed:
 def costs(run: Run) -> list[Cost]:
     """Parameters, bytes and speed of the teacher and of the best student, on each engine.
 
-    Every test sentence that is timed is answered by every model in turn, one at a time, on one thread, tokenising
+    The models take turns; each answers every timed test sentence, one at a time, on one thread, tokenising
     included. The student's numbers hold for the control too: it is the same model with other weights.
     """
     with tempfile.TemporaryDirectory(prefix="limbeck-") as scratch:
