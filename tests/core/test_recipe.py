@@ -59,6 +59,10 @@ def test_overrides_reach_into_groups_and_lists(tmp_path: Path) -> None:
         ("nonsense", "'nonsense' is not an override. Write key=value"),
         ("name=a/b", "'name'"),
         ("data.train.path.x=1", "cannot be set"),
+        ("seeds=0", "'seeds': at least one seed is needed"),
+        ("seeds=[]", "'seeds': at least one seed is needed"),
+        ("seeds=[1, 2, 1]", "'seeds': seed 1 is there twice"),
+        ("student=bilstm", "'student': a group of keys is wanted here"),
     ],
 )
 def test_a_wrong_change_is_told_in_one_sentence(tmp_path: Path, change: str, sentence: str) -> None:
@@ -73,6 +77,12 @@ def test_a_misspelt_key_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(
         LimbeckError, match=r"recipe.yaml:7: unknown key 'train.learningrate'. Did you mean 'learning_rate'?"
     ):
+        recipe.load(path)
+
+
+def test_a_misspelt_key_is_told_before_what_is_then_missing(tmp_path: Path) -> None:
+    path = written(tmp_path, MINIMAL.replace("teacher:", "teecher:"))
+    with pytest.raises(LimbeckError, match=r"recipe.yaml:3: unknown key 'teecher'. Did you mean 'teacher'?"):
         recipe.load(path)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
@@ -24,6 +24,19 @@ def _one_or_many(value: Any) -> Any:
 
 def _named_by_text(value: Any) -> Any:
     return {str(key): name for key, name in value.items()} if isinstance(value, dict) else value
+
+
+def _counted(value: Any) -> Any:
+    return list(range(1, value + 1)) if isinstance(value, int) else value
+
+
+def _once_each(seeds: list[int]) -> list[int]:
+    if not seeds:
+        raise ValueError("at least one seed is needed")
+    twice = next((seed for place, seed in enumerate(seeds) if seed in seeds[:place]), None)
+    if twice is not None:
+        raise ValueError(f"seed {twice} is there twice; each seed is trained once")
+    return seeds
 
 
 LabelNames = Annotated[dict[str, str], BeforeValidator(_named_by_text)]
@@ -255,9 +268,7 @@ class Recipe(Settings):
     """One method, or a list of methods to compare."""
     control: bool = True
     """Train the same student without a teacher too, on the same budget of steps."""
-    seeds: Annotated[
-        list[int], BeforeValidator(lambda v: list(range(1, v + 1)) if isinstance(v, int) else v)
-    ] = [1, 2, 3]
+    seeds: Annotated[list[int], BeforeValidator(_counted), AfterValidator(_once_each)] = [1, 2, 3]
     """A list of seeds, or how many."""
     train: Training = Training()
     """How students are trained."""

@@ -21,6 +21,8 @@ class Settings(BaseModel):
 
 UNION_MEMBER = re.compile(r"[\[(]|^constrained-|^(?:float|int|str|list|dict)$")
 """Parts of pydantic's error locations that name the tried member of a union, not a key."""
+NO_GROUP = ("model_type", "model_attributes_type")
+"""Pydantic's names for a value that stands where keys should."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -64,14 +66,21 @@ def validate(
         given = first.get("input")
         shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool | None) else ""
         message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
+        if first["type"] in NO_GROUP:
+            message = "a group of keys is wanted here, each on a line of its own below"
         raise LimbeckError(
             f"'{key}': {message[0].lower()}{message[1:]}{shown}", where=where, line=line
         ) from None
 
 
 def _most_telling(errors: list[Any]) -> Any:
-    """Of the errors from all members of a union: not the one that only says 'this is no such object'."""
-    return next((e for e in errors if e["type"] not in ("model_type", "float_type", "list_type")), errors[0])
+    """An unknown key before all, for a misspelt one is missing, too.
+
+    Else, of the errors from all members of a union, not the one that only says 'this is no such object'.
+    """
+    unknown = (e for e in errors if e["type"] == "extra_forbidden")
+    telling = (e for e in errors if e["type"] not in ("model_type", "float_type", "list_type"))
+    return next(unknown, None) or next(telling, errors[0])
 
 
 def _known_keys(schema: type[BaseModel], path: list[str], values: Any) -> list[str]:
