@@ -310,6 +310,47 @@ def test_init_writes_a_recipe_that_reads_back(limbeck: Limbeck, tmp_path: Path) 
     assert "there is such a file already" in sentence(limbeck("init", "my tweets.csv", status=2))
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "options", "read"),
+    [
+        ("2024.csv", "text,label\n" + "one text,a\nother text,b\n" * 9, [], ("2024", "text", "label")),
+        ("yes.csv", "text,label\n" + "one text,no\nother text,yes\n" * 9, [], ("yes", "text", "label")),
+        ("bare.tsv", "a\tthe first of all texts\n" + "b\tother\na\ttext\n" * 9, [], ("bare", 1, 0)),
+        (
+            "nested.jsonl",
+            "".join(f'{{"data": {{"text": "some {n}"}}, "mark": {{"label": {n % 2}}}}}\n' for n in range(9)),
+            [],
+            ("nested", "data.text", "mark.label"),
+        ),
+        (
+            "old.csv",
+            "text,label\n" + "un café,a\nun thé,b\n" * 9,
+            ["--encoding", "cp1252"],
+            ("old", "text", "label"),
+        ),
+    ],
+)
+def test_init_on_other_peoples_files(
+    limbeck: Limbeck,
+    tmp_path: Path,
+    file: str,
+    content: str,
+    options: list[str],
+    read: tuple[str, str | int, str | int],
+) -> None:
+    from limbeck.core import recipe
+    from limbeck.text import readers
+
+    (tmp_path / file).write_text(content, encoding="cp1252" if options else "utf-8")
+    limbeck("init", file, *options)
+    loaded = recipe.load(tmp_path / "recipe.yaml")
+    source = loaded.data.train[0]
+    assert (loaded.name, source.text, source.label) == read
+    examples = readers.read(source)
+    assert len(examples) in (9, 18, 19)
+    assert len({example.gold for example in examples}) == 2
+
+
 def test_methods_are_told(limbeck: Limbeck, tmp_path: Path) -> None:
     assert "soft_labels" in limbeck("methods").stdout
     assert "Hinton" in limbeck("methods", "soft_labels").stdout

@@ -119,11 +119,12 @@ def init(
     teacher: Annotated[
         str, typer.Option(help="Hub name or folder of the teacher to start from.")
     ] = "distilbert-base-uncased",
+    encoding: Annotated[str, typer.Option(help="Of your text, e.g. cp1252.")] = "utf-8",
 ) -> None:
     """Write a commented recipe for your own data."""
     from limbeck.cli.init import write_recipe
 
-    columns = write_recipe(data, out, teacher)
+    columns = write_recipe(data, out, teacher, encoding)
     typer.echo(f"{out}: text from '{columns.text}', labels from '{columns.label}'. Next: limbeck plan {out}")
 
 

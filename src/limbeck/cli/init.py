@@ -13,34 +13,51 @@ from limbeck.text.tables import Table, read_table
 
 MOST_LABELS = 200
 """A column with more different values than this holds no labels."""
+WORDS = 4
+"""A column's name seldom has so many words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """Which column is what."""
 
-    text: str
-    label: str
+    text: str | int
+    label: str | int
+
+    @property
+    def are_named(self) -> bool:
+        """Whether the file's first line names them; else they have numbers."""
+        return isinstance(self.text, str)
 
 
-def write_recipe(data: Path, out: Path, teacher: str) -> Columns:
+def write_recipe(data: Path, out: Path, teacher: str, encoding: str = "utf-8") -> Columns:
     """Write a commented recipe for a file of labelled text.
 
     Args:
         data: The file.
         out: The recipe; must not exist.
         teacher: Hub name or folder of the encoder to fine-tune.
+        encoding: Of the file.
 
     Raises:
         LimbeckError: The file cannot be read, has no text and label columns, or the recipe is there already.
     """
     if out.exists():
         raise LimbeckError("there is such a file already", where=out, fix="Name another with --out")
-    columns = guess_columns(read_table(data), data)
+    columns = guess_columns(read_table(data, encoding=encoding), data)
+    if lacks_header(columns, read_table(data, encoding=encoding)):
+        columns = guess_columns(read_table(data, encoding=encoding, header=False), data)
     template = files("limbeck.cli").joinpath("recipe.yaml").read_text(encoding="utf-8")
+    more = (
+        ""
+        if columns.are_named
+        else "\n    header: false                # its first line is an example already"
+    )
+    more += "" if encoding == "utf-8" else f"\n    encoding: {_quoted(encoding)}"
+    name = _plain_name(data.stem)
     filled = template.format(
-        name=_plain_name(data.stem), path=_quoted(str(data)), text=_quoted(columns.text),
-        label=_quoted(columns.label), teacher=_quoted(teacher),
+        name=_quoted(name), folder=f"runs/{name}", path=_quoted(str(data)), text=_quoted(columns.text),
+        label=_quoted(columns.label), more=more, teacher=_quoted(teacher),
     )  # fmt: skip
     with atomic_write(out) as file:
         file.write(filled)
@@ -55,11 +72,11 @@ def guess_columns(table: Table, where: Path) -> Columns:
     Raises:
         LimbeckError: There are not two such columns.
     """
-    values = {
-        name: [str(value) for value in table.column(name, "text") if value is not None]
-        for name in table.names
-    }
-    values = {name: column for name, column in values.items() if column}
+    values = {}
+    for number, name in enumerate(table.names):
+        cells = [value for value in table.column(_key(table, number), "text") if value not in (None, "")]
+        if cells and not any(isinstance(value, dict | list) for value in cells):
+            values[name] = list(map(str, cells))
     if len(values) < 2:
         raise LimbeckError("a column of text and one of labels are needed", where=where)
     lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
@@ -78,7 +95,21 @@ def guess_columns(table: Table, where: Path) -> Columns:
     label = _called(rest, ("label", "labels", "class", "category", "sentiment", "intent", "target")) or min(
         rest, key=rest.__getitem__
     )
-    return Columns(text, label)
+    numbered = {name: _key(table, number) for number, name in enumerate(table.names)}
+    return Columns(numbered[text], numbered[label])
+
+
+def lacks_header(columns: Columns, table: Table) -> bool:
+    """Whether the line taken for a header is an example: a sentence, with a label that others have too."""
+    if not table.header:
+        return False
+    others = {str(value).strip() for value in table.column(columns.label, "label")}
+    return str(columns.label) in others and len(str(columns.text).split()) >= WORDS
+
+
+def _key(table: Table, number: int) -> str | int:
+    """What a recipe calls a column: its name, or its number where the file names none."""
+    return number if table.header is False else table.names[number]
 
 
 def _called(columns: dict[str, Any], names: tuple[str, ...]) -> str | None:
@@ -91,8 +122,8 @@ def _plain_name(stem: str) -> str:
     return "".join(letter if letter.isalnum() or letter in "_.-" else "-" for letter in stem) or "run"
 
 
-def _quoted(value: str) -> str:
-    """A YAML string, in quotes where it needs them."""
+def _quoted(value: str | int) -> str:
+    """A YAML value; a string in quotes where it needs them."""
     import yaml
 
     return str(yaml.safe_dump(value, allow_unicode=True, width=10_000)).removesuffix("\n...\n").rstrip("\n")
