@@ -428,7 +428,7 @@ BAD_FILES = {
     ),
     "percent": (
         '{"id": "a", "bad": 50, "good": 50}\n',
-        r"sum to 100, not to one",
+        r"sum to 100, not to one.*Divide percentages by a hundred",
     ),
     "word": (
         '{"id": "a", "bad": "high", "good": 0.3}\n',

@@ -249,8 +249,11 @@ def _check_numbers(
         fix = "For raw scores set teacher.answers_are=logits"
     elif len(wrong := np.argwhere(np.abs(numbers.sum(1) - 1) > TOLERANCE)):
         row = wrong[0][0]
-        what = f"the probabilities of {listing(labels)} sum to {numbers[row].sum():g}, not to one"
+        total = numbers[row].sum()
+        what = f"the probabilities of {listing(labels)} sum to {total:g}, not to one"
         fix = "For raw scores set teacher.answers_are=logits"
+        if abs(total - 100) <= 100 * TOLERANCE:
+            fix = "Divide percentages by a hundred"
     else:
         return
     example = f" (example '{ids[row]}')" if ids[row] is not None else ""
