@@ -9,7 +9,7 @@ from typing import Any
 from limbeck.core.recipe import Recipe, load
 from limbeck.evaluate import table
 from limbeck.pipeline import steps
-from limbeck.pipeline.plan import check
+from limbeck.pipeline.plan import check, check_student
 from limbeck.pipeline.run import Run
 from limbeck.report.page import write
 
@@ -56,5 +56,10 @@ def distill(job: Run | Recipe | Path | str, *changes: str) -> Result:
     run = job if isinstance(job, Run) else Run(job)
     check(run)
     for step in steps.ALL:
+        if step is steps.rewrite and not run.rewriters:
+            continue
+        if step is steps.teach:
+            check_student(run)
         step(run)
+    steps.note(run)
     return Result(run.folder, run.evaluation, write([run.folder]))

@@ -19,7 +19,7 @@ from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate, encode
 from limbeck.train.estimate import seconds_per_step
-from limbeck.train.loop import total_steps
+from limbeck.train.loop import check_trackers, total_steps
 from limbeck.transfer.ask import choose, count_missing, plan_bytes
 from limbeck.transfer.prepare import prepare
 from limbeck.transfer.teachers import LOGITS, FileTeacher
@@ -93,6 +93,25 @@ def check(run: Run) -> None:
                 )
 
 
+def check_student(run: Run) -> None:
+    """Make a student once, before a teacher works for hours: what cannot be made is told now.
+
+    Raises:
+        LimbeckError: The recipe asks for word vectors, layers or trackers that are not there.
+    """
+    check_trackers(run.recipe.train)
+    if all(
+        run.student_folder(title, seed).path.is_dir() for title in run.methods for seed in run.recipe.seeds
+    ):
+        return
+    trial = Run(run.recipe)
+    trial.use_prepared(run.prepared)
+    trial.use_transfer_set(run.transfer_set)
+    if run.recipe.teacher.fine_tune is not None:
+        trial.use_untaught_teacher()
+    trial.new_student(run.recipe.seeds[0])
+
+
 def plan(run: Run) -> Plan:
     """What ``distill`` would do.
 
@@ -101,6 +120,7 @@ def plan(run: Run) -> Plan:
             do not fit.
     """
     check(run)
+    check_trackers(run.recipe.train)
     prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data))
@@ -192,7 +212,8 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
             )
         ]
         count = sum(steps.stage_steps(run, stage) for stage in method.stages(keys))
-        what = f"{title}: {len(run.recipe.seeds)} seeds of {count:,} steps, {run.recipe.student.kind}"
+        seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"
+        what = f"{title}: {seeds} of {count:,} steps, {run.recipe.student.kind}"
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         at_once = max(1, min(run.recipe.jobs, len(left)))
         yield Planned("train", what, len(left) * count * each / at_once, weights, not left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata
@@ -208,11 +209,14 @@ class Run:
 
     @cached_property
     def tokeniser(self) -> PreTrainedTokenizerFast:
-        """The student's tokeniser."""
+        """The student's tokeniser; where a person has it truncate, it does so where the recipe says."""
         texts = [example.text for example in self.transfer_set.examples]
-        return models.tokeniser_for(
+        chosen = models.tokeniser_for(
             self.student_settings, teacher_tokeniser=self.teacher_tokeniser, texts=texts
         )
+        tokeniser = copy.deepcopy(chosen)  # it may be the teacher's own
+        tokeniser.model_max_length = self.recipe.student.max_length
+        return tokeniser
 
     @cached_property
     def encoded_train(self) -> Encoded:

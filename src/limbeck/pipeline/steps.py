@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from limbeck.core import progress, recipe
@@ -30,10 +32,9 @@ def prepare(run: Run) -> None:
     """Read the data, clean it, cut it; write the transfer set, dev and test."""
     resources.check_sums(run.recipe.checksums)
     inputs = prepare_inputs(run)
-    _note(run)
     if _skip(run.prepared_folder, inputs, "prepare"):
         return
-    with run.prepared_folder.writing(inputs) as folder:
+    with _writing(run, run.prepared_folder, inputs) as folder:
         prepare_data(run.recipe.data).save(folder)
 
 
@@ -51,12 +52,13 @@ def prepare_inputs(run: Run) -> dict[str, Any]:
 def rewrite(run: Run) -> None:
     """Make more text of the transfer set, where the recipe asks for it."""
     if not run.rewriters:
+        progress.say("rewrite   nothing: the recipe asks for no more text")
         return
     require_current(run, "prepare")
     inputs = rewrite_inputs(run)
     if _skip(run.rewritten_folder, inputs, "rewrite"):
         return
-    with run.rewritten_folder.writing(inputs) as folder:
+    with _writing(run, run.rewritten_folder, inputs) as folder:
         rewritten(run).save(folder, "transfer")
     made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
     progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
@@ -81,8 +83,8 @@ def teach(run: Run) -> None:
     require_current(run, "prepare")
     choice = run.recipe.teacher
     if choice.fine_tune is None:
-        progress.say(f"teach     {choice.answers or choice.model}: taken as it is; its labels are ours")
         _ = run.teacher  # loading it is the check
+        progress.say(f"teach     {choice.answers or choice.model}: taken as it is; its labels are ours")
         return
     inputs = teach_inputs(run)
     if _skip(run.teacher_folder, inputs, "teach"):
@@ -90,7 +92,7 @@ def teach(run: Run) -> None:
     tokeniser, labels = run.teacher_tokeniser, run.labels
     assert tokeniser is not None and run.teacher_reference is not None
     what = f"teach     {choice.model}"
-    with run.teacher_folder.writing(inputs) as folder:
+    with _writing(run, run.teacher_folder, inputs) as folder:
         trained = train_model(
             encoder_with_head(run.teacher_reference, labels, seed=choice.fine_tune.seed),
             tokeniser,
@@ -149,7 +151,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
     method, settings = run.methods[title]
     stages = method.stages(settings)
     model = run.new_student(seed)
-    with run.student_folder(title, seed).writing(inputs) as folder:
+    with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage in stages:
             last = stage is stages[-1]
             trained = train_model(
@@ -194,7 +196,7 @@ def export(run: Run) -> None:
     inputs = export_inputs(run)
     if _skip(run.bundle_folder, inputs, "export"):
         return
-    with run.bundle_folder.writing(inputs) as folder:
+    with _writing(run, run.bundle_folder, inputs) as folder:
         report = export_model(
             run.load_student(title, seed),
             run.tokeniser,
@@ -218,7 +220,7 @@ def evaluate(run: Run) -> None:
     inputs = evaluate_inputs(run)
     if _skip(run.evaluation_folder, inputs, "evaluate"):
         return
-    with run.evaluation_folder.writing(inputs) as folder:
+    with _writing(run, run.evaluation_folder, inputs) as folder:
         judge.judge(run, folder)
 
 
@@ -286,9 +288,16 @@ def _lasting(settings: recipe.Training) -> dict[str, Any]:
     return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
 
 
-def _note(run: Run) -> None:
+@contextmanager
+def _writing(run: Run, folder: StepFolder, inputs: Mapping[str, Any]) -> Iterator[Path]:
+    """The step's folder to write into; once it is whole, the run's recipe is the one that it was made by."""
+    with folder.writing(inputs) as partial:
+        yield partial
+    note(run)
+
+
+def note(run: Run) -> None:
     """Write down the resolved recipe and the versions that it ran with."""
-    run.folder.mkdir(parents=True, exist_ok=True)
     recipe.save(run.recipe, run.folder / "recipe.yaml")
     write_json(run.folder / "versions.json", {"python": platform.python_version(), **versions()})
 

@@ -154,9 +154,14 @@ def _check(data: Encoded, dev: Encoded) -> None:
         raise LimbeckError(f"the dev example '{dev.ids[without[0]]}' has no gold label")
 
 
-def _accelerator(settings: Training, folder: Path) -> Accelerator:
-    """Devices, processes and trackers; which precision to compute in is ours to say (see ``uses_bf16``)."""
-    from accelerate import Accelerator
+def check_trackers(settings: Training) -> None:
+    """Insist that the trackers asked for are installed.
+
+    Raises:
+        LimbeckError: One is not.
+    """
+    if not settings.trackers:
+        return
     from accelerate.tracking import get_available_trackers
 
     there = {str(tracker) for tracker in get_available_trackers()}
@@ -167,6 +172,13 @@ def _accelerator(settings: Training, folder: Path) -> Accelerator:
             where="train.trackers",
             fix=f"Install its package; there are: {', '.join(sorted(there)) or 'none'}",
         )
+
+
+def _accelerator(settings: Training, folder: Path) -> Accelerator:
+    """Devices, processes and trackers; which precision to compute in is ours to say (see ``uses_bf16``)."""
+    from accelerate import Accelerator
+
+    check_trackers(settings)
     return Accelerator(log_with=settings.trackers or None, project_dir=folder / "trackers")
 
 

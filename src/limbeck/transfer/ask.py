@@ -77,9 +77,9 @@ def choose(needs: frozenset[SignalName], examples: int, classes: int, limit: int
         others = ", ".join(sorted(needs - LOGITS))
         return Choice(False, None, f"{others}: as large as the texts are long, so the teacher answers live")
     size = plan_bytes(examples, classes)
-    shown = f"{size / 2**20:,.1f} MiB of logits"
+    shown = (f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB") + " of logits"
     if size > limit:
-        return Choice(False, size, f"{shown} are above {limit / 2**20:,.0f} MiB, so the teacher answers live")
+        return Choice(False, size, f"{shown} are above {limit / 1e6:,.0f} MB, so the teacher answers live")
     return Choice(True, size, f"{shown}, stored")
 
 
