@@ -6,9 +6,11 @@ import multiprocessing
 import os
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
 from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ def train(run: Run, pairs: Sequence[tuple[str, int]]) -> None:
 
     Small students gain little from a second thread; a second student on the second core gains all of it. Each student
     comes out as it would have alone on the same number of threads.
+
+    Raises:
+        LimbeckError: A process was killed, or could not start; or training itself fails.
     """
     jobs = min(run.recipe.jobs, len(pairs))
     threads = max(1, (os.cpu_count() or 1) // jobs)
@@ -36,6 +41,13 @@ def train(run: Run, pairs: Sequence[tuple[str, int]]) -> None:
                 score = run.dev_score(title, seed)
                 progress.say(f"train     {title}, seed {seed}: {run.recipe.train.metric} {score:.4f} on dev")
                 task.advance()
+        except BrokenProcessPool:
+            raise LimbeckError(
+                "a process that trained a student ended before its time",
+                where="jobs",
+                fix="Memory may have run out: set jobs=1; and a script that calls distill does so under "
+                "if __name__ == '__main__':",
+            ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
