@@ -57,7 +57,7 @@ def test_overrides_reach_into_groups_and_lists(tmp_path: Path) -> None:
         ("teacher.answers=a.jsonl", "'teacher': give either 'model' or 'answers'"),
         ("teacher=null", "'teacher'"),
         ("nonsense", "'nonsense' is not an override. Write key=value"),
-        ("name=a/b", "'name'"),
+        ("name=a/b", "'name': letters, digits, '_', '.' and '-' only"),
         ("data.train.path.x=1", "cannot be set"),
         ("seeds=0", "'seeds': at least one seed is needed"),
         ("seeds=[]", "'seeds': at least one seed is needed"),

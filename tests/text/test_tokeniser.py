@@ -51,3 +51,8 @@ def test_a_tokeniser_with_nothing_to_pad_with(tmp_path, pieces):
 def test_no_tokeniser(tmp_path):
     with pytest.raises(LimbeckError, match=r": no tokeniser can be loaded \("):
         load_tokeniser(tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_a_name_on_the_hub():
+    with pytest.raises(LimbeckError, match="runs/demo/teacher: no such folder, and no name on the hub"):
+        load_tokeniser("runs/demo/teacher")

@@ -68,6 +68,8 @@ def validate(
         message = str(first["msg"]).removeprefix("Value error, ").rstrip(".")
         if first["type"] in NO_GROUP:
             message = "a group of keys is wanted here, each on a line of its own below"
+        if first["type"] == "string_pattern_mismatch":
+            message = "letters, digits, '_', '.' and '-' only, for it names a folder"
         raise LimbeckError(
             f"'{key}': {message[0].lower()}{message[1:]}{shown}", where=where, line=line
         ) from None

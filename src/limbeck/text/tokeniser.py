@@ -32,8 +32,11 @@ def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
     try:
         tokeniser = AutoTokenizer.from_pretrained(str(place), use_fast=True)
     except (OSError, ValueError, KeyError, ImportError) as error:
+        if not isinstance(place, Path) and (place.count("/") > 1 or place.startswith((".", "~", "/"))):
+            raise LimbeckError("no such folder, and no name on the hub", where=ref) from None
         reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
-        raise LimbeckError(f"no tokeniser can be loaded ({reason})", where=ref) from None
+        fix = "Name a model on the hub, or a folder as save_pretrained writes it"
+        raise LimbeckError(f"no tokeniser can be loaded ({reason})", where=ref, fix=fix) from None
     if not tokeniser.is_fast:
         fix = "Choose a model with a tokenizer.json"
         raise LimbeckError("its tokeniser has no fast version", where=ref, fix=fix)
