@@ -17,7 +17,8 @@ times the classes is Limbeck's sum over classes. Both take AdamW steps with clip
 cuts batches by tokens, TextBrewer by sentences: the budget of tokens is the least that gives no more batches than
 batches of ``BATCH`` sentences, so an epoch has as many steps and as many sentences a step, on average. Not made
 equal, for it is what the two are: the order and the padding of batches, which AdamW (each as its users write it: the
-loop's fused one here, ``torch.optim.AdamW(student.parameters())`` there), and when the teacher is asked.
+loop's fused one here, ``torch.optim.AdamW(student.parameters())`` there), when the teacher is asked, and that Limbeck
+computes the end of a transformer's last layer for the one token that the classifier reads.
 
 TextBrewer's GeneralDistiller, which its documentation recommends, asks the teacher anew for every batch. Its
 BasicDistiller can keep logits (``is_caching_logits``), but then keeps the batches as well: only their order is

@@ -4,7 +4,7 @@ from torch import nn
 from train_task import Dictionary, Distance, Gold, make_data, make_student
 
 from limbeck.train.lesson import Lesson
-from limbeck.train.optimiser import adamw, finish_gradient, gradients
+from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients
 
 
 def test_biases_norms_and_embeddings_do_not_decay() -> None:
@@ -52,3 +52,54 @@ def test_accumulation_changes_no_gradient(objective: nn.Module) -> None:
         found.append([g.clone() for g in gradients(lesson.modules)])
     for other in found[1:]:
         torch.testing.assert_close(other, found[0], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_gradients_by_rows_are_those_of_whole_tables(accumulate: int) -> None:
+    """Bit for bit where a step is one batch. Over several steps, as what is left of an earlier one would show."""
+    data = make_data(40, seed=1)
+    model = make_student(dropout=0.0).train()
+    lesson = Lesson(model, Distance(), data, Dictionary(data), torch.device("cpu"), "fp32")
+    by_rows = RowGradients(lesson.modules, torch.device("cpu"))
+    table = model.get_input_embeddings().weight
+    for step in torch.arange(40).reshape(-1, accumulate, 5).numpy():
+        lesson.modules.zero_grad()
+        for rows in step:
+            lesson.loss(rows).total.backward()
+        expected = [g.clone() for g in gradients(lesson.modules)]
+        lesson.modules.zero_grad()
+        for rows in step:
+            with by_rows.collected():
+                lesson.loss(rows).total.backward()
+        found = gradients(lesson.modules)
+        exact = {"rtol": 0.0, "atol": 0.0} if accumulate == 1 else {"rtol": 1e-5, "atol": 1e-6}
+        torch.testing.assert_close(found, expected, **exact)
+        buffer = table.grad
+        by_rows.clear()
+        assert buffer is not None
+        assert not buffer.any()
+        assert table.grad is None
+
+
+def test_embedding_that_is_read_otherwise_or_not_at_all_has_its_gradient_or_none() -> None:
+    modules = nn.ModuleDict({"words": nn.Embedding(5, 3), "other": nn.Embedding(5, 3)})
+    words = modules["words"]
+    by_rows = RowGradients(modules, torch.device("cpu"))
+    for _ in range(2):
+        with by_rows.collected():
+            (words(torch.tensor([1, 1])).sum() + words.weight.square().sum()).backward()
+        expected = 2 * words.weight.detach()
+        expected[1] += 2
+        torch.testing.assert_close(words.weight.grad, expected)
+        assert modules["other"].weight.grad is None
+        by_rows.clear()
+
+
+def test_shared_embeddings_and_other_devices_are_left_to_pytorch() -> None:
+    tied = nn.ModuleDict({"words": nn.Embedding(5, 3), "out": nn.Linear(3, 5, bias=False)})
+    tied["out"].weight = tied["words"].weight
+    alone = nn.ModuleDict({"words": nn.Embedding(5, 3)})
+    cases = [(tied, "cpu", 1), (alone, "cuda", 1), (alone, "cpu", 2)]
+    for modules, device, processes in cases:
+        with RowGradients(modules, torch.device(device), processes).collected():
+            assert not modules["words"].sparse

@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
-from limbeck.models.outputs import TOKENS_PER_BATCH
+from limbeck.models.first_token import first_token_only
+from limbeck.models.outputs import tokens_at_a_time
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
@@ -194,7 +195,9 @@ def _ask(run: Run) -> Planned:
         )
     left = count_missing(teacher, examples, run.store)
     data = encode(teacher.tokeniser, run.transfer_set.examples, None, run.recipe.teacher.max_length)
-    seconds = len(batches(data.lengths, TOKENS_PER_BATCH)) * _seconds_per_batch(teacher.model, data)
+    seconds = len(batches(data.lengths, tokens_at_a_time(teacher.device))) * _seconds_per_batch(
+        teacher.model, data
+    )
     return Planned("ask", what, seconds * left / len(examples), size_of_answers, left == 0)
 
 
@@ -226,9 +229,10 @@ def _short(step: str, what: str, done: bool) -> Planned:
 def _seconds_per_batch(model: PreTrainedModel, data: Encoded) -> float:
     """Median time of a batch that a teacher is asked about, on this machine."""
     taken = []
-    with torch.inference_mode():
-        for rows in batches(data.lengths, TOKENS_PER_BATCH, seed=0)[: SAMPLE + 1]:
+    place = next(model.parameters()).device
+    with torch.inference_mode(), first_token_only(model):
+        for rows in batches(data.lengths, tokens_at_a_time(place), seed=0)[: SAMPLE + 1]:
             start = time.perf_counter()
-            model(**collate(data, rows).inputs)
+            model(**collate(data, rows).to(place).inputs)
             taken.append(time.perf_counter() - start)
     return statistics.median(taken[1:] or taken)

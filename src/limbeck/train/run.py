@@ -23,7 +23,7 @@ from limbeck.text.encode import Encoded
 from limbeck.train import checkpoint, doctor
 from limbeck.train.journal import Journal
 from limbeck.train.lesson import Lesson
-from limbeck.train.optimiser import adamw, finish_gradient, gradients, sum_over_processes
+from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients, sum_over_processes
 from limbeck.train.schedule import Group, evaluation_steps, journal_interval, learning_rate
 from limbeck.train.settled import seed_step
 
@@ -105,6 +105,7 @@ class Run:
         self.accelerator, self.key = accelerator, key
         rates = settings.learning_rate, settings.weight_decay, settings.embedding_rate
         self.optimiser = adamw(lesson.modules, *rates)
+        self.row_gradients = RowGradients(lesson.modules, lesson.device, accelerator.num_processes)
         self.evaluated = evaluation_steps(steps, settings.evaluate)
         self.interval = journal_interval(steps)
         self.path = folder / "checkpoint" / "checkpoint.safetensors"
@@ -148,6 +149,7 @@ class Run:
         sums = self._gradient(group)
         norm = finish_gradient(gradients(self.lesson.modules), sums[-1], settings.clip)
         self.optimiser.step()
+        self.row_gradients.clear()
         self.optimiser.zero_grad(set_to_none=True)
         self.unread.append(torch.cat([sums, norm.reshape(1)]))
         state.step += 1
@@ -165,8 +167,9 @@ class Run:
         """Add up the gradients of the group; gives the sum of each term and the count, ``(terms + 1,)``."""
         found = []
         for rows in group.rows[self.accelerator.process_index :: self.accelerator.num_processes]:
-            loss = self.lesson.loss(rows)
-            loss.total.backward()
+            with self.row_gradients.collected():
+                loss = self.lesson.loss(rows)
+                loss.total.backward()
             found.append(self._values(loss))
         sums = torch.stack(found).sum(0)
         return sum_over_processes(self.lesson.modules, sums, self.accelerator)

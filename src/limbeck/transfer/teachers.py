@@ -17,7 +17,7 @@ from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SIGNAL_NAMES, SignalName, Signals
-from limbeck.models.outputs import TOKENS_PER_BATCH, predict, say
+from limbeck.models.outputs import predict, say
 from limbeck.text import resources
 from limbeck.text.encode import collate, encode
 from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
@@ -53,7 +53,7 @@ class ModelTeacher:
         max_length: Tokens kept of a text, special tokens included.
         columns: For each of our labels its place in the model's logits; None where the order is the same.
         name: What a person calls it.
-        tokens_per_batch: How much it is asked at a time, padding included.
+        tokens_per_batch: How much it is asked at a time, padding included; None is what suits the device.
         device: Where it computes; by default a GPU where there is one.
 
     Raises:
@@ -69,7 +69,7 @@ class ModelTeacher:
         *,
         columns: Sequence[int] | None = None,
         name: str = "",
-        tokens_per_batch: int = TOKENS_PER_BATCH,
+        tokens_per_batch: int | None = None,
         device: torch.device | None = None,
     ) -> None:
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
