@@ -11,12 +11,21 @@ class Example:
 
     Attributes:
         id: Unique within its transfer set; teacher answers are kept under it.
-        text: The sentence.
+        text: The sentence; of a tagger's example, its words with spaces between them.
         gold: The label's name, or None for unlabelled text.
         origin: Where it came from, e.g. ``train.csv:17``.
+        words: What a tagger tags; empty for a text that is not cut into words.
+        tags: Their gold tags, one a word, or None for unlabelled text.
     """
 
     id: str
     text: str
     gold: str | None = None
     origin: str = ""
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] | None = None
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it has gold of either kind."""
+        return self.gold is not None or self.tags is not None

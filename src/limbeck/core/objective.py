@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -24,17 +24,22 @@ class Batch:
     Attributes:
         ids: Example ids, one a row.
         inputs: The student's inputs, e.g. ``input_ids`` and ``attention_mask``, each ``(batch, tokens)``.
-        gold: Label indices, ``(batch,)``; ``NO_GOLD`` where the example has none.
+        gold: Label indices, ``(batch,)``, or ``(batch, words)`` for taggers; ``NO_GOLD`` where there is none.
+        done: Share of the training that lies behind, from 0 to 1.
+        last_epoch: Whether this is the last pass over the data.
     """
 
     ids: tuple[str, ...]
     inputs: Mapping[str, Tensor]
     gold: Tensor
+    done: float = 0.0
+    last_epoch: bool = False
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         moved = {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()}
-        return Batch(self.ids, moved, self.gold.to(device, non_blocking=True))
+        gold = self.gold.to(device, non_blocking=True)
+        return replace(self, inputs=moved, gold=gold)
 
 
 @dataclass(frozen=True, slots=True)

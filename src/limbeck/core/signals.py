@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     from torch import Tensor
 
-SignalName = Literal["logits", "hidden", "attention", "embeddings"]
+    from limbeck.structure.chain import Chain
+
+SignalName = Literal["logits", "hidden", "attention", "embeddings", "potentials"]
 SIGNAL_NAMES: tuple[SignalName, ...] = get_args(SignalName)
 
 
@@ -21,22 +23,24 @@ class Signals:
         hidden: One state a layer, each ``(batch, tokens, width)``.
         attention: One map a layer, each ``(batch, heads, tokens, tokens)``.
         embeddings: Input embeddings, ``(batch, tokens, width)``.
-        mask: One where a token is real, ``(batch, tokens)``; goes with the last three.
+        potentials: A tagger's scores of tags and of pairs of tags, over words.
+        mask: One where a token is real, ``(batch, tokens)``; goes with hidden, attention and embeddings.
     """
 
     logits: Tensor | None = None
     hidden: tuple[Tensor, ...] | None = None
     attention: tuple[Tensor, ...] | None = None
     embeddings: Tensor | None = None
+    potentials: Chain | None = None
     mask: Tensor | None = None
 
-    def named(self, name: SignalName) -> Tensor | tuple[Tensor, ...]:
+    def named(self, name: SignalName) -> Tensor | tuple[Tensor, ...] | Chain:
         """The signal of that name.
 
         Raises:
             KeyError: The model did not say it.
         """
-        value: Tensor | tuple[Tensor, ...] | None = getattr(self, name)
+        value: Tensor | tuple[Tensor, ...] | Chain | None = getattr(self, name)
         if value is None:
             said = [f.name for f in fields(self) if getattr(self, f.name) is not None]
             raise KeyError(f"no signal {name!r} here; there are: {', '.join(said) or 'none'}")

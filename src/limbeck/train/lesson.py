@@ -96,6 +96,7 @@ def _full_precision(said: Signals) -> Signals:
         hidden=many(said.hidden),
         attention=many(said.attention),
         embeddings=None if said.embeddings is None else said.embeddings.float(),
+        potentials=None if said.potentials is None else said.potentials.wide(),
         mask=said.mask,
     )
 

@@ -259,7 +259,8 @@ def _moved(signals: Signals, device: torch.device) -> Signals:
         move_all(signals.hidden),
         move_all(signals.attention),
         move(signals.embeddings),
-        move(signals.mask),
+        potentials=None if signals.potentials is None else signals.potentials.to(device),
+        mask=move(signals.mask),
     )
 
 

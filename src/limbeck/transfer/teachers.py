@@ -134,7 +134,7 @@ class ModelTeacher:
         with torch.inference_mode():
             said = say(self.model, batch.inputs, needs)
         ordered = None if said.logits is None else said.logits[:, self.columns]
-        return Signals(ordered, said.hidden, said.attention, said.embeddings, said.mask)
+        return Signals(ordered, said.hidden, said.attention, said.embeddings, mask=said.mask)
 
 
 class FileTeacher:

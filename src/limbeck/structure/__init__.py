@@ -1,0 +1,1 @@
+"""Dynamic programs over structures: linear chains."""
