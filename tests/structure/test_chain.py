@@ -7,10 +7,11 @@ import math
 
 import pytest
 import torch
+from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from limbeck.structure import chain as chains
-from limbeck.structure.chain import Chain, reference, scan
+from limbeck.structure.chain import Chain, reference, scaled, scan
 
 INF = math.inf
 KINDS = ("shared", "by sentence", "full")
@@ -43,7 +44,8 @@ def make(
         edges[torch.rand(shape, generator=generator) < forbid] = -INF
     if lengths is None:
         lengths = torch.randint(1, words + 1, (batch,), generator=generator).tolist()
-    return Chain(scores(batch, words, tags), edges, torch.tensor(lengths), scores(tags), scores(tags))
+    whole = torch.tensor(lengths, dtype=torch.long)
+    return Chain(scores(batch, words, tags), edges, whole, scores(tags), scores(tags))
 
 
 def paths(length: int, tags: int) -> list[tuple[int, ...]]:
@@ -170,3 +172,234 @@ def test_gradients_are_those_of_finite_differences(function, kind: str) -> None:
     assert torch.autograd.gradcheck(
         lambda e, t, s, f: function(Chain(e, t, chain.lengths, s, f)), inputs, atol=1e-6
     )
+
+
+# ------------------------------------------------------------ published peers
+
+
+def test_log_partition_and_gradients_equal_pytorch_crf() -> None:
+    from torchcrf import CRF
+
+    crf = CRF(5, batch_first=True).double()
+    torch.nn.init.normal_(crf.transitions)
+    chain = make(6, 9, 5, seed=2)
+    tags = torch.randint(0, 5, (6, 9), generator=torch.Generator().manual_seed(0))
+    emissions = chain.emissions.requires_grad_()
+    theirs = -crf(emissions, tags, chain.mask, reduction="none")
+    inputs = (emissions, crf.transitions, crf.start_transitions, crf.end_transitions)
+    ours = chains.negative_log_likelihood(
+        Chain(emissions, crf.transitions, chain.lengths, crf.start_transitions, crf.end_transitions), tags
+    )
+    torch.testing.assert_close(ours, theirs)
+    for mine, other in zip(
+        torch.autograd.grad(ours.sum(), inputs), torch.autograd.grad(theirs.sum(), inputs), strict=True
+    ):
+        torch.testing.assert_close(mine, other)
+    with torch.no_grad():
+        best = crf.decode(emissions, chain.mask)
+    found = chains.viterbi(Chain(*inputs[:2], chain.lengths, *inputs[2:]))[1]
+    assert [row[: int(n)].tolist() for row, n in zip(found, chain.lengths, strict=True)] == best
+
+
+@pytest.mark.filterwarnings("ignore:.*arg_constraints")
+def test_marginals_entropy_and_divergence_equal_torch_struct() -> None:
+    from torch_struct import LinearChainCRF
+
+    chain = make(5, 7, 4, seed=6, lengths=[7, 2, 5, 7, 3])
+    potentials = chain.potentials()
+    # theirs: later tag first
+    theirs = LinearChainCRF(potentials.transpose(2, 3), lengths=chain.lengths)
+    torch.testing.assert_close(chains.log_partition(chain), theirs.partition)
+    torch.testing.assert_close(chains.entropy(chain), theirs.entropy)
+    torch.testing.assert_close(chains.pair_marginals(chain), theirs.marginals.transpose(2, 3))
+    from_potentials = Chain.from_potentials(potentials, chain.lengths)
+    torch.testing.assert_close(chains.log_partition(from_potentials), theirs.partition)
+    other = make(5, 7, 4, seed=7, lengths=[7, 2, 5, 7, 3])
+    kl = chains.cross_entropy(chain, other) - chains.entropy(chain)
+    torch.testing.assert_close(
+        kl, theirs.kl(LinearChainCRF(other.potentials().transpose(2, 3), lengths=chain.lengths))
+    )
+
+
+# ------------------------------------------------------------ numbers that are hard on floats
+
+
+@pytest.mark.parametrize("forbid", [0.0, 0.3])
+def test_long_sentences_with_large_scores_are_exact_in_float32(forbid: float) -> None:
+    exact = make(2, 1000, 100, seed=8, lengths=[1000, 777], scale=1.0)
+    scores = [part.mul(400).clamp(-1000, 1000) for part in (exact.emissions, exact.transitions)]
+    if forbid:
+        hole = torch.rand(100, 100, generator=torch.Generator().manual_seed(1)) < forbid
+        scores[1] = scores[1].masked_fill(hole, -INF)
+    narrow = Chain(scores[0].float(), scores[1].float(), exact.lengths)
+    wide = narrow.double()
+    wanted = reference.log_partition(wide)
+    torch.testing.assert_close(chains.log_partition(narrow).double(), wanted, rtol=1e-6, atol=0)
+    torch.testing.assert_close(chains.viterbi(narrow)[0].double(), chains.viterbi(wide)[0], rtol=1e-6, atol=0)
+    marginals = chains.token_marginals(narrow)
+    torch.testing.assert_close(marginals.sum(-1), exact.mask.float(), rtol=0, atol=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    scale=st.sampled_from([0.1, 3.0, 30.0, 300.0]),
+    forbid=st.sampled_from([0.0, 0.2, 0.6]),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    kind=st.sampled_from(KINDS),
+)
+def test_any_chain_agrees_with_the_reference(
+    seed: int, scale: float, forbid: float, dtype: torch.dtype, kind: str
+) -> None:
+    chain = make(3, 6, 11, kind=kind, seed=seed, scale=scale, forbid=forbid, dtype=dtype)
+    wanted = reference.log_partition(chain.double().folded())
+    found = chains.log_partition(chain)
+    torch.testing.assert_close(
+        found.double(), wanted, rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=1e-5
+    )
+    marginals = chains.token_marginals(chain)
+    possible = (wanted > -INF)[:, None] & chain.mask
+    torch.testing.assert_close(marginals.sum(-1), possible.to(dtype), rtol=0, atol=1e-4)
+    inputs = leaves(chain.double())
+    folded = Chain(*inputs[:2], chain.lengths, *inputs[2:]).folded()
+    exact = torch.autograd.grad(reference.log_partition(folded)[possible[:, 0]].sum(), inputs)
+    torch.testing.assert_close(marginals.double(), exact[0], rtol=0, atol=1e-4)
+
+
+def test_a_path_that_scaling_would_lose_is_kept() -> None:
+    # From tag 0, far the better at first, nothing leads on; tag 1 has long underflowed by then.
+    emissions = torch.zeros(1, 3, 2)
+    emissions[0, 0] = torch.tensor([900.0, -900.0])
+    transitions = torch.tensor([[-INF, -INF], [0.0, 0.0]])
+    chain = Chain(emissions, transitions, torch.tensor([3]))
+    assert float(chains.log_partition(chain)) == pytest.approx(-900 + math.log(2), rel=1e-6)
+    assert chains.viterbi(chain)[1][0, 0] == 1
+    # The same without a forbidden transition: each step from tag 0 costs more than tag 1 lost.
+    dear = Chain(emissions, torch.tensor([[-5000.0, -5000.0], [0.0, 0.0]]), torch.tensor([3]))
+    assert float(chains.log_partition(dear)) == pytest.approx(-900 + math.log(2), rel=1e-6)
+
+
+def test_where_every_path_is_forbidden_there_is_no_gradient() -> None:
+    chain = Chain(torch.zeros(2, 3, 2, requires_grad=True), torch.full((2, 2), -INF), torch.tensor([3, 1]))
+    found = chains.log_partition(chain)
+    assert found.tolist() == [-INF, pytest.approx(math.log(2))]
+    found[1:].sum().backward()
+    assert chain.emissions.grad is not None
+    assert torch.isfinite(chain.emissions.grad).all()
+
+
+def test_what_is_not_a_number_is_not_hidden() -> None:
+    emissions = torch.zeros(2, 3, 2)
+    emissions[0, 1, 0] = math.nan
+    found = chains.log_partition(Chain(emissions, torch.zeros(2, 2), torch.tensor([3, 3])))
+    assert math.isnan(found[0]) and not math.isnan(found[1])
+
+
+def test_padding_changes_nothing() -> None:
+    chain = make(3, 5, 4, seed=11, lengths=[5, 2, 3])
+    spoilt = chain.emissions.masked_fill(~chain.mask[..., None], math.nan)
+    other = Chain(spoilt, chain.transitions, chain.lengths, chain.start, chain.end)
+    gold = torch.zeros(3, 5, dtype=torch.long)
+    for function in (chains.log_partition, chains.token_marginals, chains.entropy, lambda c: chains.k_best(c, 2)[1],
+                     lambda c: chains.negative_log_likelihood(c, gold)):  # fmt: skip
+        torch.testing.assert_close(function(other), function(chain))
+
+
+@pytest.mark.parametrize("batch, words", [(0, 4), (0, 0), (2, 0), (2, 1)])
+def test_empty_batches_and_single_words(batch: int, words: int) -> None:
+    chain = make(batch, words, 3, lengths=[words] * batch)
+    inputs = leaves(chain)
+    value = chains.log_partition(chain)
+    assert value.shape == (batch,)
+    value.sum().backward()
+    assert all(part.grad is not None and torch.isfinite(part.grad).all() for part in inputs[:1])
+    assert chains.viterbi(chain)[1].shape == (batch, words)
+    assert chains.entropy(chain).shape == (batch,)
+    assert chains.sample(chain, 2).shape == (batch, 2, words)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_summed_in_float32(dtype: torch.dtype) -> None:
+    chain = make(3, 5, 4, seed=12, dtype=dtype)
+    found = chains.log_partition(chain)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(
+        found.double(), reference.log_partition(chain.double().folded()), rtol=1e-5, atol=1e-5
+    )
+
+
+# ------------------------------------------------------------ the rest
+
+
+def test_threads_change_the_last_bits_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    def grads() -> list[Tensor]:
+        chain = make(7, 6, 5, seed=13)
+        inputs = leaves(chain)
+        return [*torch.autograd.grad(chains.entropy(chain).sum() + chains.log_partition(chain).sum(), inputs)]
+
+    alone = grads()
+    monkeypatch.setattr(scaled, "SMALL", 0)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    for together, one in zip(grads(), alone, strict=True):
+        torch.testing.assert_close(together, one)
+
+
+def test_samples_come_as_often_as_they_should() -> None:
+    chain = make(2, 3, 3, seed=14, lengths=[3, 2])
+    drawn = chains.sample(chain, 20_000, torch.Generator().manual_seed(0))
+    for s in range(2):
+        found, scores = every(chain, s)
+        n = int(chain.lengths[s])
+        counts = {path: 0 for path in found}
+        for path in drawn[s, :, :n].tolist():
+            counts[tuple(path)] += 1
+        assert bool((drawn[s, :, n:] == chains.NO_TAG).all())
+        shares = torch.tensor([counts[path] / 20_000 for path in found], dtype=torch.float64)
+        torch.testing.assert_close(shares, scores.softmax(0), rtol=0, atol=0.015)
+
+
+def test_gold_that_is_no_tag_is_refused() -> None:
+    chain = make(2, 3, 3, lengths=[3, 2])
+    with pytest.raises(IndexError, match="tag"):
+        chains.negative_log_likelihood(chain, torch.tensor([[0, 1, -100], [0, 1, 0]]))
+    # after the last word anything may stand
+    chains.negative_log_likelihood(chain, torch.tensor([[0, 1, 2], [0, 1, -100]]))
+
+
+def test_a_third_derivative_is_refused_in_a_sentence() -> None:
+    chain = make(2, 3, 3)
+    emissions = chain.emissions.requires_grad_()
+    first = torch.autograd.grad(chains.log_partition(chain).sum(), emissions, create_graph=True)[0]
+    second = torch.autograd.grad(first.square().sum(), emissions, create_graph=True)[0]
+    with pytest.raises(RuntimeError, match="third derivative"):
+        torch.autograd.grad(second.sum(), emissions)
+
+
+def test_no_gradient_is_switched_on_for_the_callers_tensors() -> None:
+    chain = make(2, 3, 3, forbid=0.9, seed=3, scale=500)
+    chains.token_marginals(chain)
+    chains.entropy(chain)
+    assert not chain.emissions.requires_grad and not chain.transitions.requires_grad
+
+
+@pytest.mark.parametrize(
+    "shape, message", [((3, 4), "transitions of shape"), ((2, 2, 3, 3), "transitions of shape")]
+)
+def test_shapes_that_do_not_go_together_are_told(shape: tuple[int, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Chain(torch.zeros(2, 4, 3), torch.zeros(shape), torch.tensor([4, 2]))
+
+
+def test_lengths_are_whole_numbers() -> None:
+    with pytest.raises(ValueError, match="whole"):
+        Chain(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([2.0]))
+
+
+def test_a_mask_with_a_hole_and_a_length_too_long_are_refused() -> None:
+    mask = torch.tensor([[True, False, True]])
+    with pytest.raises(ValueError, match="hole"):
+        Chain.from_mask(torch.zeros(1, 3, 2), torch.zeros(2, 2), mask)
+    chain = Chain.from_mask(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([[True, True, False]]))
+    assert chain.lengths.tolist() == [2]
+    with pytest.raises(ValueError, match="length of 4"):
+        chains.log_partition(Chain(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([4])))

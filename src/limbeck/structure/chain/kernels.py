@@ -427,6 +427,8 @@ def path_scores(
                 total = 0.0
                 for l in range(lengths[s]):
                     now = tags[s, path, l]
+                    if now < 0 or now >= emissions.shape[2]:
+                        raise IndexError("a path holds a number that is no tag's")
                     total += emissions[s, l, now]
                     if l == 0:
                         total += start[now]

@@ -44,6 +44,8 @@ class Chain:
                 f"transitions of shape {tuple(self.transitions.shape)} do not go with emissions of shape "
                 f"{tuple(self.emissions.shape)}: {shared} or {full} would"
             )
+        if self.lengths.is_floating_point():
+            raise ValueError("lengths of a chain are whole numbers")
         if tuple(self.lengths.shape) != (batch,):
             raise ValueError(f"lengths of shape {tuple(self.lengths.shape)} for {batch} sentences")
 
