@@ -305,7 +305,7 @@ def test_padding_changes_nothing() -> None:
         torch.testing.assert_close(function(other), function(chain))
 
 
-@pytest.mark.parametrize("batch, words", [(0, 4), (0, 0), (2, 0), (2, 1)])
+@pytest.mark.parametrize(("batch", "words"), [(0, 4), (0, 0), (2, 0), (2, 1)])
 def test_empty_batches_and_single_words(batch: int, words: int) -> None:
     chain = make(batch, words, 3, lengths=[words] * batch)
     inputs = leaves(chain)
@@ -350,7 +350,7 @@ def test_samples_come_as_often_as_they_should() -> None:
     for s in range(2):
         found, scores = every(chain, s)
         n = int(chain.lengths[s])
-        counts = {path: 0 for path in found}
+        counts = dict.fromkeys(found, 0)
         for path in drawn[s, :, :n].tolist():
             counts[tuple(path)] += 1
         assert bool((drawn[s, :, n:] == chains.NO_TAG).all())
@@ -383,7 +383,7 @@ def test_no_gradient_is_switched_on_for_the_callers_tensors() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape, message", [((3, 4), "transitions of shape"), ((2, 2, 3, 3), "transitions of shape")]
+    ("shape", "message"), [((3, 4), "transitions of shape"), ((2, 2, 3, 3), "transitions of shape")]
 )
 def test_shapes_that_do_not_go_together_are_told(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(ValueError, match=message):
@@ -403,3 +403,37 @@ def test_a_mask_with_a_hole_and_a_length_too_long_are_refused() -> None:
     assert chain.lengths.tolist() == [2]
     with pytest.raises(ValueError, match="length of 4"):
         chains.log_partition(Chain(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([4])))
+
+
+@pytest.mark.parametrize("kind", ["shared", "full"])
+def test_the_squared_distance_is_averaged_over_every_sub_structure(kind: str) -> None:
+    one, other = (make(4, 5, 3, kind=kind, seed=seed, lengths=[5, 1, 0, 3]) for seed in (1, 2))
+    inputs = leaves(one)
+
+    def slowly() -> Tensor:
+        ours, theirs = one.folded(), other.folded()
+        sums = []
+        for s, n in enumerate(one.lengths.tolist()):
+            total = torch.zeros((), dtype=torch.float64)
+            for word, i, j in itertools.product(range(n), range(3), range(3)):
+                if word:
+                    score, target = (
+                        c.emissions[s, word, j]
+                        + (c.transitions if c.shared else c.transitions[s, word - 1])[i, j]
+                        for c in (ours, theirs)
+                    )
+                    total = total + (score - target).square()
+                elif i == 0:
+                    total = total + (ours.emissions[s, 0, j] - theirs.emissions[s, 0, j]).square()
+            sums.append(total / (3 + max(n - 1, 0) * 9))
+        return torch.stack(sums)
+
+    weights = torch.tensor([1.0, -2.0, 3.0, 0.5], dtype=torch.float64)
+    found, wanted = chains.mean_squared_distance(one, other), slowly()
+    torch.testing.assert_close(found, wanted)
+    for mine, theirs in zip(
+        torch.autograd.grad((weights * found).sum(), inputs),
+        torch.autograd.grad((weights * wanted).sum(), inputs),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, theirs)

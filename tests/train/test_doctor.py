@@ -11,7 +11,7 @@ from limbeck.train import doctor
 
 def loss_of(layer: nn.Linear) -> Loss:
     weights = layer.weight
-    return Loss({"strong": 3 * weights.sum(), "weak": weights.sum() * 1e-3, "mute": torch.zeros(())}, 4)
+    return Loss({"strong": 3 * weights.sum(), "weak": weights.sum() * 1e-3, "mute": torch.ones(())}, 4)
 
 
 def test_values_gradients_and_shares() -> None:
@@ -34,6 +34,12 @@ def test_report_is_written_printed_and_warns(tmp_path: Path, said: list[str]) ->
     assert any(text.startswith("student: at the start strong") and "(100%)" in text for text in said)
     assert any("the term 'weak' has 0.03% of the gradient" in text for text in said)
     assert any("the term 'mute' has no gradient on the first batch" in text for text in said)
+
+
+def test_a_term_that_a_schedule_leaves_out_is_not_told_of() -> None:
+    layer = nn.Linear(4, 1, bias=False)
+    later = Loss({"now": layer.weight.sum(), "later": torch.zeros(())}, 1)
+    assert [term.name for term in doctor.examine(layer, later)] == ["now"]
 
 
 def test_a_term_that_is_not_finite_is_named(tmp_path: Path, said: list[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -56,13 +57,15 @@ class Lesson:
         self.bf16 = uses_bf16(precision, device, model)
         self._teacher = _teacher_by_rows(objective, data, answers, device)
 
-    def loss(self, rows: NDArray[np.int64]) -> Loss:
+    def loss(self, rows: NDArray[np.int64], done: float = 0.0, last_epoch: bool = False) -> Loss:
         """The loss of a batch, with its graph.
 
         Args:
             rows: Row numbers, ``(batch,)``.
+            done: Share of the training that lies behind.
+            last_epoch: Whether this is the last pass over the data.
         """
-        batch = collate(self.data, rows).to(self.device)
+        batch = replace(collate(self.data, rows), done=done, last_epoch=last_epoch).to(self.device)
         with self.autocast():
             student = say(self.model, batch.inputs, self.objective.reads)
         # Outside autocast: a loss in bfloat16 would keep three digits.

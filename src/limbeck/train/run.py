@@ -24,7 +24,7 @@ from limbeck.train import checkpoint, doctor
 from limbeck.train.journal import Journal
 from limbeck.train.lesson import Lesson
 from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients, sum_over_processes
-from limbeck.train.schedule import Group, evaluation_steps, journal_interval, learning_rate
+from limbeck.train.schedule import Group, evaluation_steps, journal_interval, learning_rate, total_steps
 from limbeck.train.settled import seed_step
 
 if TYPE_CHECKING:
@@ -108,6 +108,9 @@ class Run:
         self.row_gradients = RowGradients(lesson.modules, lesson.device, accelerator.num_processes)
         self.evaluated = evaluation_steps(steps, settings.evaluate)
         self.interval = journal_interval(steps)
+        an_epoch = settings.model_copy(update={"epochs": 1.0})
+        a_pass = total_steps(lesson.data.lengths, an_epoch, processes=accelerator.num_processes)
+        self.last_epoch = steps - a_pass  # the step at which it begins
         self.path = folder / "checkpoint" / "checkpoint.safetensors"
         self.state = State()
         self.best_weights: dict[str, Tensor] = {}
@@ -165,10 +168,10 @@ class Run:
 
     def _gradient(self, group: Group) -> Tensor:
         """Add up the gradients of the group; gives the sum of each term and the count, ``(terms + 1,)``."""
-        found = []
+        found, step = [], self.state.step
         for rows in group.rows[self.accelerator.process_index :: self.accelerator.num_processes]:
             with self.row_gradients.collected():
-                loss = self.lesson.loss(rows)
+                loss = self.lesson.loss(rows, step / self.steps, step >= self.last_epoch)
                 loss.total.backward()
             found.append(self._values(loss))
         sums = torch.stack(found).sum(0)

@@ -443,6 +443,65 @@ def path_scores(
 
 
 @kernel
+def differences(
+    first: int,
+    step: int,
+    emissions: NDArray[Any],
+    start: NDArray[Any],
+    end: NDArray[Any],
+    other_emissions: NDArray[Any],
+    other_start: NDArray[Any],
+    other_end: NDArray[Any],
+    lengths: Integers,
+    d: NDArray[Any],
+    rest: Floats,
+    squares: Floats,
+) -> None:
+    """Fill ``d`` with the differences of two chains' emissions, start and end included, nought after the last word.
+
+    ``rest`` ``(batch, tags)`` takes their sum over all words but the first, ``squares`` ``(2, batch)`` the sums of
+    their squares over the first word and over the others.
+    """
+    tags = emissions.shape[2]
+    for s in range(first, emissions.shape[0], step):
+        n = lengths[s]
+        d[s, n:] = 0.0
+        for l in range(n):
+            row, theirs, out = emissions[s, l], other_emissions[s, l], d[s, l]
+            for j in range(tags):
+                out[j] = row[j] - theirs[j]
+            if l == 0:
+                for j in range(tags):
+                    out[j] += start[j] - other_start[j]
+            if l == n - 1:
+                for j in range(tags):
+                    out[j] += end[j] - other_end[j]
+            total = 0.0
+            for j in range(tags):
+                total += out[j] * out[j]
+            squares[min(l, 1), s] += total
+            if l > 0:
+                for j in range(tags):
+                    rest[s, j] += out[j]
+
+
+@kernel
+def distance_gradient(
+    first: int, step: int, d: NDArray[Any], c: Floats, lengths: Integers, weights: Floats, out: NDArray[Any]
+) -> None:
+    """Fill ``out`` with ``weight (tags d + c)``, or ``weight d`` at a first word; nought after the last one."""
+    tags = d.shape[2]
+    for s in range(first, d.shape[0], step):
+        out[s, lengths[s] :] = 0.0
+        for l in range(lengths[s]):
+            row, into = d[s, l], out[s, l]
+            by_d = weights[s] * (1 if l == 0 else tags)
+            by_c = 0.0 if l == 0 else weights[s]
+            for j in range(tags):
+                into[j] = by_d * row[j] + by_c * c[j]
+
+
+@kernel
 def sum_ends(tokens: NDArray[Any], lengths: Integers, start: Floats, end: Floats) -> None:
     """Sum over sentences the counts of first tags and of last ones, ``(tags,)`` each."""
     for s in range(tokens.shape[0]):

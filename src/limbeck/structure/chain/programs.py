@@ -158,6 +158,47 @@ def sample(chain: Chain, draws: int, generator: torch.Generator | None = None) -
     return paths
 
 
+def mean_squared_distance(one: Chain, other: Chain) -> Tensor:
+    """Squared differences between the scores of two chains, averaged over all sub-structures, ``(batch,)``.
+
+    Sub-structures are the pairs of adjacent tags at every pair of words, ``tags²`` each, and the ``tags`` of the
+    first word; start and end stand with the first and the last word. With ``d`` the difference of a word's
+    emissions, ``D`` that of the transitions and ``c_j = sum_i D_ij``, the sum over the pairs that lead to a word is
+
+        sum_ij (d_j + D_ij)² = tags ||d||² + 2 d·c + ||D||²
+
+    so that the tensor ``(batch, words, tags, tags)`` is never built where words share transitions.
+
+    Args:
+        one: Gradients flow to it.
+        other: The same words and tags, of the same dtype; no gradient flows to it.
+    """
+    one, other = one.wide(), other.wide().detach()
+    if not (one.shared and other.shared):
+        return _distance_by_pairs(one, other)
+    if one.emissions.device.type == "cpu":
+        return scaled.mean_squared_distance(one, other)
+    d, D = _differences(one, other)
+    pairs = (one.lengths - 1).clamp(min=0)
+    squares, tags = d.square().sum(2), d.shape[2]
+    led_to = tags * squares[:, 1:].sum(1) + 2 * d[:, 1:].sum(1) @ D.sum(0) + pairs * D.square().sum()
+    return (squares[:, :1].sum(1) + led_to) / (tags + pairs * tags**2)
+
+
+def _distance_by_pairs(one: Chain, other: Chain) -> Tensor:
+    """The same, term by term."""
+    d, D = _differences(one, other)
+    both = (d[:, 1:, None, :] + D).masked_fill(~one.mask[:, 1:, None, None], 0.0)
+    tags, pairs = d.shape[2], (one.lengths - 1).clamp(min=0)
+    return (d[:, :1].square().sum((1, 2)) + both.square().sum((1, 2, 3))) / (tags + pairs * tags**2)
+
+
+def _differences(one: Chain, other: Chain) -> tuple[Tensor, Tensor]:
+    """Of emissions, nought after the last word, and of transitions."""
+    d = one.folded().emissions - other.folded().emissions
+    return d.masked_fill(~one.mask[..., None], 0.0), one.transitions - other.transitions
+
+
 def _cross_entropy(chain: Chain, of: Counts | Paths | None) -> Tensor:
     """``log Z``, less the score that is expected, ``(batch,)``."""
     known = None if isinstance(of, Counts) and of.tokens.requires_grad else _factors(chain)

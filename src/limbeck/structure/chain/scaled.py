@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import once_differentiable
 
 from limbeck.structure.chain import kernels
 from limbeck.structure.chain.scores import Chain, Counts, Paths
@@ -76,11 +77,9 @@ def factors(chain: Chain) -> Factors | None:
     Raises:
         ValueError: A length is beyond the emissions' words.
     """
-    scores, lengths = arrays(chain), chain.lengths.numpy()
-    emissions, edges, start, end = scores
+    scores = emissions, edges, start, end = arrays(chain)
     batch, words, tags = emissions.shape
-    if lengths.max(initial=0) > words:
-        raise ValueError(f"a length of {lengths.max()} where the emissions have {words} words")
+    lengths = _checked(chain.lengths, emissions)
     divided_out = np.empty(edges.shape[:2])
     forbidden, range_ = kernels.extremes(edges, divided_out)
     if range_ > RANGE[np.dtype(np.float64)]:
@@ -115,6 +114,14 @@ def arrays(chain: Chain) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDAr
     )
 
 
+def _checked(lengths: Tensor, emissions: NDArray[Any]) -> NDArray[np.int64]:
+    """As an array that no kernel reads beyond the words with."""
+    found: NDArray[np.int64] = lengths.numpy()
+    if found.max(initial=0) > emissions.shape[1]:
+        raise ValueError(f"a length of {found.max()} where the emissions have {emissions.shape[1]} words")
+    return found
+
+
 def cross_entropy(chain: Chain, known: Factors, of: Counts | Paths | None) -> Tensor:
     """``log Z``, less the score that is expected, ``(batch,)``; the difference is taken in float64.
 
@@ -147,6 +154,12 @@ def counts(known: Factors) -> Counts:
     pairs = np.zeros((batch, *known.E.shape[1:]), known.E.dtype)
     run(kernels.backward, *known.passed, np.ones(batch), known.nothing, tokens, pairs)
     return Counts(torch.from_numpy(tokens), torch.from_numpy(pairs[..., :tags].astype(np.float64)))
+
+
+def mean_squared_distance(one: Chain, other: Chain) -> Tensor:
+    """As :func:`limbeck.structure.chain.mean_squared_distance`, for chains with shared transitions."""
+    found: Tensor = _Distance.apply(*_scores(one), one, other)
+    return found
 
 
 def _scores(chain: Chain) -> Scores:
@@ -273,6 +286,42 @@ def _gradient(
     return _by_scores(tokens, pairs, known.lengths, (emissions, transitions, start, end))
 
 
+class _Distance(Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        emissions: Tensor,
+        transitions: Tensor,
+        start: Tensor | None,
+        end: Tensor | None,
+        one: Chain,
+        other: Chain,
+    ) -> Tensor:
+        ours, edges, *ends = arrays(one)
+        theirs, other_edges, *other_ends = arrays(other)
+        batch, _, tags = ours.shape
+        lengths = _checked(one.lengths, ours)
+        d, rest, squares = np.empty_like(ours), np.zeros((batch, tags)), np.zeros((2, batch))
+        run(kernels.differences, ours, *ends, theirs, *other_ends, lengths, d, rest, squares)
+        D = (edges - other_edges)[0, 0].astype(np.float64)
+        pairs = np.maximum(lengths - 1, 0)
+        ctx.save_for_backward(emissions, transitions, start, end)
+        counted = tags + pairs * tags**2
+        ctx.parts = d, rest, D, lengths, pairs, counted
+        total = squares[0] + tags * squares[1] + 2 * rest @ D.sum(0) + pairs * np.square(D).sum()
+        return torch.from_numpy((total / counted).astype(ours.dtype))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
+        d, rest, D, lengths, pairs, counted = ctx.parts
+        scale = 2 * _array(weights) / counted
+        tokens = np.empty_like(d)
+        run(kernels.distance_gradient, d, D.sum(0), lengths, scale, tokens)
+        by_edges = D * (scale @ pairs) + scale @ rest
+        return *_by_scores(tokens, by_edges, lengths, ctx.saved_tensors), None, None
+
+
 def _marginals(
     tokens: NDArray[Any], weights: NDArray[np.float64], known: Factors, b: NDArray[Any]
 ) -> NDArray[Any]:
@@ -301,8 +350,9 @@ def _by_scores(
 def _like(values: NDArray[Any], scores: Tensor) -> Tensor:
     """In the shape and dtype of the scores."""
     found = torch.from_numpy(values)
-    found = found if found.dtype == scores.dtype else found.to(scores.dtype)
-    return found.reshape(scores.shape)
+    if found.dtype != scores.dtype:
+        found = found.to(scores.dtype)
+    return found if found.shape == scores.shape else found.reshape(scores.shape)
 
 
 def _along_the_path(wiggles: Sequence[Tensor | None], known: Factors) -> tuple[NDArray[np.float64], ...]:
