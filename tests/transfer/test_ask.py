@@ -187,12 +187,13 @@ def test_live_answers_ask_every_time(store: AnswerStore, listener: Listener) -> 
 
 
 def test_the_choice_is_by_bytes() -> None:
-    assert plan_bytes(1000, 3) == 1000 * (12 + 16)
-    choice = choose(LOGITS, 1000, 3)
+    assert plan_bytes(1000, 1000, 3) == 1000 * (12 + 16)
+    thousand = [Example(str(n), "text") for n in range(1000)]
+    choice = choose(LOGITS, thousand, 3)
     assert (choice.stored, choice.bytes) == (True, 28_000)
-    assert not choose(LOGITS, 1000, 3, limit=27_999).stored
-    assert choose(LOGITS, 1000, 3, limit=28_000).stored
-    assert choose(frozenset({"attention"}), 1, 3).bytes is None
+    assert not choose(LOGITS, thousand, 3, limit=27_999).stored
+    assert choose(LOGITS, thousand, 3, limit=28_000).stored
+    assert choose(frozenset({"attention"}), thousand, 3).bytes is None
 
 
 def test_planned_bytes_are_the_bytes_written(store: AnswerStore) -> None:
@@ -200,7 +201,7 @@ def test_planned_bytes_are_the_bytes_written(store: AnswerStore) -> None:
     wide = AnswerStore(store.folder)
     ask(Counter(), asked, LOGITS, wide)
     written = wide.list()[0].bytes
-    assert plan_bytes(1024, 3) < written < plan_bytes(1024, 3) + 2000
+    assert plan_bytes(1024, 1024, 3) < written < plan_bytes(1024, 1024, 3) + 2000
 
 
 def test_a_file_is_its_own_store(tmp_path: Path, store: AnswerStore, listener: Listener) -> None:

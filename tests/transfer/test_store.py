@@ -16,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 
 from limbeck.core.errors import LimbeckError
 from limbeck.transfer import shards
+from limbeck.transfer.shards import Block
 from limbeck.transfer.store import AnswerStore, AnswerTable, digest_texts
 
 pytestmark = pytest.mark.unit
@@ -26,7 +27,7 @@ def fill(store: AnswerStore, texts: list[str], start: float = 0.0, teacher: str 
     """One shard more; the answer to the n-th text is (start + n, -n)."""
     table = store.open(teacher, "logits", LABELS, name="a teacher")
     numbers = np.arange(len(texts), dtype=np.float32)
-    table.add(digest_texts(texts), np.stack([start + numbers, -numbers], axis=1))
+    table.add(digest_texts(texts), Block(np.stack([start + numbers, -numbers], axis=1)))
     table.refresh()
     return table
 
@@ -46,7 +47,7 @@ def test_answers_are_found_under_their_text_in_every_shard(store: AnswerStore) -
     table = fill(store, ["d", "ä", ""], start=10)
     rows = table.find(digest_texts(["ä", "a", "no such", "d", "", "a"]))
     assert rows[2] == -1
-    found = table.gather(np.delete(rows, 2))
+    found = table.gather(np.delete(rows, 2)).rows
     assert found.tolist() == [[11, -1], [0, 0], [10, 0], [12, -2], [0, 0]]
     assert found.dtype == np.float32
 
@@ -55,14 +56,14 @@ def test_an_empty_table_writes_nothing(store: AnswerStore) -> None:
     table = store.open("t1", "logits", LABELS)
     assert table.find(digest_texts(["a"])).tolist() == [-1]
     assert table.find(digest_texts([])).tolist() == []
-    table.add(digest_texts([]), np.empty((0, 2), np.float32))
+    table.add(digest_texts([]), Block(np.empty((0, 2), np.float32)))
     assert not store.folder.exists()
 
 
 def test_of_two_answers_the_first_counts(store: AnswerStore) -> None:
     fill(store, ["a", "b"])
     table = fill(store, ["b", "c"], start=50)
-    assert table.gather(table.find(digest_texts(["b", "c"]))).tolist() == [[1, -1], [51, -1]]
+    assert table.gather(table.find(digest_texts(["b", "c"]))).rows.tolist() == [[1, -1], [51, -1]]
     assert len(table) == 4
 
 
@@ -75,14 +76,14 @@ def test_the_table_is_a_dictionary(parts: list[list[str]]) -> None:
         oracle: dict[str, float] = {}
         for number, texts in enumerate(parts):
             values = np.arange(len(texts), dtype=np.float32)[:, None] + 100 * number
-            table.add(digest_texts(texts), values)
+            table.add(digest_texts(texts), Block(values))
             for text, value in zip(texts, values[:, 0].tolist(), strict=True):
                 oracle.setdefault(text, value)
         table.refresh()
         asked = [*oracle, "never asked about"]
         rows = table.find(digest_texts(asked))
         assert (rows >= 0).tolist() == [True] * len(oracle) + [False]
-        assert table.gather(rows[:-1])[:, 0].tolist() == list(oracle.values())
+        assert table.gather(rows[:-1]).rows[:, 0].tolist() == list(oracle.values())
 
 
 def test_tables_are_apart_by_teacher(store: AnswerStore) -> None:
@@ -103,7 +104,7 @@ def test_seventy_thousand_texts_are_found_at_once(store: AnswerStore) -> None:
 def test_shards_grow_with_the_table(store: AnswerStore) -> None:
     table = store.open("t", "logits", LABELS)
     assert table.shard_rows == 1024
-    table.add(digest_texts(map(str, range(32_000))), np.zeros((32_000, 2), np.float32))
+    table.add(digest_texts(map(str, range(32_000))), Block(np.zeros((32_000, 2), np.float32)))
     assert table.shard_rows == 2000
     table.refresh()
     assert table.shard_rows == 2000
@@ -111,7 +112,7 @@ def test_shards_grow_with_the_table(store: AnswerStore) -> None:
 
 def test_answers_are_memory_mapped_and_no_pickle(store: AnswerStore) -> None:
     table = fill(store, ["a"])
-    assert all(isinstance(values, np.memmap) for values in table._values)
+    assert all(isinstance(block.rows, np.memmap) for block in table._blocks)
     np.save(only_shard(store) / "rows.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     with pytest.raises(LimbeckError, match=r"rows\.npy.* is damaged"):
         table.refresh()
@@ -119,13 +120,15 @@ def test_answers_are_memory_mapped_and_no_pickle(store: AnswerStore) -> None:
 
 def test_wrong_shapes_are_refused_before_anything_is_written(store: AnswerStore) -> None:
     table = store.open("t", "logits", LABELS)
-    with pytest.raises(ValueError, match="answers of shape"):
-        table.add(digest_texts(["a"]), np.zeros((1, 3), np.float32))
+    with pytest.raises(ValueError, match="answers with rows of"):
+        table.add(digest_texts(["a"]), Block(np.zeros((1, 3), np.float32)))
     assert not store.folder.exists()
 
 
-def test_only_logits_have_a_place(store: AnswerStore) -> None:
-    with pytest.raises(LimbeckError, match=r"keeps logits, and 'hidden' was asked for\. Take live answers"):
+def test_only_logits_and_potentials_have_a_place(store: AnswerStore) -> None:
+    with pytest.raises(
+        LimbeckError, match=r"keeps logits and potentials, and 'hidden' was asked for\. Take live"
+    ):
         store.open("t", "hidden", LABELS)
 
 
@@ -215,7 +218,7 @@ def test_facts_that_do_not_fit_the_arrays(store: AnswerStore) -> None:
 
 def test_verify_sees_nan(store: AnswerStore) -> None:
     table = store.open("t1", "logits", LABELS)
-    table.add(digest_texts(["a"]), np.array([[0, np.nan]], np.float32))
+    table.add(digest_texts(["a"]), Block(np.array([[0, np.nan]], np.float32)))
     assert "an answer is NaN or infinite" in store.verify()[0].what
 
 
@@ -240,7 +243,7 @@ def test_other_labels_are_noticed(store: AnswerStore) -> None:
 
 def test_answers_of_a_newer_limbeck_are_left_alone(store: AnswerStore) -> None:
     table = fill(store, ["a"])
-    (table.folder / "manifest.json").write_text('{"format": 2, "layout": "ragged"}')
+    (table.folder / "manifest.json").write_text('{"format": 3, "layout": "other"}')
     with pytest.raises(LimbeckError, match=r"newer Limbeck\. Upgrade Limbeck"):
         store.open("t1", "logits", LABELS)
     assert store.verify() == ()
@@ -318,7 +321,7 @@ def test_prune_clears_what_killed_processes_left(store: AnswerStore) -> None:
 def test_a_table_pruned_under_a_writer_comes_back_whole(store: AnswerStore) -> None:
     table = fill(store, ["a"])
     store.prune(key=table.folder.name)
-    table.add(digest_texts(["b"]), np.ones((1, 2), np.float32))
+    table.add(digest_texts(["b"]), Block(np.ones((1, 2), np.float32)))
     assert store.verify() == ()
     assert store.open("t1", "logits", LABELS).find(digest_texts(["a", "b"])).tolist() == [-1, 0]
 
@@ -326,17 +329,18 @@ def test_a_table_pruned_under_a_writer_comes_back_whole(store: AnswerStore) -> N
 def test_reading_goes_on_while_another_process_prunes(store: AnswerStore) -> None:
     table = fill(store, ["a", "b"])
     store.prune(key=table.folder.name)
-    assert table.gather(table.find(digest_texts(["b"]))).tolist() == [[1, -1]]
+    assert table.gather(table.find(digest_texts(["b"]))).rows.tolist() == [[1, -1]]
 
 
 WRITER = """
 import sys, numpy as np
 from pathlib import Path
+from limbeck.transfer.shards import Block
 from limbeck.transfer.store import AnswerStore, digest_texts
 store, name = AnswerStore(Path(sys.argv[1])), sys.argv[2]
 table = store.open("t1", "logits", ("bad", "good"))
 for number in range(40):
-    table.add(digest_texts([f"{name}-{number}", f"both-{number}"]), np.full((2, 2), number, np.float32))
+    table.add(digest_texts([f"{name}-{number}", f"both-{number}"]), Block(np.full((2, 2), number, np.float32)))
 """
 
 
@@ -353,7 +357,7 @@ def test_two_processes_write_into_one_table(store: AnswerStore) -> None:
     assert len(table) == 160
     for name in ("one", "two", "both"):
         rows = table.find(digest_texts(f"{name}-{number}" for number in range(40)))
-        assert table.gather(rows)[:, 0].tolist() == list(range(40))
+        assert table.gather(rows).rows[:, 0].tolist() == list(range(40))
 
 
 def test_a_disk_that_fills_up_leaves_earlier_shards_intact(
@@ -366,13 +370,13 @@ def test_a_disk_that_fills_up_leaves_earlier_shards_intact(
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
         with pytest.raises(LimbeckError, match="cannot be written \\(File too large\\)"):
-            table.add(digest_texts(map(str, range(10_000))), np.zeros((10_000, 2), np.float32))
+            table.add(digest_texts(map(str, range(10_000))), Block(np.zeros((10_000, 2), np.float32)))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert not list(table.folder.glob(".*"))
     assert store.verify() == ()
     table.refresh()
-    assert table.gather(table.find(digest_texts(["a"]))).tolist() == [[0, 0]]
+    assert table.gather(table.find(digest_texts(["a"]))).rows.tolist() == [[0, 0]]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
@@ -386,4 +390,4 @@ def test_a_full_disk_says_so(store: AnswerStore, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(
         LimbeckError, match=r"the disk is full\. Free some space and run the same command again"
     ):
-        store.open("t", "logits", LABELS).add(digest_texts(["a"]), np.zeros((1, 2), np.float32))
+        store.open("t", "logits", LABELS).add(digest_texts(["a"]), Block(np.zeros((1, 2), np.float32)))

@@ -26,6 +26,11 @@ class Example:
     tags: tuple[str, ...] | None = None
 
     @property
+    def content(self) -> str:
+        """What a model reads of it, as one string: two examples that share it get the same answer."""
+        return "\x1f".join(("", *self.words)) if self.words else self.text
+
+    @property
     def labelled(self) -> bool:
         """Whether it has gold of either kind."""
         return self.gold is not None or self.tags is not None

@@ -21,7 +21,7 @@ from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate, encode
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import check_trackers, total_steps
-from limbeck.transfer.ask import choose, count_missing, plan_bytes
+from limbeck.transfer.ask import choose, count_missing
 from limbeck.transfer.prepare import prepare
 from limbeck.transfer.teachers import LOGITS, FileTeacher
 
@@ -186,8 +186,8 @@ def _teach(run: Run, done: bool) -> Planned:
 
 def _ask(run: Run) -> Planned:
     examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
-    size_of_answers = plan_bytes(len(examples), len(run.labels))
-    what = f"{len(examples):,} sentences; {choose(LOGITS, len(examples), len(run.labels)).why}"
+    choice = choose(LOGITS, examples, len(run.labels))
+    what = f"{len(examples):,} sentences; {choice.why}"
     if isinstance(teacher, FileTeacher):
         teacher.require(run.transfer_set.examples)
         return Planned(
@@ -198,7 +198,7 @@ def _ask(run: Run) -> Planned:
     seconds = len(batches(data.lengths, tokens_at_a_time(teacher.device))) * _seconds_per_batch(
         teacher.model, data
     )
-    return Planned("ask", what, seconds * left / len(examples), size_of_answers, left == 0)
+    return Planned("ask", what, seconds * left / len(examples), choice.bytes or 0, left == 0)
 
 
 def _train(run: Run, taught: bool) -> Iterator[Planned]:

@@ -6,7 +6,7 @@ Whether answers come from the store or from the teacher as training goes is invi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -19,9 +19,10 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
 from limbeck.core.teacher import Teacher
-from limbeck.transfer.shards import DIGEST, VALUE, Digests, Values
-from limbeck.transfer.store import AnswerStore, AnswerTable, digest_texts
-from limbeck.transfer.teachers import LOGITS, FileTeacher
+from limbeck.structure.chain import Chain
+from limbeck.transfer.shards import DIGEST, VALUE, Block, Digests, Values
+from limbeck.transfer.store import KEPT, AnswerStore, AnswerTable, digest_texts
+from limbeck.transfer.teachers import FileTeacher
 
 STORE_LIMIT = 8 * 2**30
 """Bytes of answers that are stored without being asked for: above it the teacher answers live."""
@@ -59,25 +60,29 @@ class Choice:
     why: str
 
 
-def plan_bytes(examples: int, classes: int) -> int:
-    """Bytes that the store needs for so many texts' logits: 4 a class, and 16 for the digest of the text."""
-    return examples * (classes * VALUE.itemsize + DIGEST.itemsize)
+def plan_bytes(rows: int, examples: int, classes: int) -> int:
+    """Bytes that the store needs: 4 a class and row (a text, or a word of a tagger's), and 16 a text for its digest."""
+    return rows * classes * VALUE.itemsize + examples * DIGEST.itemsize
 
 
-def choose(needs: frozenset[SignalName], examples: int, classes: int, limit: int = STORE_LIMIT) -> Choice:
+def choose(
+    needs: frozenset[SignalName], examples: Sequence[Example], classes: int, limit: int = STORE_LIMIT
+) -> Choice:
     """Pick between stored and live answers, by bytes.
 
     Args:
         needs: Signals that are asked for.
-        examples: Number of texts.
+        examples: The texts.
         classes: Number of labels.
         limit: Bytes above which answers are not stored.
     """
-    if needs != LOGITS:
-        others = ", ".join(sorted(needs - LOGITS))
+    if len(needs) != 1 or not needs <= set(KEPT):
+        others = ", ".join(sorted(needs - set(KEPT)) or sorted(needs))
         return Choice(False, None, f"{others}: as large as the texts are long, so the teacher answers live")
-    size = plan_bytes(examples, classes)
-    shown = (f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB") + " of logits"
+    (signal,) = needs
+    rows = sum(len(example.words) for example in examples) if signal == "potentials" else len(examples)
+    size = plan_bytes(rows, len(examples), classes)
+    shown = (f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB") + f" of {signal}"
     if size > limit:
         return Choice(False, size, f"{shown} are above {limit / 1e6:,.0f} MB, so the teacher answers live")
     return Choice(True, size, f"{shown}, stored")
@@ -107,13 +112,14 @@ def ask(
         teacher.require(examples)
         progress.say(f"ask       {len(by_id):,} answers found in {teacher.path}")
         return LiveAnswers(teacher, by_id, needs)
-    choice = choose(needs, len(by_id), len(teacher.labels))
+    distinct = list(by_id.values())
+    choice = choose(needs, distinct, len(teacher.labels))
     if not choice.stored:
         progress.say(f"ask       {choice.why}")
         return LiveAnswers(teacher, by_id, needs)
-    table = store.open(teacher.fingerprint, "logits", teacher.labels, _name(teacher))
-    distinct = list(by_id.values())
-    digests = digest_texts(example.text for example in distinct)
+    (signal,) = needs
+    table = store.open(teacher.fingerprint, signal, teacher.labels, _name(teacher))
+    digests = digest_texts(example.content for example in distinct)
     missing = _missing(table, digests)
     stored = len(np.unique(digests)) - len(missing)
     progress.say(f"ask       {stored:,} answers stored, {len(missing):,} to ask")
@@ -123,14 +129,16 @@ def ask(
     return StoredAnswers(table, [example.id for example in distinct], digests)
 
 
-def count_missing(teacher: Teacher, examples: Sequence[Example], store: AnswerStore) -> int:
+def count_missing(
+    teacher: Teacher, examples: Sequence[Example], store: AnswerStore, signal: SignalName = "logits"
+) -> int:
     """How many texts :func:`ask` would ask the teacher about: those that the store holds no answer for."""
-    table = store.open(teacher.fingerprint, "logits", teacher.labels)
-    return len(_missing(table, digest_texts(example.text for example in examples)))
+    table = store.open(teacher.fingerprint, signal, teacher.labels)
+    return len(_missing(table, digest_texts(example.content for example in examples)))
 
 
 class StoredAnswers:
-    """Logits from the store: few are held in memory, many are gathered from its memory maps.
+    """Logits or potentials from the store: few are held in memory, many are gathered from its memory maps.
 
     Args:
         table: The teacher's answers.
@@ -146,20 +154,24 @@ class StoredAnswers:
         if (rows < 0).any():
             what = f"the answer for '{ids[int(np.argmin(rows))]}' has gone from the store"
             raise LimbeckError(what, where=table.folder, fix="Did another process prune it? Ask again")
-        self._gather: Callable[[NDArray[np.int64]], Values] = table.gather
-        if len(ids) * len(table.manifest.labels) * VALUE.itemsize <= IN_MEMORY:
-            values = table.gather(rows)
-            self._gather = lambda places: values[places]
+        self.signal, self._table, self._held = table.manifest.signal, table, None
+        if self.signal == "logits" and len(ids) * len(table.manifest.labels) * VALUE.itemsize <= IN_MEMORY:
+            self._held = table.gather(rows).rows
             rows = np.arange(len(ids))
         self._row_of_id = dict(zip(ids, rows.tolist(), strict=True))
 
     def signals(self, ids: Sequence[str], device: torch.device) -> Signals:
-        """Logits of these examples, ``(ids, classes)``."""
+        """Logits of these examples, ``(ids, classes)``, or their potentials."""
         try:
             rows = np.array([self._row_of_id[id] for id in ids], np.int64)
         except KeyError as error:
             raise _not_asked(error.args[0]) from None
-        return Signals(logits=torch.from_numpy(self._gather(rows)).to(device))
+        if self._held is not None:
+            return Signals(logits=torch.from_numpy(self._held[rows]).to(device))
+        block = self._table.gather(rows)
+        if self.signal == "logits":
+            return Signals(logits=torch.from_numpy(block.rows).to(device))
+        return Signals(potentials=_chain(block).to(device))
 
 
 class LiveAnswers:
@@ -211,17 +223,34 @@ def _ask_missing(teacher: Teacher, table: AnswerTable, examples: Sequence[Exampl
             shard = examples[start : start + table.shard_rows]
             # Like lengths together need little padding; inside a shard only, so that the time left is true.
             order = sorted(range(len(shard)), key=lambda row: len(shard[row].text))
-            values = np.empty((len(shard), len(teacher.labels)), VALUE)
+            blocks = []
             for rows in _pieces(order, CHUNK):
-                values[rows] = _answered(teacher, [shard[row] for row in rows])
+                blocks.append(_answered(teacher, [shard[row] for row in rows], table.manifest.signal))
                 task.advance(len(rows))
-            table.add(digests[start : start + len(shard)], values)
+            table.add(digests[start : start + len(shard)][order], _on_end(blocks))
             start += len(shard)
 
 
-def _answered(teacher: Teacher, examples: Sequence[Example]) -> Values:
-    """The teacher's logits, checked, ``(examples, classes)``."""
-    logits = teacher.answer(examples, LOGITS).named("logits")
+def _answered(teacher: Teacher, examples: Sequence[Example], signal: SignalName) -> Block:
+    """The teacher's answers, checked."""
+    said = teacher.answer(examples, frozenset({signal}))
+    block = _logits(said, examples, teacher) if signal == "logits" else _potentials(said)
+    rows = np.flatnonzero(~np.isfinite(block.rows).all(axis=1))
+    if len(rows) or (block.common is not None and not np.isfinite(block.common).all()):
+        row = rows[0] if len(rows) else 0
+        number = row if block.offsets is None else int(np.searchsorted(block.offsets, row, side="right")) - 1
+        example = examples[number]
+        raise LimbeckError(
+            f"the teacher's answer for '{example.id}' holds NaN or infinity ('{example.text[:60]}')",
+            where=_name(teacher),
+            fix="Its weights are broken, or overflow; nothing of this answer was stored",
+        )
+    return block
+
+
+def _logits(said: Signals, examples: Sequence[Example], teacher: Teacher) -> Block:
+    """One row of logits an example."""
+    logits = said.named("logits")
     assert isinstance(logits, torch.Tensor)
     values: Values = logits.detach().float().cpu().numpy()
     expected = (len(examples), len(teacher.labels))
@@ -229,15 +258,39 @@ def _answered(teacher: Teacher, examples: Sequence[Example]) -> Values:
         raise LimbeckError(
             f"it gave logits of shape {values.shape} instead of {expected}", where=_name(teacher)
         )
-    wrong = np.flatnonzero(~np.isfinite(values).all(axis=1))
-    if len(wrong):
-        example = examples[wrong[0]]
-        raise LimbeckError(
-            f"the teacher's answer for '{example.id}' holds NaN or infinity ('{example.text[:60]}')",
-            where=_name(teacher),
-            fix="Its weights are broken, or overflow; nothing of this answer was stored",
-        )
-    return values
+    return Block(values)
+
+
+def _potentials(said: Signals) -> Block:
+    """A row of emissions a word; transitions, start and end, ``(tags + 2, tags)``, in common."""
+    chain = said.named("potentials")
+    assert isinstance(chain, Chain) and chain.shared
+    chain = chain.detach().to(torch.device("cpu")).wide()
+    none = chain.transitions.new_zeros(chain.transitions.shape[1])
+    ends = [none if part is None else part for part in (chain.start, chain.end)]
+    common = torch.cat([chain.transitions, torch.stack(ends)])
+    offsets = np.concatenate([[0], np.cumsum(chain.lengths.numpy())])
+    return Block(chain.emissions[chain.mask].float().numpy(), offsets, common.float().numpy())
+
+
+def _chain(block: Block) -> Chain:
+    """The other way round."""
+    assert block.offsets is not None and block.common is not None
+    lengths = torch.from_numpy(np.diff(block.offsets))
+    common = torch.from_numpy(block.common)
+    emissions = torch.zeros(len(lengths), int(lengths.max()) if len(lengths) else 0, block.rows.shape[1])
+    chain = Chain(emissions, common[:-2], lengths, common[-2], common[-1])
+    emissions[chain.mask] = torch.from_numpy(block.rows)
+    return chain
+
+
+def _on_end(blocks: Sequence[Block]) -> Block:
+    """Several blocks as one."""
+    rows = np.concatenate([block.rows for block in blocks])
+    if blocks[0].offsets is None:
+        return Block(rows)
+    lengths = np.concatenate([np.diff(block.offsets) for block in blocks if block.offsets is not None])
+    return Block(rows, np.concatenate([[0], np.cumsum(lengths)]), blocks[0].common)
 
 
 Item = TypeVar("Item")

@@ -2,16 +2,18 @@
 
 One *table* a teacher and signal, in *shards* that are written once and never changed::
 
-    STORE/KEY/manifest.json          who answered: fingerprint, signal, labels, shape of one answer
+    STORE/KEY/manifest.json          who answered: fingerprint, signal, labels, shape of one row
     STORE/KEY/shard-*/texts.npy      digests of the texts, (answers,) of 16 bytes
-                      rows.npy       the answers, (answers, *shape) float32, memory-mapped
-                      shard.json     how many, and the SHA-256 of both files
+                      rows.npy       the answers, (rows, *shape) float32, memory-mapped
+                      offsets.npy    where each answer's rows start, and the end, (answers + 1,) int64
+                      common.npy     what all answers share, float32
+                      shard.json     how many, and the SHA-256 of the files
 
 A shard takes its name only when all of it is on disk, and a name that nobody else uses: runs may write into
 one table at the same time, and a kill loses the shard in progress. Nothing here is pickled.
 
-Answers of unequal shape (a sentence's hidden states, say) have no place yet: they would be the rows of all
-sentences on end in ``rows.npy``, cut by an ``offsets.npy`` beside it, under a manifest of higher ``format``.
+A classifier's logits are one row an answer, and the last two arrays are not there. A tagger's potentials have a row
+of emissions for each word, and transitions, start and end in common.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import shutil
 import time
 import tokenize
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,8 +37,10 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error, write_json
 from limbeck.core.signals import SignalName
 
-FORMAT = 1
+FORMAT = 2
+"""The newest layout that is read; tables whose answers are single rows are of format 1."""
 MANIFEST, SHARD, TEXTS, ROWS = "manifest.json", "shard.json", "texts.npy", "rows.npy"
+OFFSETS, COMMON = "offsets.npy", "common.npy"
 PREFIX = "shard-"
 DIGEST = np.dtype("S16")
 VALUE = np.dtype("float32")
@@ -44,6 +49,29 @@ UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, TypeError, tokenize.To
 
 Digests = NDArray[np.bytes_]
 Values = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Answers about some texts.
+
+    Attributes:
+        rows: ``(rows, *shape)``.
+        offsets: Where each answer's rows start, and the end, ``(answers + 1,)``; None for one row an answer.
+        common: What all answers share; None for nothing.
+    """
+
+    rows: Values
+    offsets: NDArray[np.int64] | None = None
+    common: Values | None = None
+
+    def __len__(self) -> int:
+        return len(self.rows if self.offsets is None else self.offsets) - (self.offsets is not None)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """By the name of their file."""
+        found = {ROWS: self.rows, OFFSETS: self.offsets, COMMON: self.common}
+        return {name: array for name, array in found.items() if array is not None}
 
 
 class NewerFormatError(LimbeckError):
@@ -59,7 +87,8 @@ class Manifest(BaseModel):
         name: What a person calls it, e.g. its folder.
         signal: What it was asked for.
         labels: Its classes, in the order of its logits.
-        shape: Shape of one answer, e.g. ``(classes,)``.
+        shape: Shape of one row of an answer, e.g. ``(classes,)``.
+        ragged: Whether answers have any number of rows, and something in common.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,6 +98,7 @@ class Manifest(BaseModel):
     signal: SignalName
     labels: tuple[str, ...]
     shape: tuple[int, ...]
+    ragged: bool = False
 
 
 class ShardFacts(BaseModel):
@@ -104,7 +134,7 @@ def read_manifest(table: Path) -> Manifest:
 
 def write_manifest(table: Path, manifest: Manifest) -> None:
     """Write what a table holds, atomically."""
-    write_json(table / MANIFEST, manifest.model_dump(mode="json"))
+    write_json(table / MANIFEST, manifest.model_dump(mode="json", exclude_defaults=True))
 
 
 def read_facts(shard: Path) -> ShardFacts:
@@ -116,13 +146,13 @@ def read_facts(shard: Path) -> ShardFacts:
     return _read(ShardFacts, shard / SHARD)
 
 
-def write_shard(table: Path, digests: Digests, values: Values) -> None:
+def write_shard(table: Path, digests: Digests, block: Block) -> None:
     """Write a shard, atomically.
 
     Args:
         table: The table's folder.
         digests: Digests of the texts, ``(texts,)``.
-        values: Their answers, ``(texts, *shape)``.
+        block: Their answers.
 
     Raises:
         LimbeckError: The disk is full, or the place cannot be written.
@@ -131,9 +161,10 @@ def write_shard(table: Path, digests: Digests, values: Values) -> None:
     partial = table / f".{name}.partial"
     try:
         partial.mkdir(parents=True)
-        _write_array(partial / TEXTS, digests.astype(DIGEST))
-        _write_array(partial / ROWS, values.astype(VALUE))
-        sums = {file: fingerprint.sha256(partial / file) for file in (TEXTS, ROWS)}
+        files = {TEXTS: digests.astype(DIGEST), **block.arrays()}
+        for file, array in files.items():
+            _write_array(partial / file, array if file in (TEXTS, OFFSETS) else array.astype(VALUE))
+        sums = {file: fingerprint.sha256(partial / file) for file in files}
         write_json(partial / SHARD, {"rows": len(digests), "sha256": sums})
         partial.replace(table / name)
     except OSError as error:
@@ -142,8 +173,8 @@ def write_shard(table: Path, digests: Digests, values: Values) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def load_shard(shard: Path, shape: tuple[int, ...]) -> tuple[Digests, Values]:
-    """A shard's digests ``(texts,)``, in memory, and answers ``(texts, *shape)``, mapped.
+def load_shard(shard: Path, manifest: Manifest) -> tuple[Digests, Block]:
+    """A shard's digests ``(texts,)``, in memory, and answers, whose rows are mapped.
 
     Raises:
         LimbeckError: A file is missing, truncated, or holds something else.
@@ -151,26 +182,31 @@ def load_shard(shard: Path, shape: tuple[int, ...]) -> tuple[Digests, Values]:
     texts, rows = _map(shard / TEXTS), _map(shard / ROWS)
     if texts.dtype != DIGEST or texts.ndim != 1:
         raise damaged(shard / TEXTS, f"{texts.dtype} of shape {texts.shape} instead of a list of digests")
-    if rows.dtype != VALUE or rows.shape != (len(texts), *shape):
-        expected = (len(texts), *shape)
+    offsets = np.array(_map(shard / OFFSETS)) if manifest.ragged else None
+    if offsets is not None and (
+        offsets.shape != (len(texts) + 1,) or offsets[0] or (np.diff(offsets) < 0).any()
+    ):
+        raise damaged(shard / OFFSETS, f"it does not cut rows into {len(texts)} answers")
+    expected = (len(texts) if offsets is None else int(offsets[-1]), *manifest.shape)
+    if rows.dtype != VALUE or rows.shape != expected:
         raise damaged(shard / ROWS, f"{rows.dtype} of shape {rows.shape} instead of {VALUE} of {expected}")
-    return np.array(texts), rows
+    return np.array(texts), Block(rows, offsets, np.array(_map(shard / COMMON)) if manifest.ragged else None)
 
 
-def verify_shard(shard: Path, shape: tuple[int, ...]) -> None:
+def verify_shard(shard: Path, manifest: Manifest) -> None:
     """Read all of a shard.
 
     Raises:
         LimbeckError: Something about it is not as it was written.
     """
-    texts, rows = load_shard(shard, shape)
+    texts, block = load_shard(shard, manifest)
     facts = read_facts(shard)
     if facts.rows != len(texts):
         raise damaged(shard / SHARD, f"it tells of {facts.rows} answers, and there are {len(texts)}")
-    for file in (TEXTS, ROWS):
+    for file in (TEXTS, *block.arrays()):
         if facts.sha256.get(file) != fingerprint.sha256(shard / file):
             raise damaged(shard / file, "it is not as it was written: another SHA-256")
-    if not np.isfinite(rows).all():
+    if not np.isfinite(block.rows).all():
         raise damaged(shard / ROWS, "an answer is NaN or infinite")
 
 

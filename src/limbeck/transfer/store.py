@@ -26,8 +26,9 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error
 from limbeck.core.signals import SignalName
 from limbeck.transfer import shards
-from limbeck.transfer.shards import DIGEST, Digests, Manifest, NewerFormatError, Values
+from limbeck.transfer.shards import DIGEST, Block, Digests, Manifest, NewerFormatError
 
+KEPT: tuple[SignalName, ...] = ("logits", "potentials")
 SHARD_ROWS = 1024
 GROWTH = 16
 """A shard holds ``SHARD_ROWS`` answers, or one ``GROWTH``-th of the table where that is more: a kill costs
@@ -96,26 +97,28 @@ class AnswerStore:
 
         Args:
             teacher: The teacher's fingerprint.
-            signal: What it is asked for; only ``logits`` have answers of one shape.
+            signal: What it is asked for: ``logits`` or ``potentials``.
             labels: Its classes, in the order of its logits.
             name: What a person calls it.
 
         Raises:
             LimbeckError: The table is for other labels, from a newer Limbeck, or damaged.
         """
-        if signal != "logits":
+        if signal not in KEPT:
             raise LimbeckError(
-                f"the answer store keeps logits, and '{signal}' was asked for",
+                f"the answer store keeps {' and '.join(KEPT)}, and '{signal}' was asked for",
                 where=self.folder,
-                fix="Take live answers for signals that differ in shape from text to text",
+                fix="Take live answers for it",
             )
+        ragged = signal == "potentials"
         manifest = Manifest(
-            format=shards.FORMAT,
+            format=2 if ragged else 1,
             teacher=teacher,
             name=name or teacher,
             signal=signal,
             labels=tuple(labels),
             shape=(len(labels),),
+            ragged=ragged,
         )
         return AnswerTable(self.folder / _key(teacher, signal), manifest, self.shard_rows)
 
@@ -202,9 +205,9 @@ class AnswerTable:
             LimbeckError: A shard is damaged.
         """
         found = shards.folders(self.folder, shards.PREFIX)
-        loaded = [shards.load_shard(shard, self.manifest.shape) for shard in found]
+        loaded = [shards.load_shard(shard, self.manifest) for shard in found]
         digests = np.concatenate([np.empty(0, DIGEST), *(texts for texts, _ in loaded)])
-        self._values = [values for _, values in loaded]
+        self._blocks = [block for _, block in loaded]
         self._starts = np.cumsum([0, *(len(texts) for texts, _ in loaded)])
         self._order = np.argsort(digests, kind="stable")
         self._digests = digests[self._order]
@@ -225,34 +228,50 @@ class AnswerTable:
         place = np.minimum(np.searchsorted(self._digests, digests), len(self) - 1)
         return np.where(self._digests[place] == digests, self._order[place], -1)
 
-    def gather(self, rows: NDArray[np.int64]) -> Values:
-        """The answers in these rows, ``(rows, *shape)``, read from the memory maps."""
-        gathered = np.empty((len(rows), *self.manifest.shape), shards.VALUE)
+    def gather(self, rows: NDArray[np.int64]) -> Block:
+        """The answers with these row numbers, in their order, read from the memory maps."""
         numbers = np.searchsorted(self._starts, rows, side="right") - 1
+        places = rows - self._starts[numbers]
+        lengths = np.ones(len(rows), np.int64)
+        starts = places.copy()
+        for number in np.unique(numbers):
+            if (offsets := self._blocks[number].offsets) is not None:
+                here = numbers == number
+                starts[here] = offsets[places[here]]
+                lengths[here] = offsets[places[here] + 1] - starts[here]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        gathered = np.empty((ends[-1], *self.manifest.shape), shards.VALUE)
         for number in np.unique(numbers):
             here = numbers == number
-            gathered[here] = self._values[number][rows[here] - self._starts[number]]
-        return gathered
+            gathered[_spans(ends[:-1][here], lengths[here])] = self._blocks[number].rows[
+                _spans(starts[here], lengths[here])
+            ]
+        if not self.manifest.ragged:
+            return Block(gathered)
+        common = self._blocks[numbers[0]].common if len(rows) else None
+        return Block(gathered, ends, common)
 
-    def add(self, digests: Digests, values: Values) -> None:
+    def add(self, digests: Digests, block: Block) -> None:
         """Write one shard; :meth:`find` knows of it after the next :meth:`refresh`.
 
         Args:
             digests: Digests of the texts, ``(texts,)``.
-            values: Their answers, ``(texts, *shape)``.
+            block: Their answers.
 
         Raises:
             LimbeckError: The disk is full, or the place cannot be written.
             ValueError: The shapes do not fit.
         """
-        if values.shape != (len(digests), *self.manifest.shape):
-            raise ValueError(f"answers of shape {values.shape} for {len(digests)} texts")
+        if len(block) != len(digests) or block.rows.shape[1:] != self.manifest.shape:
+            raise ValueError(
+                f"{len(block)} answers with rows of {block.rows.shape[1:]} for {len(digests)} texts"
+            )
         if not len(digests):
             return
         # Looked for every time: another process may have pruned the table meanwhile.
         if not (self.folder / shards.MANIFEST).is_file():
             shards.write_manifest(self.folder, self.manifest)
-        shards.write_shard(self.folder, digests, values)
+        shards.write_shard(self.folder, digests, block)
         self._added += len(digests)
 
     def _check_manifest(self) -> None:
@@ -269,6 +288,13 @@ class AnswerTable:
             )
         with suppress(OSError):  # A store on a read-only disk serves, too; it does not tell when it was used.
             os.utime(path)
+
+
+def _spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers ``start, start + 1, ...`` of spans of these lengths, on end."""
+    ends = np.cumsum(lengths)
+    found: NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(starts - (ends - lengths), lengths)
+    return found
 
 
 def digest_texts(texts: Iterable[str]) -> Digests:
@@ -305,7 +331,7 @@ def _entry(table: Path) -> Entry:
 
 def _problems(table: Path) -> Iterator[Problem]:
     try:
-        shape = shards.read_manifest(table).shape
+        manifest = shards.read_manifest(table)
     except NewerFormatError:
         return
     except LimbeckError as error:
@@ -313,7 +339,7 @@ def _problems(table: Path) -> Iterator[Problem]:
         return
     for shard in shards.folders(table, shards.PREFIX):
         try:
-            shards.verify_shard(shard, shape)
+            shards.verify_shard(shard, manifest)
         except LimbeckError as error:
             yield Problem(table.name, shard, Path(error.where or shard), error.what)
 
