@@ -39,6 +39,8 @@ def _once_each(seeds: list[int]) -> list[int]:
     return seeds
 
 
+Task = Literal["classification", "tagging"]
+
 LabelNames = Annotated[dict[str, str], BeforeValidator(_named_by_text)]
 """New names of labels; YAML reads a bare 0 as a number, and means the label "0"."""
 
@@ -48,14 +50,29 @@ class Source(Settings):
 
     path: str
     """A file, ``package:NAME/FILE`` inside an installed package, a data set's folder, or its name on the hub."""
-    format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset"] = "auto"
-    """``auto`` goes by the file's ending; ``txt`` is one unlabelled sentence a line."""
+    format: Literal[
+        "auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset", "conll", "word_tag", "parallel"
+    ] = "auto"
+    """``auto`` goes by the file's ending; ``txt`` is one unlabelled sentence a line. For taggers: ``conll`` is one
+    word a line in columns, ``word_tag`` one sentence a line as ``word:TAG word:TAG``, ``parallel`` a file of words
+    and one of tags."""
     text: str | int = "text"
     """Column of the sentence: its name, or its number from 0 where the file has no header."""
     label: str | int | None = "label"
     """Column of the label; null for unlabelled text."""
     id: str | int | None = None
     """Column of the example's id; without one, the file's name and line."""
+    words: str | int = "auto"
+    """For taggers, column of the words: in conll its number from 0 (-1 is the last), ``auto`` the first; in a table
+    its name, ``auto`` is ``tokens`` or ``words``, else ``text`` is cut at spaces."""
+    tags: str | int | None = "auto"
+    """For taggers, column of the tags, named likewise: ``auto`` is the last of conll, ``tags`` or ``ner_tags`` of a
+    table; null for untagged text. IOB1, BIOES and BILOU become IOB2."""
+    spans: str | int | None = None
+    """For taggers, column of spans counted in characters of ``text``: lists of ``{start, end, label}`` or
+    ``[start, end, label]``. A table without tags is searched for ``spans``, ``entities``, ``labels``, ``label``."""
+    tags_file: str | None = None
+    """The tags of ``parallel``, line by line; null is ``seq.out`` beside ``seq.in``."""
     header: bool = True
     """Whether the first line of a csv or tsv names the columns."""
     encoding: str = "utf-8"
@@ -67,7 +84,7 @@ class Source(Settings):
     subset: str | None = None
     """Configuration of a data set that has several."""
     labels: LabelNames = {}
-    """New names for labels, e.g. {"0": negative, "1": positive}."""
+    """New names for labels, e.g. {"0": negative, "1": positive}; for taggers of tags or types, where O drops one."""
 
 
 OneSource = Annotated[Source, BeforeValidator(_path_alone)]
@@ -82,7 +99,8 @@ class Clean(Settings):
     damaged: bool = True
     """Drop texts with replacement or control characters, or text that was decoded with the wrong table."""
     duplicates: bool = True
-    """Drop all but the first of texts that are equal but for case and spaces; all of them where labels differ."""
+    """Drop all but the first of texts that are equal but for case and spaces (for taggers: in every word); all of
+    them where labels differ."""
 
 
 class Data(Settings):
@@ -252,8 +270,8 @@ class Recipe(Settings):
 
     name: str = Field("run", pattern=r"^[\w.-]+$")
     """Of the run's folder."""
-    task: Literal["classification"] = "classification"
-    """What teacher and student do."""
+    task: Task = "classification"
+    """What teacher and student do: ``classification`` of sentences, or ``tagging`` of their words."""
     data: Data
     """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []

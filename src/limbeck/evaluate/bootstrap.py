@@ -15,7 +15,7 @@ One product with a sparse matrix then gives the counts that all metrics read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,6 +140,43 @@ def resampled(
             pieces[name].append(metric(drawn))
     return Resampled(
         observed={name: metric(counts) for name, metric in metrics.items()},
+        drawn={name: np.concatenate(parts) for name, parts in pieces.items()},
+    )
+
+
+SumMetric = Callable[[Floats], Floats]
+"""A score of counts that are added up over sentences: ``(..., numbers) -> (...)``."""
+
+
+def resampled_sums(
+    counts: Ints,
+    metrics: Mapping[str, SumMetric],
+    *,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Resampled:
+    """Score all models on the same resamples, by scores of counts that are sums over sentences.
+
+    The draws are those of :func:`resampled` for as many sentences and the same seed.
+
+    Args:
+        counts: What each sentence adds for each model, ``(models, sentences, numbers)``.
+        metrics: Scores of such sums.
+        resamples: How many times the test set is drawn anew.
+        seed: Of the draws.
+    """
+    models, sentences, numbers = counts.shape
+    rows = counts.transpose(1, 0, 2).reshape(sentences, models * numbers)
+    kinds, kind = np.unique(rows, axis=0, return_inverse=True)
+    columns = kinds.astype(np.float64)  # (kinds, models x numbers)
+    pieces: dict[str, list[Floats]] = {name: [] for name in metrics}
+    for draws in _draws(kind.astype(np.int64).ravel(), len(kinds), models * numbers, resamples, seed):
+        sums = (draws.astype(np.float64) @ columns).reshape(-1, models, numbers)
+        for name, metric in metrics.items():
+            pieces[name].append(metric(sums))
+    whole = counts.sum(axis=1).astype(np.float64)  # (models, numbers)
+    return Resampled(
+        observed={name: metric(whole) for name, metric in metrics.items()},
         drawn={name: np.concatenate(parts) for name, parts in pieces.items()},
     )
 

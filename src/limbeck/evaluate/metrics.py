@@ -112,6 +112,10 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "mcc": (),
     "agreement": ("with:teacher",),
     "ece": (f"bins:{BINS}", "norm:1"),
+    "entity_f1": ("spans:conlleval", "average:micro", "zero:0"),
+    "entity_precision": ("spans:conlleval", "average:micro", "zero:0"),
+    "entity_recall": ("spans:conlleval", "average:micro", "zero:0"),
+    "token_accuracy": (),
 }
 """How each score is counted, as its signature tells it."""
 

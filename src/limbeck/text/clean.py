@@ -74,20 +74,29 @@ def text_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
+def example_key(example: Example) -> str:
+    """What equal examples have in common: the text but for case and spaces; a tagger's words as they are.
+
+    A tagger reads capitals as signs, and where words end, so examples that differ in these are two.
+    """
+    return "\n".join(example.words) if example.words else text_key(example.text)
+
+
 def _first_of_equals(examples: Sequence[Example], dropped: Counter[str]) -> list[Example]:
     """Of equal texts the one to keep; counts the others."""
-    keys = [text_key(example.text) for example in examples]
-    golds: dict[str, str] = {}
+    keys = [example_key(example) for example in examples]
+    golds: dict[str, str | tuple[str, ...]] = {}
     chosen: dict[str, int] = {}
     contradictory = set()
     for number, (key, example) in enumerate(zip(keys, examples, strict=True)):
         chosen.setdefault(key, number)
-        if example.gold is None:
+        gold = example.tags if example.gold is None else example.gold
+        if gold is None:
             continue
         if key not in golds:
-            golds[key] = example.gold
+            golds[key] = gold
             chosen[key] = number
-        elif golds[key] != example.gold:
+        elif golds[key] != gold:
             contradictory.add(key)
     kept = []
     for number, (key, example) in enumerate(zip(keys, examples, strict=True)):

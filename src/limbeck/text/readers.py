@@ -12,24 +12,36 @@ from typing import Any, Literal
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source
+from limbeck.core.recipe import Source, Task
 from limbeck.text import resources
+from limbeck.text.columns import LineFormat, read_sentences
+from limbeck.text.sentences import SURROGATES, examples_of
 from limbeck.text.tables import ENDINGS, Table, TableFormat, classes_of, format_of, from_arrow, read_table
+from limbeck.text.tagged import sentences_of
 
 HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
-SURROGATES = re.compile("[\ud800-\udfff]")
-"""Halves of characters, which JSON can spell and UTF-8 cannot."""
+PLAIN_TEXT = {
+    "text": "text",
+    "label": None,
+    "id": None,
+    "words": "auto",
+    "tags": None,
+    "spans": None,
+}
+"""Columns of a file of sentences, one a line."""
+CONLL_ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 
 
-def read(source: Source, name: str | None = None) -> list[Example]:
+def read(source: Source, name: str | None = None, task: Task = "classification") -> list[Example]:
     """The examples of a file or data set, in its order.
 
     Texts and labels lose the space around them; an empty label means no gold. Ids default to ``FILE:LINE``,
-    of a data set to ``NAME/SPLIT:ROW`` with rows from 0.
+    of a data set to ``NAME/SPLIT:ROW`` with rows from 0. For tagging, examples have words, and tags in IOB2.
 
     Args:
         source: Where, in which format, and in which columns.
         name: Stands for the file or data set in ids; by default the last part of its path.
+        task: Whether sentences have labels, or their words have tags.
 
     Raises:
         LimbeckError: The source cannot be found or read (with the line), lacks a column, or repeats an id.
@@ -37,33 +49,49 @@ def read(source: Source, name: str | None = None) -> list[Example]:
     place = resources.resolve(source.path)
     form = _form(source, place)
     name = name or Path(source.path).name
-    if form == "dataset":
-        table, split = _data_set(source, place)
-        return _examples(table, source, "/".join([name, *filter(None, [source.subset]), split]))
+    if form == "conll" or form == "word_tag" or form == "parallel":
+        if task != "tagging":
+            what = f"the format {form} holds tagged words, which '{task}' has no use for"
+            raise LimbeckError(what, where=source.path, fix="Set 'task: tagging' in the recipe")
+        return examples_of(read_sentences(Path(place), form, source), source, name)
     if form == "txt":
-        source = source.model_copy(update={"text": "text", "label": None, "id": None})
-    path = Path(place)
-    wanted = [key for key in (source.text, source.label, source.id) if key is not None]
-    table = read_table(
-        path,
-        form,
-        header=source.header,
-        encoding=source.encoding,
-        undecodable=source.undecodable,
-        wanted=wanted,
-    )
+        source = source.model_copy(update=PLAIN_TEXT)
+    table, name = _table(source, place, form, name)
+    if task == "tagging":
+        ids = None if source.id is None else _ids(table, source.id)
+        return examples_of(sentences_of(table, source, ids), source, name)
     return _examples(table, source, name)
 
 
-def _form(source: Source, place: Path | str) -> TableFormat | Literal["dataset"]:
+def _form(source: Source, place: Path | str) -> TableFormat | LineFormat | Literal["dataset"]:
     """How the source is written: as it says, or by what stands at its place."""
     if source.format != "auto":
         return source.format
     if isinstance(place, Path):
+        if place.suffix.lower() in CONLL_ENDINGS:
+            return "conll"
         return "dataset" if place.is_dir() else format_of(place)
     if Path(place).suffix.lower() in ENDINGS or not HUB_NAME.fullmatch(place):
         raise LimbeckError("no such file", where=place)
     return "dataset"
+
+
+def _table(
+    source: Source, place: Path | str, form: TableFormat | Literal["dataset"], name: str
+) -> tuple[Table, str]:
+    """The rows of a file or data set, and what stands for it in ids."""
+    if form == "dataset":
+        table, split = _data_set(source, place)
+        return table, "/".join([name, *filter(None, [source.subset]), split])
+    table = read_table(
+        Path(place),
+        form,
+        header=source.header,
+        encoding=source.encoding,
+        undecodable=source.undecodable,
+        wanted=[key for key in (source.text, source.label, source.id) if key is not None],
+    )
+    return table, name
 
 
 # Examples of a table.

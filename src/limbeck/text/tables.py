@@ -41,7 +41,7 @@ class Table:
         columns: Values of each column, one a row: lists, or Arrow columns.
         lines: For each row the line it starts on, counted from one; or its number, where a file has no lines.
         header: Whether a header line gave the names; None where the format does without.
-        classes: Label names of a column that holds their numbers.
+        classes: Label names of a column that holds their numbers, or lists of them.
     """
 
     where: str
@@ -69,9 +69,7 @@ class Table:
         values = self.columns[name]
         plain: list[Any] = values if isinstance(values, list) else values.to_pylist()
         if (names := self.classes.get(name)) is not None:
-            return [
-                names[value] if value is not None and 0 <= value < len(names) else None for value in plain
-            ]
+            return [_class_name(value, names) for value in plain]
         return plain
 
     def _name(self, key: str | int, role: str) -> str:
@@ -131,12 +129,11 @@ def read_table(
     Raises:
         LimbeckError: The file is missing, empty or not in this encoding, or a line does not parse.
     """
-    if not path.is_file():
-        raise LimbeckError("no such file" if not path.exists() else "a folder, not a file", where=path)
+    _check_file(path)
     form = format_of(path) if form == "auto" else form
     if form == "parquet":
         return _parquet(path)
-    text = _decode(path, encoding, undecodable)
+    text = read_text(path, encoding, undecodable)
     if form == "txt":
         table = _plain_lines(path, text)
     elif form == "jsonl":
@@ -161,8 +158,23 @@ def from_arrow(where: str, table: Any, classes: Mapping[str, Sequence[str]] | No
 # Text.
 
 
-def _decode(path: Path, name: str, undecodable: Literal["error", "replace"]) -> str:
-    """The file's text, without a byte order mark, lines ended by a line feed alone or as they are inside."""
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        raise LimbeckError("no such file" if not path.exists() else "a folder, not a file", where=path)
+
+
+def read_text(path: Path, name: str, undecodable: Literal["error", "replace"]) -> str:
+    """The file's text, without a byte order mark, lines ended by a line feed alone or as they are inside.
+
+    Args:
+        path: The file.
+        name: Its encoding; a byte order mark is believed before it.
+        undecodable: Whether bytes that are not in this encoding are an error, or become U+FFFD.
+
+    Raises:
+        LimbeckError: The file is missing, or not in this encoding (with the line).
+    """
+    _check_file(path)
     data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = "utf-16"
@@ -285,11 +297,26 @@ def _parquet(path: Path) -> Table:
 
 
 def classes_of(schema: Any) -> dict[str, Sequence[str]]:
-    """Names of the classes whose numbers columns hold, as ``datasets`` notes them in an Arrow schema."""
+    """Names of the classes whose numbers columns hold, as ``datasets`` notes them in an Arrow schema.
+
+    Columns of lists of such numbers, a tagger's tags, are among them.
+    """
     noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = noted.get("info", {}).get("features", {})
-    return {
-        name: feature["names"]
-        for name, feature in features.items()
-        if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-    }
+    inner = {name: _element(feature) for name, feature in features.items()}
+    return {name: feature["names"] for name, feature in inner.items() if feature.get("_type") == "ClassLabel"}
+
+
+def _element(feature: Any) -> dict[str, Any]:
+    """A feature, or what the lists of a feature hold."""
+    if isinstance(feature, list):
+        feature = feature[0] if feature else {}
+    if isinstance(feature, dict) and isinstance(feature.get("feature"), dict):
+        feature = feature["feature"]
+    return feature if isinstance(feature, dict) else {}
+
+
+def _class_name(value: Any, names: Sequence[str]) -> Any:
+    if isinstance(value, list):
+        return [_class_name(one, names) for one in value]
+    return names[value] if value is not None and 0 <= value < len(names) else None

@@ -12,10 +12,16 @@ import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.text.tags import ordered
+
+TAGGED = ""
+"""The group of all tagged sentences; no label has this name."""
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:
-    """Labels in order: as numbers where all are whole numbers, by name otherwise."""
+    """Labels in order: as numbers where all are whole numbers, by name otherwise; tags as in ``text.tags``."""
+    if any(example.tags is not None for example in examples):
+        return ordered(tag for example in examples for tag in example.tags or ())
     names = {example.gold for example in examples if example.gold is not None}
     try:
         return tuple(sorted(names, key=lambda name: (int(name), name)))
@@ -35,6 +41,8 @@ def cut(
     examples: Sequence[Example], wanted: int, role: str, seed: int
 ) -> tuple[list[Example], list[Example]]:
     """Cut some labelled examples off, labels in proportion; one at least of each label stays.
+
+    Tagged sentences are cut off at random: each has many tags.
 
     Args:
         examples: To cut from; unlabelled ones stay.
@@ -60,6 +68,8 @@ def cut(
 def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
     """All the examples, with the gold of only so many of them, drawn alike from every label.
 
+    Tagged sentences are drawn at random.
+
     Raises:
         LimbeckError: There are fewer labelled examples than that, or more labels.
     """
@@ -77,13 +87,16 @@ def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
         _random(seed, "hide"),
     )
     return [
-        example if row in rows or example.gold is None else replace(example, gold=None)
+        example if row in rows or not example.labelled else replace(example, gold=None, tags=None)
         for row, example in enumerate(examples)
     ]
 
 
 def _too_few(role: str, wanted: int, groups: Mapping[str, list[int]]) -> LimbeckError:
     rows = sum(map(len, groups.values()))
+    if groups.keys() == {TAGGED}:
+        what = f"too few rows: {wanted} for {role} cannot be cut from {rows} tagged sentences, one to stay"
+        return LimbeckError(what, fix=f"Give {role} a file of its own or a smaller number")
     what = (
         f"too few rows: {wanted} for {role} cannot be cut from {rows} labelled examples with "
         f"{len(groups)} labels, one of each to stay for training"
@@ -120,11 +133,13 @@ def _draw(
 
 
 def _by_label(examples: Sequence[Example]) -> dict[str, list[int]]:
-    """Row numbers of each label, labels sorted."""
+    """Row numbers of each label, labels sorted; tagged sentences are one group."""
     groups: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
         if example.gold is not None:
             groups.setdefault(example.gold, []).append(row)
+        elif example.tags is not None:
+            groups.setdefault(TAGGED, []).append(row)
     return dict(sorted(groups.items()))
 
 

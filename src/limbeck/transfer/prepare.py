@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,11 +17,12 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import read_json, write_json
-from limbeck.core.recipe import Clean, Data, Source
+from limbeck.core.recipe import Clean, Data, Source, Task
 from limbeck.text import resources
-from limbeck.text.clean import DAMAGED, DUPLICATE, clean, text_key
+from limbeck.text.clean import DAMAGED, DUPLICATE, clean, example_key
 from limbeck.text.readers import read
 from limbeck.transfer import cutting
+from limbeck.transfer.tag_counts import tag_report, warn_of_unseen
 from limbeck.transfer.transfer_set import TransferSet
 
 REPORT = "prepared.json"
@@ -44,7 +45,7 @@ class Prepared:
         dev: Labelled examples that pick the best checkpoint.
         test: Labelled examples that only evaluation reads.
         report: Counts: ``read``, ``dropped`` by reason, ``cut``, ``labels`` of each set, ``unlabelled``,
-            ``overlap`` of texts; and ``fingerprints``.
+            ``overlap`` of texts; and ``fingerprints``. Of taggers also what ``tag_report`` counts.
     """
 
     train: TransferSet
@@ -69,30 +70,36 @@ class Prepared:
         return cls(train, dev, test, read_json(folder / REPORT))
 
 
-def prepare(data: Data, checksums: Mapping[str, str] | None = None) -> Prepared:
+def prepare(
+    data: Data, checksums: Mapping[str, str] | None = None, task: Task = "classification"
+) -> Prepared:
     """Read, clean and cut the examples of a recipe.
+
+    For tagging, the labels are the tags of train; dev and test may have others, which are counted and told.
 
     Args:
         data: Where they come from.
         checksums: SHA-256 of files, by the path that the recipe gives.
+        task: What they are for.
 
     Raises:
         LimbeckError: A source is bad (with file and line), a set lacks labels, or there are too few rows.
     """
     resources.check_sums(checksums or {})
     report: dict[str, Any] = {"read": {}, "dropped": {}, "cut": {}}
-    names = _names(data)
-    train = _cleaned(data.train, names, data.clean, "train", report)
-    held_out = {role: _published(source, names, role, report) for role, source in _held_out_sources(data)}
+    reader = Reader(_names(data), task)
+    train = _cleaned(data.train, reader, data.clean, "train", report)
+    held_out = {role: _published(source, reader, role, report) for role, source in _held_out_sources(data)}
     hidden = [source.model_copy(update={"label": None}) for source in data.unlabelled]
-    unlabelled = _cleaned(hidden, names, data.clean, "unlabelled", report) if hidden else []
+    unlabelled = _cleaned(hidden, reader, data.clean, "unlabelled", report) if hidden else []
+    unlabelled = [replace(example, tags=None) if example.tags else example for example in unlabelled]
     try:
-        train, held_out = _cut(train, held_out, data, report)
+        train, held_out = _cut(train, held_out, data, report, task)
     except LimbeckError as error:
         raise LimbeckError(error.what, where=data.train[0].path, fix=error.fix) from None
     labels = cutting.labels_of(train)
     for role, source in _held_out_sources(data):
-        _check_published(held_out[role], labels, role, source)
+        _check_published(held_out[role], labels, role, source, task)
     if data.labelled is not None:
         train = _hide(train, data.labelled, data, report)
     train = _joined(train, unlabelled, held_out, data.clean, report)
@@ -100,8 +107,8 @@ def prepare(data: Data, checksums: Mapping[str, str] | None = None) -> Prepared:
         TransferSet(tuple(part), labels) for part in (train, held_out["dev"], held_out["test"])
     )
     prepared = Prepared(train_set, dev, test, report)
-    _complete(prepared)
-    _tell(prepared)
+    _complete(prepared, task)
+    _tell(prepared, task)
     return prepared
 
 
@@ -132,8 +139,19 @@ def _names(data: Data) -> dict[str, str]:
     return names
 
 
-def _read(source: Source, names: Mapping[str, str]) -> list[Example]:
-    examples = read(source, names[source.path])
+@dataclass(frozen=True)
+class Reader:
+    """How a recipe's sources are read: what stands for them in ids, and for which task."""
+
+    names: Mapping[str, str]
+    task: Task
+
+    def read(self, source: Source) -> list[Example]:
+        """The examples of a source; says how many."""
+        return _told_of(source, read(source, self.names[source.path], self.task))
+
+
+def _told_of(source: Source, examples: list[Example]) -> list[Example]:
     said = f"prepare   read {_count(len(examples), 'row')} from {source.path}" + (
         f" ({source.split})" if source.split else ""
     )
@@ -142,10 +160,10 @@ def _read(source: Source, names: Mapping[str, str]) -> list[Example]:
 
 
 def _cleaned(
-    sources: Sequence[Source], names: Mapping[str, str], settings: Clean, role: str, report: dict[str, Any]
+    sources: Sequence[Source], reader: Reader, settings: Clean, role: str, report: dict[str, Any]
 ) -> list[Example]:
     """All examples of some sources that are fit for use."""
-    rows = [example for source in sources for example in _read(source, names)]
+    rows = [example for source in sources for example in reader.read(source)]
     kept, dropped = clean(rows, settings)
     report["read"][role] = len(rows)
     report["dropped"][role] = dict(dropped)
@@ -160,9 +178,9 @@ def _cleaned(
     return kept
 
 
-def _published(source: Source, names: Mapping[str, str], role: str, report: dict[str, Any]) -> list[Example]:
+def _published(source: Source, reader: Reader, role: str, report: dict[str, Any]) -> list[Example]:
     """A dev or test set as its publisher made it, so that scores compare; only empty texts go."""
-    rows = _read(source, names)
+    rows = reader.read(source)
     kept, dropped = clean(rows, Clean(damaged=False, duplicates=False))
     report["read"][role] = len(rows)
     report["dropped"][role] = dict(dropped)
@@ -173,17 +191,27 @@ def _published(source: Source, names: Mapping[str, str], role: str, report: dict
     return kept
 
 
-def _check_published(examples: Sequence[Example], labels: tuple[str, ...], role: str, source: Source) -> None:
-    """Dev and test are scored, so each of their examples has a label, and one that training knows."""
-    stranger = next((example for example in examples if example.gold not in labels), None)
+def _check_published(
+    examples: Sequence[Example], labels: tuple[str, ...], role: str, source: Source, task: Task
+) -> None:
+    """Dev and test are scored, so each of their examples has a label, and one that training knows.
+
+    Each tagged sentence has tags; those that training does not know are told of later.
+    """
+    if task == "tagging":
+        stranger = next((example for example in examples if example.tags is None), None)
+    else:
+        stranger = next((example for example in examples if example.gold not in labels), None)
     if stranger is None:
         return
     name, _, line = stranger.origin.rpartition(":")
     is_line = source.path.endswith(name)  # and not the row of a data set's split
     where, number = (source.path, int(line)) if is_line else (stranger.origin, None)
-    if stranger.gold is None:
-        fix = "Every dev and test example needs one; is this split published without labels?"
-        raise LimbeckError(f"an example of {role} has no label", where=where, line=number, fix=fix)
+    if not stranger.labelled:
+        has = "tags" if task == "tagging" else "label"
+        fix = "Every dev and test example needs " + ("them" if task == "tagging" else "one")
+        fix += "; is this split published without labels?"
+        raise LimbeckError(f"an example of {role} has no {has}", where=where, line=number, fix=fix)
     what = f"the label '{stranger.gold}' is in {role} but not in train, which has {', '.join(labels)}"
     fix = "Rename labels with 'labels' in the source, or add training examples"
     raise LimbeckError(what, where=where, line=number, fix=fix)
@@ -193,14 +221,18 @@ def _check_published(examples: Sequence[Example], labels: tuple[str, ...], role:
 
 
 def _cut(
-    train: list[Example], held_out: Mapping[HeldOut, list[Example]], data: Data, report: dict[str, Any]
+    train: list[Example],
+    held_out: Mapping[HeldOut, list[Example]],
+    data: Data,
+    report: dict[str, Any],
+    task: Task,
 ) -> tuple[list[Example], dict[HeldOut, list[Example]]]:
     """What stays to train on, and dev and test, cut from it where they have no source of their own."""
     if data.limit is not None and data.limit < len(train):
         report["cut"]["limit"] = len(train) - data.limit
         train = cutting.limit(train, data.limit, data.seed)
-    _check_labels(train)
-    labelled = sum(example.gold is not None for example in train)
+    _check_labels(train, task)
+    labelled = sum(example.labelled for example in train)
     sets = dict(held_out)
     for role in HELD_OUT:
         size = getattr(data, role)
@@ -211,8 +243,18 @@ def _cut(
     return train, sets
 
 
-def _check_labels(train: Sequence[Example]) -> None:
+def _check_labels(train: Sequence[Example], task: Task) -> None:
     labels = cutting.labels_of(train)
+    if task == "tagging":
+        if len(labels) < 2:
+            what = (
+                f"every training word has the tag '{labels[0]}'"
+                if labels
+                else "no training sentence has tags"
+            )
+            fix = "Name their column in 'tags'; a file with one word a line is 'format: conll'"
+            raise LimbeckError(what, fix=fix)
+        return
     if not labels:
         fix = "Name the column of the labels in 'label'; a txt file is unlabelled text"
         raise LimbeckError("no training example has a label", fix=fix)
@@ -227,7 +269,7 @@ def _hide(train: list[Example], shown: int, data: Data, report: dict[str, Any]) 
         after = cutting.hide(train, shown, data.seed)
     except LimbeckError as error:
         raise LimbeckError(error.what, where=data.train[0].path, fix=error.fix) from None
-    report["cut"]["hidden"] = sum(example.gold is not None for example in train) - shown
+    report["cut"]["hidden"] = sum(example.labelled for example in train) - shown
     return after
 
 
@@ -242,20 +284,20 @@ def _joined(
     report: dict[str, Any],
 ) -> list[Example]:
     """Train with the unlabelled text, but for texts of dev or test: on these nobody may hear the teacher."""
-    seen = {role: {text_key(example.text) for example in examples} for role, examples in held_out.items()}
-    keys = Counter(text_key(example.text) for example in train if example.gold is not None)
+    seen = {role: {example_key(example) for example in examples} for role, examples in held_out.items()}
+    keys = Counter(example_key(example) for example in train if example.labelled)
     report["overlap"] = {f"train and {role}": sum(keys[key] for key in seen[role]) for role in HELD_OUT}
 
-    known = {text_key(example.text) for example in train} if settings.duplicates else set()
+    known = {example_key(example) for example in train} if settings.duplicates else set()
     # The same file twice gives the same examples twice, even to those who keep duplicates.
     same = {(example.id, example.text) for example in train}
     kept = []
     for part, examples in (("train", train), ("unlabelled", unlabelled)):
         dropped: Counter[str] = Counter()
         for example in examples:
-            key = text_key(example.text)
+            key = example_key(example)
             role = next((role for role in HELD_OUT if key in seen[role]), None)
-            if example.gold is None and role is not None:
+            if not example.labelled and role is not None:
                 dropped[f"in {role}"] += 1
             elif part == "unlabelled" and (key in known or (example.id, example.text) in same):
                 dropped[DUPLICATE] += 1
@@ -274,20 +316,23 @@ def _joined(
 # Telling.
 
 
-def _complete(prepared: Prepared) -> None:
+def _complete(prepared: Prepared, task: Task) -> None:
     """Put into the report what is known at the end."""
-    report = prepared.report
-    report["labels"] = {}
-    for name in SETS:
-        golds = Counter(example.gold for example in getattr(prepared, name))
-        report["labels"][name] = {label: golds[label] for label in prepared.train.labels}
+    report, labels = prepared.report, prepared.train.labels
+    sets = {name: getattr(prepared, name).examples for name in SETS}
+    if task == "tagging":
+        report |= tag_report(sets, labels)
+    else:
+        golds = {name: Counter(example.gold for example in examples) for name, examples in sets.items()}
+        report["labels"] = {name: {label: golds[name][label] for label in labels} for name in SETS}
     report["unlabelled"] = len(prepared.train) - len(prepared.train.labelled)
     report["fingerprints"] = {name: getattr(prepared, name).fingerprint for name in SETS}
 
 
-def _tell(prepared: Prepared) -> None:
+def _tell(prepared: Prepared, task: Task) -> None:
     """Say what came out, and warn of what makes scores doubtful."""
     labels = prepared.train.labels
+    one, many = ("word", "words") if task == "tagging" else ("example", "examples")
     progress.say(
         f"prepare   {len(prepared.train.labelled):,} labelled and {prepared.report['unlabelled']:,} unlabelled"
         f" training examples, {len(prepared.dev):,} dev, {len(prepared.test):,} test;"
@@ -302,10 +347,12 @@ def _tell(prepared: Prepared) -> None:
             )
         missing = [label for label, count in prepared.report["labels"][role].items() if not count]
         if missing:
-            progress.warn(f"{role} has no example of {', '.join(missing)}")
+            progress.warn(f"{role} has no {one} of {', '.join(missing)}")
     few = [label for label, count in prepared.report["labels"]["train"].items() if count < FEW]
     if few:
-        progress.warn(f"fewer than {FEW} labelled training examples of {', '.join(few[:10])}")
+        progress.warn(f"fewer than {FEW} labelled training {many} of {', '.join(few[:10])}")
+    if task == "tagging":
+        warn_of_unseen(prepared.report["unseen"])
 
 
 def _told(counts: Mapping[str, int]) -> str:

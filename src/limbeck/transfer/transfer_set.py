@@ -19,6 +19,8 @@ from limbeck.core.files import atomic_write
 SCHEMA = pa.schema(
     [("id", pa.string()), ("text", pa.string()), ("gold", pa.string()), ("origin", pa.string())]
 )
+TAGGED = pa.schema([("words", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
+"""Columns that stand beside these where any example has words."""
 LABELS = b"limbeck.labels"
 """Key of the schema's metadata that holds the labels, as a JSON list."""
 
@@ -29,10 +31,12 @@ class TransferSet:
 
     Attributes:
         examples: In order; their ids differ.
-        labels: Names of the classes, in the order of every model's logits.
+        labels: Names of the classes, or of the tags, in the order of every model's logits. Tags of a dev or test
+            set may be others too: no model can find them, and each counts as its error.
 
     Raises:
-        LimbeckError: Two examples have the same id, or a gold label is not among the labels.
+        LimbeckError: Two examples have the same id, a gold label is not among the labels, or an example has
+            another number of tags than of words.
     """
 
     examples: tuple[Example, ...]
@@ -51,6 +55,10 @@ class TransferSet:
         if strangers:
             named = ", ".join(sorted(map(str, strangers)))
             raise LimbeckError(f"gold labels that are not among {', '.join(self.labels)}: {named}")
+        for example in self.examples:
+            if example.tags is not None and len(example.tags) != len(example.words):
+                what = f"example '{example.id}' has {len(example.words)} words and {len(example.tags)} tags"
+                raise LimbeckError(what, where=example.origin or None)
 
     def __len__(self) -> int:
         """Number of examples."""
@@ -61,36 +69,44 @@ class TransferSet:
         return iter(self.examples)
 
     @cached_property
+    def _has_words(self) -> bool:
+        return any(example.words for example in self.examples)
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The examples' ids, in order."""
         return tuple(example.id for example in self.examples)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of ids, texts, gold and labels; where examples came from does not matter."""
+        """Digest of ids, texts, words, gold and labels; where examples came from does not matter."""
         golds = ("" if example.gold is None else f"={example.gold}" for example in self.examples)
         texts = (example.text for example in self.examples)
-        return fingerprint.of_value(
-            [
-                fingerprint.of_strings(self.ids),
-                fingerprint.of_strings(texts),
-                fingerprint.of_strings(golds),
-                self.labels,
-            ]
-        )
+        parts: list[object] = [
+            fingerprint.of_strings(self.ids),
+            fingerprint.of_strings(texts),
+            fingerprint.of_strings(golds),
+            self.labels,
+        ]
+        if self._has_words:
+            words = (json.dumps(example.words) for example in self.examples)
+            tags = (json.dumps(example.tags) for example in self.examples)
+            parts += [fingerprint.of_strings(words), fingerprint.of_strings(tags)]
+        return fingerprint.of_value(parts)
 
     @cached_property
     def labelled(self) -> TransferSet:
         """The part that has gold."""
-        return TransferSet(tuple(e for e in self.examples if e.gold is not None), self.labels)
+        return TransferSet(tuple(e for e in self.examples if e.labelled), self.labels)
 
     def save(self, folder: Path, name: str) -> None:
         """Write ``NAME.arrow``, atomically."""
+        fields = pa.schema([*SCHEMA, *TAGGED]) if self._has_words else SCHEMA
         columns = {
             field.name: pa.array((getattr(e, field.name) for e in self.examples), field.type)
-            for field in SCHEMA
+            for field in fields
         }
-        schema = SCHEMA.with_metadata({LABELS: json.dumps(self.labels).encode()})
+        schema = fields.with_metadata({LABELS: json.dumps(self.labels).encode()})
         table = pa.table(columns, schema=schema)
         with atomic_write(folder / f"{name}.arrow", "wb") as file, pa.ipc.new_file(file, schema) as writer:
             writer.write_table(table)
@@ -108,6 +124,9 @@ class TransferSet:
                 table = reader.read_all()
                 labels = tuple(json.loads(table.schema.metadata[LABELS]))
                 columns = [table.column(field.name).to_pylist() for field in SCHEMA]
+                if TAGGED.names[0] in table.column_names:
+                    words, tags = (table.column(field.name).to_pylist() for field in TAGGED)
+                    columns += [map(tuple, words), (None if one is None else tuple(one) for one in tags)]
         except FileNotFoundError:
             raise LimbeckError(
                 "no such transfer set", where=path, fix="'limbeck prepare' writes it"
