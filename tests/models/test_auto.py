@@ -50,6 +50,28 @@ print(type(transformers.AutoModelForSequenceClassification.from_pretrained({str(
     assert run(code).split() == ["BiLSTMConfig", "BiLSTMForSequenceClassification"]
 
 
+@pytest.fixture(scope="module")
+def tagger_folder(tokeniser, tmp_path_factory):
+    from limbeck.models.taggers import transformer
+
+    folder = tmp_path_factory.mktemp("tagger")
+    tagger = transformer.build(transformer.tiny(), labels=("O", "B-X"), tokeniser=tokeniser, teacher=None)
+    tagger.save_pretrained(folder)
+    tokeniser.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_auto_classes_know_the_taggers(order, tagger_folder):
+    code = f"""{ORDERS[order]}
+import sys
+print(type(transformers.AutoConfig.from_pretrained({str(tagger_folder)!r})).__name__)
+print(type(transformers.AutoModelForTokenClassification.from_pretrained({str(tagger_folder)!r})).__name__)
+print("numba" in sys.modules)
+"""
+    assert run(code).split() == ["TransformerTaggerConfig", "TransformerForTokenClassification", "False"]
+
+
 def test_pipelines_know_the_students(folder):
     code = f"""import limbeck; from transformers import pipeline
 print(len(pipeline("text-classification", {str(folder)!r})(["a film"])))"""
@@ -59,8 +81,8 @@ print(len(pipeline("text-classification", {str(folder)!r})(["a film"])))"""
 def test_importing_limbeck_is_light():
     code = """import sys, limbeck, limbeck.models
 heavy = [name for name in ("torch", "transformers", "pydantic", "numpy", "onnxruntime") if name in sys.modules]
-print(heavy, limbeck.models.kinds(), limbeck.__version__ != "")"""
-    assert run(code).strip() == "[] ['bilstm', 'static', 'transformer'] True"
+print(heavy, limbeck.models.kinds(), limbeck.models.kinds("tagging"), limbeck.__version__ != "")"""
+    assert run(code).strip() == "[] ['bilstm', 'static', 'transformer'] ['bilstm', 'transformer'] True"
 
 
 def test_the_finder_leaves_other_modules_and_their_loaders_alone():

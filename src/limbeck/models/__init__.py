@@ -1,7 +1,7 @@
 """Students: small models that are taught, each a transformers ``PreTrainedModel``, one file a kind.
 
-A kind's module defines ``Settings`` (the recipe's keys), ``build`` and ``tiny``. Nothing here loads PyTorch
-before a student is asked for.
+A kind's module defines ``Settings`` (the recipe's keys), ``build`` and ``tiny``; those of taggers are in ``taggers/``.
+Nothing here loads PyTorch before a student is asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -19,47 +19,65 @@ if TYPE_CHECKING:
     from limbeck.core.schema import Settings
     from limbeck.models.embeddings import TokeniserSettings
 
-KINDS = ("bilstm", "static", "transformer")
+Task = Literal["classification", "tagging"]
+
+KINDS: dict[Task, tuple[str, ...]] = {
+    "classification": ("bilstm", "static", "transformer"),
+    "tagging": ("bilstm", "transformer"),
+}
+FOLDERS: dict[Task, str] = {"classification": __name__, "tagging": f"{__name__}.taggers"}
+"""Where the kinds' modules are."""
 
 
-def kinds() -> list[str]:
-    """Names of the kinds of student."""
-    return list(KINDS)
+def kinds(task: Task = "classification") -> list[str]:
+    """Names of the kinds of student for a task."""
+    return list(KINDS[task])
 
 
-def settings_for(kind: str, values: Mapping[str, Any], where: str | Path | None = None) -> Settings:
+def settings_for(
+    kind: str,
+    values: Mapping[str, Any],
+    where: str | Path | None = None,
+    task: Task = "classification",
+) -> Settings:
     """The settings of a kind of student for a recipe's keys.
 
     Args:
         kind: One of :func:`kinds`.
         values: The recipe's keys under ``student``, without ``kind`` and ``max_length``.
         where: The file that they come from.
+        task: What the student shall do.
 
     Raises:
         LimbeckError: No such kind, an unknown key, or a value that does not fit.
     """
     from limbeck.core.schema import validate
 
-    settings: Settings = validate(_module(kind, where).Settings, values, where=where, prefix="student")
+    settings: Settings = validate(_module(kind, task, where).Settings, values, where=where, prefix="student")
     return settings
 
 
 def tokeniser_for(
-    settings: TokeniserSettings, *, teacher_tokeniser: PreTrainedTokenizerFast | None, texts: Sequence[str]
+    settings: TokeniserSettings,
+    *,
+    teacher_tokeniser: PreTrainedTokenizerFast | None,
+    texts: Sequence[str],
+    task: Task = "classification",
 ) -> PreTrainedTokenizerFast:
-    """The student's tokeniser: the teacher's, or one of words.
+    """The student's tokeniser: the teacher's, or one of words (of what stands between spaces, for a tagger).
 
     Args:
         settings: The student's settings, as :func:`settings_for` gives them.
         teacher_tokeniser: None where the teacher is a file of answers.
         texts: The transfer set; a tokeniser of words takes its vocabulary from them first.
+        task: What the student shall do.
 
     Raises:
         LimbeckError: The settings ask for the teacher's tokeniser, and there is none.
     """
     from limbeck.models.embeddings import tokeniser_for as choose
 
-    return choose(settings, teacher_tokeniser, texts)
+    return choose(settings, teacher_tokeniser, texts, punctuation=task != "tagging")
 
 
 def build(
@@ -70,34 +88,37 @@ def build(
     tokeniser: PreTrainedTokenizerFast,
     teacher: PreTrainedModel | None,
     seed: int,
+    task: Task = "classification",
 ) -> PreTrainedModel:
     """An untrained student; the same seed gives the same weights, and other random numbers stay as they are.
 
     Args:
         kind: One of :func:`kinds`.
         settings: Of that kind.
-        labels: Names of the classes, in the order of the logits.
+        labels: Names of the classes (or tags), in the order of the logits.
         tokeniser: The student's.
         teacher: Lends embeddings or layers; None where the teacher is a file of answers.
         seed: Of the random weights.
+        task: What the student shall do.
 
     Raises:
         LimbeckError: The settings ask for something that the teacher does not have.
     """
     import torch
 
-    module = _module(kind)
+    module = _module(kind, task)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         student: PreTrainedModel = module.build(settings, labels=labels, tokeniser=tokeniser, teacher=teacher)
     return student
 
 
-def _module(kind: str, where: str | Path | None = None) -> ModuleType:
-    if kind not in KINDS:
+def _module(kind: str, task: Task, where: str | Path | None = None) -> ModuleType:
+    known = KINDS[task]
+    if kind not in known:
         from limbeck.core.errors import LimbeckError
 
-        close = difflib.get_close_matches(kind, KINDS, n=1, cutoff=0.4)
-        fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(KINDS)}"
+        close = difflib.get_close_matches(kind, known, n=1, cutoff=0.4)
+        fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(known)}"
         raise LimbeckError(f"'student.kind': no student '{kind}'", where=where, fix=fix)
-    return import_module(f"{__name__}.{kind}")
+    return import_module(f"{FOLDERS[task]}.{kind}")

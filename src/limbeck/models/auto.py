@@ -1,6 +1,6 @@
 """Making transformers know Limbeck's students, whichever of the two is imported first, and importing neither.
 
-``AutoConfig`` and ``AutoModelForSequenceClassification`` each live in a module of transformers. Where that
+``AutoConfig`` and the ``AutoModelFor...`` classes each live in a module of transformers. Where that
 module is loaded already, the students are registered at once; else a finder on ``sys.meta_path`` waits for
 it, and registers them as soon as it is loaded. (Names of modules are strings here, so that ``import limbeck``
 stays light.)
@@ -19,7 +19,9 @@ from types import ModuleType
 CONFIGS = "limbeck.models.configs"
 STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
+    "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),
+    "TransformerTaggerConfig": ("limbeck.models.taggers.transformer", "TransformerForTokenClassification"),
 }
 """Configuration class to module and class of the model."""
 
@@ -50,15 +52,17 @@ def register_configs() -> None:
 
 
 def register_models() -> None:
-    """Tell ``AutoModelForSequenceClassification`` about the students; without PyTorch, nothing."""
+    """Tell the Auto class of each student's task about it; without PyTorch, nothing.
+
+    What a model's class says after ``For`` names the Auto class: ``AutoModelForTokenClassification``, say.
+    """
     if find_spec("torch") is None:
         return
     auto = import_module("transformers.models.auto.modeling_auto")
     for name, (module, model) in STUDENTS.items():
         config = getattr(import_module(CONFIGS), name)
-        auto.AutoModelForSequenceClassification.register(
-            config, getattr(import_module(module), model), exist_ok=True
-        )
+        auto_class = getattr(auto, f"AutoModelFor{model.partition('For')[2]}")
+        auto_class.register(config, getattr(import_module(module), model), exist_ok=True)
 
 
 AFTER: dict[str, Callable[[], None]] = {

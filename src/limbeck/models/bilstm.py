@@ -12,17 +12,17 @@ Axes: ``batch``, ``tokens``, ``states`` (of both directions, side by side).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from limbeck.models.configs import BiLSTMConfig
 from limbeck.models.embeddings import EmbeddingSettings, start_embeddings, vocabulary_size
+from limbeck.models.recurrent import both_ways, one_way_lstms, start_lstm, taken, turned_places
 from limbeck.models.student import Student, class_names, classes
 
 if TYPE_CHECKING:
@@ -92,11 +92,7 @@ class BiLSTMForSequenceClassification(Student):
         super().__init__(config)
         both = 2 * config.hidden_size
         sizes = [config.embedding_size] + [both] * (config.num_hidden_layers - 1)
-        # Two one-way LSTMs over padded batches are faster on a CPU than one two-way LSTM over packed ones:
-        # oneDNN does not take packed sequences (30 against 38 ms forward and backward, 64 x 20 tokens, one
-        # thread).
-        self.forward_lstms = nn.ModuleList(nn.LSTM(n, config.hidden_size, batch_first=True) for n in sizes)
-        self.backward_lstms = nn.ModuleList(nn.LSTM(n, config.hidden_size, batch_first=True) for n in sizes)
+        self.forward_lstms, self.backward_lstms = one_way_lstms(sizes, config.hidden_size)
         self.attention = nn.Linear(both, 1, bias=False) if config.pooling == "attention" else None
         self.hidden = nn.Linear(both, config.relu_size)
         self.classifier = nn.Linear(config.relu_size, classes(config))
@@ -136,8 +132,7 @@ class BiLSTMForSequenceClassification(Student):
     def _read(self, embedded: Tensor, mask: Tensor, keep: bool) -> tuple[Tensor, list[Tensor]]:
         """Run the LSTMs and pool their states.
 
-        The backward LSTM reads each sentence turned round in its place, ``x(n..1)``, so that padding comes
-        after all of it, where it can change nothing. A sentence without tokens is pooled to zeros.
+        A sentence without tokens is pooled to zeros.
 
         Args:
             embedded: ``(batch, tokens, embedding)``.
@@ -149,22 +144,20 @@ class BiLSTMForSequenceClassification(Student):
             layer).
         """
         lengths = mask.sum(1, keepdim=True)  # (batch, 1)
-        place = torch.arange(mask.shape[1], device=mask.device)
-        turned = torch.where(place < lengths, lengths - 1 - place, place)  # (batch, tokens); its own inverse
+        turned = turned_places(lengths, mask.shape[1])
         last_place = (lengths - 1).clamp(min=0)
         kept: list[Tensor] = []
         states, summary = embedded, embedded
         for number, (forward, backward) in enumerate(
             zip(self.forward_lstms, self.backward_lstms, strict=True), 1
         ):
-            ahead, _ = forward(states)
-            back, _ = backward(_taken(states, turned))
+            ahead, back = both_ways(forward, backward, states, turned)
             is_last = number == len(self.forward_lstms)
             if is_last and self.config.pooling == "last":
-                summary = torch.cat((_taken(ahead, last_place), _taken(back, last_place)), -1).squeeze(1)
+                summary = torch.cat((taken(ahead, last_place), taken(back, last_place)), -1).squeeze(1)
                 if not keep:
                     break
-            states = torch.cat((ahead, _taken(back, turned)), -1)
+            states = torch.cat((ahead, taken(back, turned)), -1)
             kept.append(states)
             if not is_last:
                 states = self.dropped(states, self.config.dropout)
@@ -183,19 +176,8 @@ class BiLSTMForSequenceClassification(Student):
         return summed
 
     def _init_weights(self, module: nn.Module) -> None:
-        """PyTorch's own start for the LSTMs, but a forget gate that is open (Jozefowicz et al. 2015)."""
-        if not isinstance(module, nn.LSTM):
+        """As other students; LSTMs with an open forget gate."""
+        if isinstance(module, nn.LSTM):
+            start_lstm(module)
+        else:
             super()._init_weights(module)
-            return
-        units = module.hidden_size
-        for name, parameter in module.named_parameters():
-            init.uniform_(parameter, -(units**-0.5), units**-0.5)
-            # The mark of loaded weights is on the whole parameter, not on its slice.
-            if name.startswith("bias_hh") and not getattr(parameter, "_is_hf_initialized", False):
-                init.ones_(parameter[units : 2 * units])
-
-
-def _taken(states: Tensor, places: Tensor) -> Tensor:
-    """States at places of each sentence, ``(batch, tokens, width), (batch, k) -> (batch, k, width)``."""
-    index: Any = places.unsqueeze(-1).expand(-1, -1, states.shape[-1])
-    return states.gather(1, index)

@@ -1,31 +1,41 @@
-"""Configurations of Limbeck's own students, apart from the models, for AutoConfig is loaded before these."""
+"""Configurations of Limbeck's own models, apart from the models, for AutoConfig is loaded before these."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from transformers.configuration_utils import PreTrainedConfig
 
 
-class StudentConfig(PreTrainedConfig):
-    """What the students have in common.
+class EmbeddingConfig(PreTrainedConfig):
+    """What models that begin with embeddings have in common.
 
     Attributes:
         vocab_size: Tokens that the tokeniser knows.
         embedding_size: Width of the input embeddings.
-        relu_size: Units of the hidden ReLU layer before the logits.
-        dropout: Before and after the ReLU layer.
+        dropout: Of classifiers before and after the ReLU layer, of taggers on the words' features; between layers.
         embedding_dropout: On the input embeddings.
-        word_dropout: Share of tokens that are hidden from the student in training.
+        word_dropout: Share of tokens that are hidden from the model in training.
         initializer_range: Standard deviation of random embeddings.
     """
 
     vocab_size: int = 30522
     embedding_size: int = 128
-    relu_size: int = 200
     dropout: float = 0.3
     embedding_dropout: float = 0.3
     word_dropout: float = 0.0
     initializer_range: float = 0.1
     pad_token_id: int | None = 0
+
+
+class StudentConfig(EmbeddingConfig):
+    """What the students that classify have in common.
+
+    Attributes:
+        relu_size: Units of the hidden ReLU layer before the logits.
+    """
+
+    relu_size: int = 200
 
 
 class BiLSTMConfig(StudentConfig):
@@ -56,3 +66,54 @@ class StaticConfig(StudentConfig):
     model_type = "limbeck-static"
 
     token_weights: bool = False
+
+
+class BiLSTMTaggerConfig(EmbeddingConfig):
+    """Configuration of :class:`limbeck.models.taggers.bilstm.BiLSTMForTokenClassification`.
+
+    Attributes:
+        hidden_size: Units of each direction.
+        num_hidden_layers: Bidirectional layers.
+        word_dropout_id: The token that stands for a hidden one.
+        spelling: How a word's bytes are read: ``none``, ``cnn`` or ``bilstm``.
+        spelling_size: Width of what is read from them.
+        byte_size: Width of a byte's embedding.
+        head: ``chain`` or ``softmax``.
+        constrain: Whether only valid IOB2 is decoded.
+    """
+
+    model_type = "limbeck-bilstm-tagger"
+
+    hidden_size: int = 150
+    num_hidden_layers: int = 1
+    word_dropout_id: int = 0
+    spelling: str = "none"
+    spelling_size: int = 50
+    byte_size: int = 25
+    head: str = "chain"
+    constrain: bool = False
+
+
+class TransformerTaggerConfig(PreTrainedConfig):
+    """Configuration of :class:`limbeck.models.taggers.transformer.TransformerForTokenClassification`.
+
+    Attributes:
+        encoder: The encoder's configuration, as its ``to_dict`` gives it.
+        pooling: A word's feature: the state of its ``first`` token, or the ``mean`` over its tokens.
+        dropout: On the words' features.
+        head: ``chain`` or ``softmax``.
+        constrain: Whether only valid IOB2 is decoded.
+    """
+
+    model_type = "limbeck-transformer-tagger"
+
+    encoder: dict[str, Any] | None = None
+    pooling: str = "first"
+    dropout: float = 0.1
+    head: str = "chain"
+    constrain: bool = False
+
+    @property
+    def max_position_embeddings(self) -> int | None:
+        """The encoder's, where it has such."""
+        return (self.encoder or {}).get("max_position_embeddings")

@@ -23,7 +23,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.schema import Settings
 from limbeck.models.vectors import WordVectors, open_vectors
 from limbeck.text.resources import resolve
-from limbeck.text.tokeniser import UNKNOWN, word_tokeniser
+from limbeck.text.tokeniser import MARKS, UNKNOWN, load_tokeniser, word_tokeniser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 DIMENSION = 128
 """Width of embeddings where neither the recipe nor a word-vector file says one."""
-
-MARKS = ("▁", "Ġ")
-"""What tokenisers write before a piece that begins a word."""
 
 
 class TokeniserSettings(Settings):
@@ -73,14 +70,28 @@ class EmbeddingSettings(TokeniserSettings):
 
 
 def tokeniser_for(
-    settings: TokeniserSettings, teacher_tokeniser: PreTrainedTokenizerFast | None, texts: Sequence[str]
+    settings: TokeniserSettings,
+    teacher_tokeniser: PreTrainedTokenizerFast | None,
+    texts: Sequence[str],
+    punctuation: bool = True,
 ) -> PreTrainedTokenizerFast:
-    """The student's tokeniser; see :func:`limbeck.models.tokeniser_for`."""
+    """The student's tokeniser; see :func:`limbeck.models.tokeniser_for`.
+
+    Args:
+        settings: The student's.
+        teacher_tokeniser: None where there is none.
+        texts: The transfer set.
+        punctuation: Whether a tokeniser of words makes marks tokens of their own.
+    """
+    encoder = getattr(settings, "encoder", None)
+    if encoder is not None:
+        return load_tokeniser(encoder)
     path = _vectors_path(settings)
     wants_words = path is not None or teacher_tokeniser is None
     if settings.tokeniser == "words" or (settings.tokeniser == "auto" and wants_words):
         own = [] if path is None else _open(settings, path).words
-        return word_tokeniser(_vocabulary(texts, own, settings), lowercase=settings.lowercase)
+        vocabulary = _vocabulary(texts, own, settings, punctuation)
+        return word_tokeniser(vocabulary, settings.lowercase, punctuation)
     if teacher_tokeniser is None:
         fix = "Choose tokeniser: words"
         raise LimbeckError("'student.tokeniser': a file of answers has no tokeniser to share", fix=fix)
@@ -184,9 +195,11 @@ def _forms(token: str) -> Iterator[str]:
     yield from dict.fromkeys((token, word, word.lower()))
 
 
-def _vocabulary(texts: Sequence[str], own: Sequence[str], settings: TokeniserSettings) -> list[str]:
+def _vocabulary(
+    texts: Sequence[str], own: Sequence[str], settings: TokeniserSettings, punctuation: bool
+) -> list[str]:
     """Words of the text by falling frequency, equals as they come, then the file's own, to the limit."""
-    splitter = word_tokeniser([], lowercase=settings.lowercase).backend_tokenizer
+    splitter = word_tokeniser([], settings.lowercase, punctuation).backend_tokenizer
     counts: Counter[str] = Counter()
     for text in texts:
         normal = splitter.normalizer.normalize_str(text)

@@ -1,4 +1,4 @@
-"""An encoder with a fresh classifier on top, ready to be fine-tuned into a teacher."""
+"""An encoder with a fresh classifier or tagger on top, ready to be fine-tuned into a teacher."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from transformers import AutoModelForSequenceClassification, PreTrainedModel
 from transformers.utils import logging
 
 from limbeck.core.errors import LimbeckError
+from limbeck.models.taggers.transformer import TransformerForTokenClassification, load_encoder, on_encoder
 
 
 def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -> PreTrainedModel:
@@ -43,3 +44,33 @@ def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -
     finally:
         logging.set_verbosity(told)
     return model
+
+
+def encoder_with_tag_head(
+    reference: Path | str,
+    tags: Sequence[str],
+    seed: int,
+    *,
+    head: str = "chain",
+    pooling: str = "first",
+    dropout: float = 0.1,
+    constrain: bool = False,
+) -> TransformerForTokenClassification:
+    """A pretrained encoder with a head that tags words; only the head starts from the seed.
+
+    Args:
+        reference: A folder, a name on the hub, or ``package:NAME/FOLDER``.
+        tags: Names of the tags, in the order of the emissions to come.
+        seed: Of the head's random start.
+        head: ``chain`` (a CRF) or ``softmax``.
+        pooling: A word's feature: the state of its ``first`` token, or the ``mean`` over its tokens.
+        dropout: On the words' features.
+        constrain: Whether only valid IOB2 is decoded.
+
+    Raises:
+        LimbeckError: There is no such model, or no model of its family tags words.
+    """
+    encoder = load_encoder(reference)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return on_encoder(encoder, tags, head=head, pooling=pooling, dropout=dropout, constrain=constrain)

@@ -10,17 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.first_token import first_token_only
-from limbeck.models.student import classes
+from limbeck.models.student import classes, encoder_of
 from limbeck.text.batching import batches
-from limbeck.text.encode import Encoded, collate
+from limbeck.text.encode import Encoded, Words, collate
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
+    from limbeck.structure.chain import Chain
+
 LOGITS: frozenset[SignalName] = frozenset({"logits"})
+OF_TOKENS: frozenset[SignalName] = frozenset({"hidden", "attention", "embeddings"})
 
 TOKENS_PER_BATCH = {"cpu": 1024}
 """What a model is asked at a time, padding included, by type of device. On a CPU larger batches are slower: what a
@@ -35,16 +39,20 @@ def say(
     """What a model says about a batch, with the graph for gradients.
 
     Args:
-        model: Any transformers model for sequence classification.
-        inputs: ``input_ids`` and ``attention_mask``, each ``(batch, tokens)``, on the model's device.
-        reads: Which signals; ``hidden`` is without the embeddings' output, which is ``embeddings``.
+        model: Any transformers model for sequence classification, or a tagger.
+        inputs: What collate gives, e.g. ``input_ids`` and ``attention_mask``, on the model's device.
+        reads: Which signals; ``hidden`` is without the embeddings' output, which is ``embeddings``. A tagger's
+            ``logits`` are its emissions, ``(batch, words, tags)``.
+
+    Raises:
+        LimbeckError: Potentials of a model that is no tagger.
     """
     wanted = {}
     if reads & {"hidden", "embeddings"}:
         wanted["output_hidden_states"] = True
     if "attention" in reads:
         # Other implementations never make the maps.
-        if model.config._attn_implementation != "eager":
+        if encoder_of(model).config._attn_implementation != "eager":
             model.set_attn_implementation("eager")
         wanted["output_attentions"] = True
     with first_token_only(model) if reads <= LOGITS else nullcontext():
@@ -55,8 +63,30 @@ def say(
         hidden=tuple(states[1:]) if states is not None and "hidden" in reads else None,
         attention=tuple(output.attentions) if "attention" in reads else None,
         embeddings=states[0] if states is not None and "embeddings" in reads else None,
-        mask=inputs.get("attention_mask") if reads - LOGITS else None,
+        potentials=potentials_of(model, output.logits, inputs) if "potentials" in reads else None,
+        mask=inputs.get("attention_mask") if reads & OF_TOKENS else None,
     )
+
+
+def potentials_of(
+    model: PreTrainedModel, emissions: Tensor, inputs: Mapping[str, Tensor], decoding: bool = False
+) -> Chain:
+    """The chain of a tagger's emissions and transitions over the words of a batch.
+
+    Args:
+        model: A tagger.
+        emissions: What it said, ``(batch, words, tags)``.
+        inputs: What it was given.
+        decoding: Whether what the model must not decode is forbidden.
+
+    Raises:
+        LimbeckError: The model is no tagger.
+    """
+    from limbeck.models.taggers.tagger import Tagger
+
+    if not isinstance(model, Tagger):
+        raise LimbeckError(f"a {type(model).__name__} scores no tags of words: it has no potentials to give")
+    return model.potentials(emissions, inputs, decoding)
 
 
 def predict(
@@ -80,6 +110,87 @@ def predict(
             output = model(**collate(encoded, rows).to(place).inputs)
             logits[rows] = output.logits.float().cpu().numpy()
     return logits
+
+
+def predict_tags(
+    model: PreTrainedModel,
+    encoded: Encoded,
+    tokens_per_batch: int | None = None,
+    device: torch.device | None = None,
+) -> list[NDArray[np.int64]]:
+    """The best tags of every sentence (Viterbi), in their order: indices, one a word.
+
+    Words that the maximum length cut off are given the tag ``O``, or the first where there is no such tag.
+
+    Args:
+        model: A tagger; its mode is as before afterwards.
+        encoded: The sentences, as :func:`limbeck.text.words.encode_words` gives them.
+        tokens_per_batch: Tokens of a batch, padding included; None is what suits the device.
+        device: Where the model is; by default, asked of it.
+
+    Raises:
+        LimbeckError: The model is no tagger, or the sentences are not cut into words.
+    """
+    from limbeck.structure.chain import viterbi
+
+    words = _words_of(encoded)
+    tags = np.full(len(words.starts), (model.config.label2id or {}).get("O", 0), dtype=np.int64)
+    for rows, inputs, emissions in _tagged(model, encoded, tokens_per_batch, device):
+        _, paths = viterbi(potentials_of(model, emissions, inputs, decoding=True))
+        real, places = _flat_places(words.kept[rows], words.offsets[rows])
+        tags[places] = paths.cpu().numpy()[real]
+    return np.split(tags, words.offsets[1:-1]) if len(encoded) else []
+
+
+def predict_emissions(
+    model: PreTrainedModel,
+    encoded: Encoded,
+    tokens_per_batch: int | None = None,
+    device: torch.device | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Emissions of all words that were not cut off, sentence after sentence; arguments as :func:`predict_tags`.
+
+    Returns:
+        Emissions ``(words, tags)``, and where each sentence's start, and the end: ``(sentences + 1,)``.
+
+    Raises:
+        LimbeckError: The model is no tagger, or the sentences are not cut into words.
+    """
+    kept = _words_of(encoded).kept
+    offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(kept)))
+    found = np.zeros((offsets[-1], classes(model.config)), dtype=np.float32)
+    for rows, _, emissions in _tagged(model, encoded, tokens_per_batch, device):
+        real, places = _flat_places(kept[rows], offsets[rows])
+        found[places] = emissions.float().cpu().numpy()[real]
+    return found, offsets
+
+
+def _tagged(
+    model: PreTrainedModel, encoded: Encoded, tokens_per_batch: int | None, device: torch.device | None
+) -> Iterator[tuple[NDArray[np.int64], Mapping[str, Tensor], Tensor]]:
+    """Rows, inputs and emissions ``(batch, words, tags)`` of each batch."""
+    place = device or next(model.parameters()).device
+    with torch.inference_mode(), evaluating(model):
+        for rows in batches(encoded.lengths, tokens_per_batch or tokens_at_a_time(place)):
+            inputs = collate(encoded, rows).to(place).inputs
+            yield rows, inputs, model(**inputs).logits
+
+
+def _flat_places(
+    counts: NDArray[np.int64], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Which of ``(batch, words)`` are real, and where these stand in a flat array."""
+    columns = np.arange(counts.max(initial=1))
+    real = columns < counts[:, None]
+    return real, (starts[:, None] + columns)[real]
+
+
+def _words_of(encoded: Encoded) -> Words:
+    if encoded.words is None:
+        raise LimbeckError(
+            "a tagger needs sentences that are cut into words", fix="Encode them with encode_words"
+        )
+    return encoded.words
 
 
 def tokens_at_a_time(device: torch.device) -> int:

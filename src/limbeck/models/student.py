@@ -1,4 +1,4 @@
-"""What Limbeck's own students share: embeddings, a ReLU layer before the logits, and how weights start."""
+"""What Limbeck's own models share: embeddings, and how weights start; students, a ReLU layer before the logits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
 
-from limbeck.models.configs import StudentConfig
+from limbeck.models.configs import EmbeddingConfig, StudentConfig
 
 
 def class_names(labels: Sequence[str]) -> dict[str, Any]:
@@ -29,16 +29,21 @@ def classes(config: PreTrainedConfig) -> int:
     return len(config.id2label or {})
 
 
-class Student(PreTrainedModel):
-    """Base of the students: ids to a summary of the sentence, then ``W2 relu(W1 summary + b1) + b2``."""
+def encoder_of(model: PreTrainedModel) -> PreTrainedModel:
+    """What stands under a model's head; a model that has no such part itself."""
+    encoder = model.base_model
+    assert isinstance(encoder, PreTrainedModel)
+    return encoder
 
-    config: StudentConfig
-    hidden: nn.Linear
-    classifier: nn.Linear
+
+class EmbeddingModel(PreTrainedModel):
+    """Base of models that begin with embeddings of tokens."""
+
+    config: EmbeddingConfig
     base_model_prefix = "student"
     main_input_name = "input_ids"
 
-    def __init__(self, config: StudentConfig) -> None:
+    def __init__(self, config: EmbeddingConfig) -> None:
         super().__init__(config)
         self.embeddings = nn.Embedding(config.vocab_size, config.embedding_size)
 
@@ -50,12 +55,6 @@ class Student(PreTrainedModel):
         """Replace the token embeddings."""
         assert isinstance(value, nn.Embedding)
         self.embeddings = value
-
-    def classify(self, summary: Tensor) -> Tensor:
-        """``(batch, width) -> (batch, classes)``."""
-        hidden = self.hidden(self.dropped(summary, self.config.dropout)).relu()
-        logits: Tensor = self.classifier(self.dropped(hidden, self.config.dropout))
-        return logits
 
     def dropped(self, values: Tensor, share: float) -> Tensor:
         """Dropout in training."""
@@ -77,3 +76,17 @@ class Student(PreTrainedModel):
                 init.uniform_(module.bias, -bound, bound)
         elif isinstance(module, nn.Embedding):
             init.normal_(module.weight, std=self.config.initializer_range)
+
+
+class Student(EmbeddingModel):
+    """Base of the students: ids to a summary of the sentence, then ``W2 relu(W1 summary + b1) + b2``."""
+
+    config: StudentConfig
+    hidden: nn.Linear
+    classifier: nn.Linear
+
+    def classify(self, summary: Tensor) -> Tensor:
+        """``(batch, width) -> (batch, classes)``."""
+        hidden = self.hidden(self.dropped(summary, self.config.dropout)).relu()
+        logits: Tensor = self.classifier(self.dropped(hidden, self.config.dropout))
+        return logits

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.embeddings import TokeniserSettings, vocabulary_size
-from limbeck.models.student import class_names
+from limbeck.models.student import class_names, encoder_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
@@ -65,7 +65,9 @@ def build(
     teacher: PreTrainedModel | None,
 ) -> PreTrainedModel:
     """An untrained student; see :func:`limbeck.models.build`."""
-    config = _config(settings, labels, tokeniser, teacher)
+    config = encoder_config(settings, tokeniser, teacher)
+    for name, value in class_names(labels).items():
+        setattr(config, name, value)
     try:
         student: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except ValueError as error:
@@ -88,14 +90,14 @@ def copy_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: Sequ
 
     Args:
         teacher: Where from.
-        student: Where to: a model of the same class with ``len(layers)`` layers.
+        student: Where to: a model with the same kind of encoder and ``len(layers)`` layers.
         layers: Numbers of the teacher's layers, from 0.
 
     Raises:
         LimbeckError: The encoder has no list of layers to choose from.
     """
-    source, target = teacher.base_model, student.base_model
-    name = _layer_list(source, teacher.config.num_hidden_layers)
+    source, target = encoder_of(teacher), encoder_of(student)
+    name = _layer_list(source, source.config.num_hidden_layers)
     weights: dict[str, Tensor] = source.state_dict()
     mine: dict[str, Tensor] = target.state_dict()
     for key, value in mine.items():
@@ -118,17 +120,24 @@ def _layer_list(encoder: nn.Module, count: int) -> str:
     raise LimbeckError(f"'student.from_teacher': {kind} has no list of layers to choose from", fix=fix)
 
 
-def _config(
-    settings: Settings,
-    labels: Sequence[str],
-    tokeniser: PreTrainedTokenizerFast,
-    teacher: PreTrainedModel | None,
+def encoder_config(
+    settings: Settings, tokeniser: PreTrainedTokenizerFast, teacher: PreTrainedModel | None
 ) -> PreTrainedConfig:
-    """The student's configuration: the teacher's, with what the settings change."""
+    """The student's configuration but for its classes: that of the teacher's encoder, with what the settings change.
+
+    Args:
+        settings: The student's.
+        tokeniser: The student's.
+        teacher: None where it is a file of answers.
+
+    Raises:
+        LimbeckError: The settings ask for something that the teacher does not have, or for no possible shape.
+    """
     if settings.from_teacher is not None:
         _check_layers(settings.from_teacher, teacher)
-    if teacher is not None and settings.family in (None, teacher.config.model_type):
-        config = copy.deepcopy(teacher.config)
+    theirs = None if teacher is None else encoder_of(teacher).config
+    if theirs is not None and settings.family in (None, theirs.model_type):
+        config = copy.deepcopy(theirs)
     else:
         config = _family(settings.family or "bert")
     if settings.from_teacher is None:
@@ -137,8 +146,6 @@ def _config(
         config.pad_token_id = tokeniser.pad_token_id
     layers = settings.layers if settings.from_teacher is None else len(settings.from_teacher)
     _reshape(config, layers, settings)
-    for name, value in class_names(labels).items():
-        setattr(config, name, value)
     return config
 
 
@@ -146,7 +153,7 @@ def _check_layers(layers: Sequence[int], teacher: PreTrainedModel | None) -> Non
     if teacher is None:
         fix = "Give layers, hidden_size and heads instead"
         raise LimbeckError("'student.from_teacher': a file of answers has no layers to start from", fix=fix)
-    count = teacher.config.num_hidden_layers
+    count = encoder_of(teacher).config.num_hidden_layers
     absent = [number for number in layers if not 0 <= number < count]
     if absent:
         there = f"the teacher has layers 0 to {count - 1}"
@@ -187,6 +194,11 @@ def _reshape(config: Any, layers: int | None, settings: Settings) -> None:
         sizes = f"{config.hidden_size} is no multiple of {config.num_attention_heads} heads"
         raise LimbeckError(f"'student.hidden_size': {sizes}", fix="Choose 'heads' that divide it")
     if settings.dropout is not None:
-        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
-            if hasattr(config, name):
-                setattr(config, name, settings.dropout)
+        set_dropout(config, settings.dropout)
+
+
+def set_dropout(config: Any, share: float) -> None:
+    """Set an encoder's dropout of hidden states and attention in its configuration."""
+    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, share)

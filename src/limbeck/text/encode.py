@@ -1,6 +1,7 @@
 """Encode: sentences to token ids, once, in two flat arrays; collate: some of them to a padded batch.
 
-Axes: ``batch`` (sentences of a batch), ``tokens`` (of the longest of them).
+Axes: ``batch`` (sentences of a batch), ``tokens`` and ``words`` (of the longest of them), ``bytes`` (of the longest
+word). What is cut into words is encoded by :mod:`limbeck.text.words`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,40 @@ CHUNK = 4096
 
 
 @dataclass(frozen=True)
+class Words:
+    """The words of encoded sentences, all in flat arrays, one entry a word.
+
+    Words that the maximum length cut off, always the last of their sentence, are there too, without a position.
+
+    Attributes:
+        starts: Position of the word's first token in its sentence, or -1: int32.
+        ends: Position of its last token that was kept, or -1: int32.
+        gold: Tag indices, int64; ``NO_GOLD`` where the example has none, or one that is not known.
+        offsets: Where each sentence's words start, and the end: ``(sentences + 1,)``, int64.
+        spelling: The words' UTF-8 bytes, one word after the other, uint8.
+        spelling_offsets: Where each word starts in ``spelling``, and the end: ``(words + 1,)``, int64.
+    """
+
+    starts: NDArray[np.int32]
+    ends: NDArray[np.int32]
+    gold: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    spelling: NDArray[np.uint8]
+    spelling_offsets: NDArray[np.int64]
+
+    @cached_property
+    def counts(self) -> NDArray[np.int64]:
+        """Words of each sentence, those cut off included: ``(sentences,)``."""
+        return np.diff(self.offsets)
+
+    @cached_property
+    def kept(self) -> NDArray[np.int64]:
+        """Words of each sentence that have a position: ``(sentences,)``."""
+        before = np.concatenate(([0], np.cumsum(self.starts >= 0)))
+        return np.asarray(np.diff(before[self.offsets]), dtype=np.int64)
+
+
+@dataclass(frozen=True)
 class Encoded:
     """Sentences as token ids, all in one array.
 
@@ -35,9 +70,10 @@ class Encoded:
         ids: Example ids, one a sentence.
         tokens: All sentences' token ids, one after the other, int32.
         offsets: Where each sentence starts in ``tokens``, and the end: ``(sentences + 1,)``, int64.
-        gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none.
+        gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none, as all of a tagger's.
         pad_id: What collate pads with.
         truncated: Sentences that were cut to the maximum length.
+        words: Where a tagger's words stand, and their gold; None for text that is not cut into words.
     """
 
     ids: tuple[str, ...]
@@ -46,6 +82,7 @@ class Encoded:
     gold: NDArray[np.int64]
     pad_id: int
     truncated: int
+    words: Words | None = None
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -78,13 +115,13 @@ def encode(
         LimbeckError: A gold label is not among ``labels``, or ``max_length`` leaves no room for text.
     """
     backend = tokeniser.backend_tokenizer
-    _check_length(max_length, backend.num_special_tokens_to_add(False))
+    check_length(max_length, backend.num_special_tokens_to_add(False))
     texts = [example.text for example in examples]
     parts: list[NDArray[np.int32]] = []
     lengths = np.zeros(len(texts) + 1, dtype=np.int64)
     truncated = 0
-    nothing = [_first_id(tokeniser.unk_token_id, tokeniser.pad_token_id)]
-    with _truncating(backend, max_length), progress.task("tokenise", len(texts)) as task:
+    nothing = [first_id(tokeniser.unk_token_id, tokeniser.pad_token_id)]
+    with truncating(backend, max_length), progress.task("tokenise", len(texts)) as task:
         for start in range(0, len(texts), CHUNK):
             encodings = backend.encode_batch_fast(texts[start : start + CHUNK])
             rows = [encoding.ids or nothing for encoding in encodings]
@@ -97,7 +134,7 @@ def encode(
         tokens=np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32),
         offsets=np.cumsum(lengths),
         gold=_gold(examples, labels),
-        pad_id=_first_id(tokeniser.pad_token_id, tokeniser.eos_token_id),
+        pad_id=first_id(tokeniser.pad_token_id, tokeniser.eos_token_id),
         truncated=truncated,
     )
 
@@ -110,23 +147,60 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
         rows: Row numbers, ``(batch,)``.
 
     Returns:
-        ``input_ids`` and ``attention_mask``, each ``(batch, tokens)`` int64, and gold ``(batch,)``.
+        ``input_ids`` and ``attention_mask``, each ``(batch, tokens)`` int64, and gold ``(batch,)``. Of sentences
+        of words also ``word_starts`` and ``word_ends``, each ``(batch, words)`` int64 with -1 after the last word
+        that was kept, ``word_bytes`` ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold
+        ``(batch, words)``.
     """
-    lengths = encoded.lengths[rows]
-    columns = np.arange(lengths.max(initial=1))
-    mask = columns < lengths[:, None]  # (batch, tokens)
-    # Positions past a sentence's end may pass the end of the array; where() puts padding there anyway.
-    positions = np.minimum(encoded.offsets[rows][:, None] + columns, max(len(encoded.tokens) - 1, 0))
-    input_ids = np.where(mask, encoded.tokens[positions], encoded.pad_id)
+    mask, positions = _places(encoded.offsets[rows], encoded.lengths[rows])  # (batch, tokens)
     inputs = {
-        "input_ids": torch.from_numpy(input_ids.astype(np.int64)),
+        "input_ids": _padded(encoded.tokens, mask, positions, encoded.pad_id),
         "attention_mask": torch.from_numpy(mask.astype(np.int64)),
     }
-    return Batch(tuple(encoded.ids[row] for row in rows), inputs, torch.from_numpy(encoded.gold[rows]))
+    gold = torch.from_numpy(encoded.gold[rows])
+    if encoded.words is not None:
+        inputs_of_words, gold = _collate_words(encoded.words, rows)
+        inputs |= inputs_of_words
+    return Batch(tuple(encoded.ids[row] for row in rows), inputs, gold)
+
+
+def _collate_words(words: Words, rows: NDArray[np.int64]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """What collate says of words, and their gold ``(batch, words)``."""
+    mask, positions = _places(words.offsets[rows], words.kept[rows])  # (batch, words)
+    numbers = np.where(mask, positions, 0)
+    begin = _taken(words.spelling_offsets, numbers)
+    sizes = np.where(mask, _taken(words.spelling_offsets, numbers + 1) - begin, 0)
+    in_word, bytes_at = _places(begin, sizes)  # (batch, words, bytes)
+    inputs = {
+        "word_starts": _padded(words.starts, mask, positions, -1),
+        "word_ends": _padded(words.ends, mask, positions, -1),
+        "word_bytes": _padded(words.spelling, in_word, bytes_at, 0).to(torch.uint8),
+    }
+    return inputs, _padded(words.gold, mask, positions, NO_GOLD)
+
+
+def _places(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """For slices of a flat array, padded to the longest: what is real, and where it stands, ``(..., longest)``."""
+    columns = np.arange(lengths.max(initial=1))
+    return columns < lengths[..., None], starts[..., None] + columns
+
+
+def _padded(
+    flat: NDArray[np.generic], mask: NDArray[np.bool_], positions: NDArray[np.int64], padding: int
+) -> torch.Tensor:
+    """The values at these positions, int64, and padding where nothing is real."""
+    return torch.from_numpy(np.where(mask, _taken(flat, positions), padding).astype(np.int64))
+
+
+def _taken(flat: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
+    """Values at positions; those past the end, which stand in padding, are any."""
+    return flat[np.minimum(positions, len(flat) - 1)] if len(flat) else np.zeros_like(positions)
 
 
 @contextmanager
-def _truncating(backend: Any, max_length: int) -> Iterator[None]:
+def truncating(backend: Any, max_length: int) -> Iterator[None]:
     """The Rust tokeniser, set to cut and not to pad; its own setting comes back afterwards."""
     truncation, padding = backend.truncation, backend.padding
     backend.no_padding()
@@ -141,14 +215,16 @@ def _truncating(backend: Any, max_length: int) -> Iterator[None]:
             backend.enable_padding(**padding)
 
 
-def _check_length(max_length: int, special: int) -> None:
+def check_length(max_length: int, special: int) -> None:
+    """Refuse a maximum length that special tokens use up."""
     if max_length <= special:
         raise LimbeckError(
             f"max_length {max_length} leaves no room beside the tokeniser's {special} special tokens"
         )
 
 
-def _first_id(*ids: int | None) -> int:
+def first_id(*ids: int | None) -> int:
+    """The first that is there, or nought."""
     return next((one for one in ids if one is not None), 0)
 
 

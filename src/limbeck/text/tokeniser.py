@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 
+MARKS = ("▁", "Ġ")
+"""What tokenisers write before a piece that begins a word."""
+
 
 def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
     """The tokeniser of a model.
@@ -48,7 +51,9 @@ def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
     return cast("PreTrainedTokenizerFast", tokeniser)
 
 
-def word_tokeniser(words: Sequence[str], lowercase: bool = True) -> PreTrainedTokenizerFast:
+def word_tokeniser(
+    words: Sequence[str], lowercase: bool = True, punctuation: bool = True
+) -> PreTrainedTokenizerFast:
     """A tokeniser whose tokens are words and punctuation marks, split as BERT does before it cuts pieces.
 
     No special tokens are added to a sentence. ``[PAD]`` is 0, ``[UNK]`` 1, then the words in their order;
@@ -57,6 +62,8 @@ def word_tokeniser(words: Sequence[str], lowercase: bool = True) -> PreTrainedTo
     Args:
         words: The vocabulary.
         lowercase: Lower-case the text first; accents stay.
+        punctuation: Whether marks are tokens of their own; else words are what stands between spaces, as a tagger
+            is given them.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -64,7 +71,9 @@ def word_tokeniser(words: Sequence[str], lowercase: bool = True) -> PreTrainedTo
     vocabulary = {word: number for number, word in enumerate(dict.fromkeys((PAD, UNKNOWN, *words)))}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.pre_tokenizer = (
+        pre_tokenizers.BertPreTokenizer() if punctuation else pre_tokenizers.WhitespaceSplit()
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         pad_token=PAD,

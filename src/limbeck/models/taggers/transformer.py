@@ -1,0 +1,234 @@
+"""Transformer tagger: any encoder that transformers has, words' features from its last states, the head.
+
+It is the student, from scratch, from the teacher's layers or from an encoder of its own, and the teacher
+(:func:`limbeck.models.heads.encoder_with_tag_head`). Axes: ``batch``, ``tokens``, ``words``, ``width``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
+
+from limbeck.core.errors import LimbeckError
+from limbeck.models import transformer
+from limbeck.models.configs import TransformerTaggerConfig
+from limbeck.models.embeddings import vocabulary_size
+from limbeck.models.student import class_names
+from limbeck.models.taggers.head import HeadSettings, TagHead
+from limbeck.models.taggers.tagger import Inputs, Reading, Tagger, first_of_word, mean_of_word, tag_names
+from limbeck.text.resources import resolve
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+INCIDENTAL = (
+    "architectures",
+    "id2label",
+    "label2id",
+    "problem_type",
+    "transformers_version",
+    "_name_or_path",
+)
+"""What an encoder's configuration says of the model that it once was part of."""
+
+
+class Settings(transformer.Settings, HeadSettings):
+    """Keys of a recipe's ``student`` with ``task: tagging`` and ``kind: transformer``; null is the teacher's value."""
+
+    encoder: str | None = None
+    """Start from this pretrained encoder, and read with its tokeniser: a folder, a name on the hub, or
+    ``package:NAME/FOLDER``."""
+    pooling: Literal["first", "mean"] = "first"
+    """A word's feature: the state of its first token, or the mean over its tokens."""
+    head_dropout: float = Field(0.1, ge=0, lt=1)
+    """On the words' features."""
+
+    @model_validator(mode="after")
+    def _one_start(self) -> Settings:
+        shape = ("family", "from_teacher", "heads", "hidden_size", "intermediate", "layers")
+        given = [name for name in shape if getattr(self, name) is not None]
+        if self.encoder is not None and given:
+            raise ValueError(f"'encoder' has a shape of its own; leave out {', '.join(given)}")
+        if self.encoder is not None and self.tokeniser != "auto":
+            raise ValueError("'encoder' brings its tokeniser; leave out 'tokeniser'")
+        return self
+
+
+def build(
+    settings: Settings,
+    *,
+    labels: Sequence[str],
+    tokeniser: PreTrainedTokenizerFast,
+    teacher: PreTrainedModel | None,
+) -> TransformerForTokenClassification:
+    """An untrained tagger; see :func:`limbeck.models.build`."""
+    if settings.encoder is not None:
+        encoder = load_encoder(settings.encoder, settings.dropout)
+        _check_vocabulary(encoder, tokeniser)
+        return on_encoder(encoder, labels, **_of_head(settings))
+    shape = transformer.encoder_config(settings, tokeniser, teacher)
+    config = TransformerTaggerConfig(encoder=_plain(shape), **_of_head(settings), **class_names(labels))
+    try:
+        tagger = TransformerForTokenClassification(config)
+    except ValueError as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise LimbeckError(f"'student': no {shape.model_type} of this shape can be made: {reason}") from None
+    if settings.from_teacher is not None:
+        assert teacher is not None
+        transformer.copy_layers(teacher, tagger, settings.from_teacher)
+    single: TransformerForTokenClassification = tagger.float()
+    return single
+
+
+def tiny() -> Settings:
+    """Settings that take seconds on a CPU."""
+    return Settings(layers=1, hidden_size=16, heads=2, intermediate=32)
+
+
+def load_encoder(reference: str | Path, dropout: float | None = None) -> PreTrainedModel:
+    """A pretrained encoder without anything on top, float32.
+
+    Args:
+        reference: A folder, a name on the hub, or ``package:NAME/FOLDER``.
+        dropout: Of hidden states and attention; None leaves the encoder's own.
+
+    Raises:
+        LimbeckError: There is no such model, or no model of its family tags words.
+    """
+    place = resolve(str(reference))
+    told = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        config = AutoConfig.from_pretrained(place)
+        if dropout is not None:
+            transformer.set_dropout(config, dropout)
+        # The class for tagging has the encoder without a pooler, which would read the first token.
+        model = AutoModelForTokenClassification.from_pretrained(
+            place, config=config, dtype=torch.float32, use_safetensors=True
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        fix = "Give a folder with config.json and weights, or a name on the hub that this machine can reach"
+        raise LimbeckError(f"no encoder can be loaded ({reason})", where=reference, fix=fix) from None
+    finally:
+        logging.set_verbosity(told)
+    encoder: PreTrainedModel = model.base_model
+    return encoder
+
+
+def on_encoder(
+    encoder: PreTrainedModel,
+    labels: Sequence[str],
+    *,
+    head: str = "chain",
+    pooling: str = "first",
+    dropout: float = 0.1,
+    constrain: bool = False,
+) -> TransformerForTokenClassification:
+    """A tagger around an encoder, which it takes as it is; only the head is new.
+
+    Args:
+        encoder: As :func:`load_encoder` gives it.
+        labels: Names of the tags.
+        head: ``chain`` or ``softmax``.
+        pooling: ``first`` or ``mean``.
+        dropout: On the words' features.
+        constrain: Whether only valid IOB2 is decoded.
+    """
+    config = TransformerTaggerConfig(
+        encoder=_plain(encoder.config),
+        pooling=pooling,
+        dropout=dropout,
+        head=head,
+        constrain=constrain,
+        **class_names(labels),
+    )
+    tagger = TransformerForTokenClassification(config)
+    tagger.backbone = encoder
+    return tagger
+
+
+class TransformerForTokenClassification(Tagger):
+    """An encoder, words' features, dropout, the head."""
+
+    config_class = TransformerTaggerConfig
+    config: TransformerTaggerConfig
+    base_model_prefix = "backbone"
+    # What the encoder supports is the encoder's own affair.
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: TransformerTaggerConfig) -> None:
+        super().__init__(config)
+        self.backbone = _fresh_encoder(config)
+        width = self.backbone.config.hidden_size
+        self.head = TagHead(width, tag_names(config), config.head, config.constrain)
+        self.post_init()
+
+    def read(self, inputs: Inputs, keep_states: bool, keep_attentions: bool) -> Reading:
+        """Features of words from the encoder's last states."""
+        wanted = {"output_hidden_states": True} if keep_states else {}
+        wanted |= {"output_attentions": True} if keep_attentions else {}
+        output = self.backbone(input_ids=inputs.ids, attention_mask=inputs.mask, **wanted)
+        of_word = first_of_word if self.config.pooling == "first" else mean_of_word
+        features = functional.dropout(of_word(output[0], inputs), self.config.dropout, self.training)
+        return Reading(
+            features,
+            tuple(output.hidden_states) if keep_states else None,
+            tuple(output.attentions) if keep_attentions else None,
+        )
+
+    def get_input_embeddings(self) -> nn.Module:
+        """The encoder's."""
+        embeddings: nn.Module = self.backbone.get_input_embeddings()
+        return embeddings
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the encoder's."""
+        self.backbone.set_input_embeddings(value)
+
+    def set_attn_implementation(self, *args: Any, **options: Any) -> None:
+        """How the encoder computes attention."""
+        self.backbone.set_attn_implementation(*args, **options)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """The head's; the encoder starts itself."""
+        if isinstance(module, TagHead):
+            module.start_parameters()
+
+
+def _fresh_encoder(config: TransformerTaggerConfig) -> PreTrainedModel:
+    values = config.encoder or {"model_type": "bert"}
+    shape = type(AutoConfig.for_model(values["model_type"])).from_dict(values)
+    encoder: PreTrainedModel = AutoModelForTokenClassification.from_config(shape).base_model
+    return encoder
+
+
+def _plain(config: PreTrainedConfig) -> dict[str, Any]:
+    return {name: value for name, value in config.to_dict().items() if name not in INCIDENTAL}
+
+
+def _of_head(settings: Settings) -> dict[str, Any]:
+    return {
+        "pooling": settings.pooling,
+        "dropout": settings.head_dropout,
+        "head": settings.head,
+        "constrain": settings.constrain,
+    }
+
+
+def _check_vocabulary(encoder: PreTrainedModel, tokeniser: PreTrainedTokenizerFast) -> None:
+    table, size = encoder.get_input_embeddings(), vocabulary_size(tokeniser)
+    known = table.num_embeddings if isinstance(table, nn.Embedding) else size
+    if size > known:
+        counts = f"{size:,} tokens, and the encoder has embeddings for {known:,}"
+        raise LimbeckError(f"'student.encoder': the student's tokeniser knows {counts}")
