@@ -1,16 +1,32 @@
-"""An encoder with a fresh classifier or tagger on top, ready to be fine-tuned into a teacher."""
+"""An encoder with a classifier or tagger on top: fresh, to be fine-tuned into a teacher, or as it was saved."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from safetensors import SafetensorError
+from transformers import (
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedModel,
+)
 from transformers.utils import logging
 
 from limbeck.core.errors import LimbeckError
+from limbeck.models import Task
+from limbeck.models.taggers.tagger import Tagger
 from limbeck.models.taggers.transformer import TransformerForTokenClassification, load_encoder, on_encoder
+from limbeck.text import resources
+
+AUTO: dict[Task, tuple[Any, str]] = {
+    "classification": (AutoModelForSequenceClassification, "classifier"),
+    "tagging": (AutoModelForTokenClassification, "tagger"),
+}
+"""Which class loads a model for a task, and what we call the model."""
 
 
 def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -> PreTrainedModel:
@@ -24,10 +40,8 @@ def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -
     Raises:
         LimbeckError: There is no such model, or it cannot be a classifier.
     """
-    told = logging.get_verbosity()
-    logging.set_verbosity_error()
     try:
-        with torch.random.fork_rng():
+        with _quiet(), torch.random.fork_rng():
             torch.manual_seed(seed)
             model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
                 reference,
@@ -41,8 +55,6 @@ def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -
         reason = str(error).splitlines()[0].rstrip(".")
         fix = "Give a folder with config.json and weights, or a name on the hub that this machine can reach"
         raise LimbeckError(f"no encoder can be loaded ({reason})", where=reference, fix=fix) from None
-    finally:
-        logging.set_verbosity(told)
     return model
 
 
@@ -74,3 +86,64 @@ def encoder_with_tag_head(
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return on_encoder(encoder, tags, head=head, pooling=pooling, dropout=dropout, constrain=constrain)
+
+
+def load_with_head(reference: str | Path, task: Task) -> PreTrainedModel:
+    """A classifier or tagger with all its weights, float32.
+
+    Args:
+        reference: A folder, ``package:NAME/FOLDER``, or a name on the hub.
+        task: What it shall do.
+
+    Raises:
+        LimbeckError: It is not there, damaged, unsafe to load, or lacks its head.
+    """
+    auto, noun = AUTO[task]
+    place = resources.resolve(str(reference))
+    try:
+        with _quiet():
+            model, loaded = auto.from_pretrained(
+                str(place), dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
+        raise LimbeckError(
+            f"no {noun} can be loaded ({reason})",
+            where=reference,
+            fix="Name a model on the hub, or a folder as save_pretrained writes it: config.json, "
+            "model.safetensors, tokenizer.json",
+        ) from None
+    if loaded["missing_keys"]:
+        raise LimbeckError(
+            f"this model has no {noun} for these labels (no weights for {min(loaded['missing_keys'])})",
+            where=reference,
+            fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to train one on the labelled examples",
+        )
+    found: PreTrainedModel = model
+    return found
+
+
+def load_tagger(reference: str | Path) -> Tagger:
+    """A tagger of Limbeck's own; arguments and errors as of :func:`load_with_head`."""
+    model = load_with_head(reference, "tagging")
+    if not isinstance(model, Tagger):
+        raise LimbeckError(
+            f"a {type(model).__name__} is no tagger of Limbeck's",
+            where=reference,
+            fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to put a head on its encoder and train it",
+        )
+    return model
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Transformers without its own bars and reports; what matters in them we tell ourselves."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
+from limbeck.core.objective import NO_GOLD, Batch
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.first_token import first_token_only
 from limbeck.models.student import classes, encoder_of
+from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Words, collate
 
@@ -131,15 +134,41 @@ def predict_tags(
     Raises:
         LimbeckError: The model is no tagger, or the sentences are not cut into words.
     """
-    from limbeck.structure.chain import viterbi
-
     words = _words_of(encoded)
-    tags = np.full(len(words.starts), (model.config.label2id or {}).get("O", 0), dtype=np.int64)
-    for rows, inputs, emissions in _tagged(model, encoded, tokens_per_batch, device):
-        _, paths = viterbi(potentials_of(model, emissions, inputs, decoding=True))
-        real, places = _flat_places(words.kept[rows], words.offsets[rows])
-        tags[places] = paths.cpu().numpy()[real]
+    tags = _outside(model, words)
+    for rows, batch, emissions in _tagged(model, encoded, tokens_per_batch, device):
+        _store_best(model, words, tags, rows, batch.inputs, emissions)
     return np.split(tags, words.offsets[1:-1]) if len(encoded) else []
+
+
+def answered(
+    model: PreTrainedModel, encoded: Encoded, device: torch.device | None = None
+) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
+    """Gold, what the model predicts, and the mean loss of gold (nats), of a classifier or a tagger.
+
+    Args:
+        model: Its mode is as before afterwards.
+        encoded: Examples with gold; tagger's sentences as :func:`limbeck.text.words.encode_words` gives them.
+        device: Where the model is; by default, asked of it.
+
+    Returns:
+        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; the
+        cross-entropy a sentence, where a tagger's sentences with tags that it does not know are left out.
+    """
+    if encoded.words is None:
+        logits = predict(model, encoded, device=device)
+        loss = functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(encoded.gold))
+        return encoded.gold, logits.argmax(-1), float(loss)
+    words = encoded.words
+    tags, losses = _outside(model, words), []
+    for rows, batch, emissions in _tagged(model, encoded, None, device):
+        _store_best(model, words, tags, rows, batch.inputs, emissions)
+        chain = potentials_of(model, emissions, batch.inputs)
+        known = ((batch.gold != NO_GOLD) | ~chain.mask).all(1)
+        gold = batch.gold.masked_fill(~known[:, None], 0)
+        losses.append(negative_log_likelihood(chain, gold)[known].double().cpu())
+    mean = float(torch.cat(losses).mean()) if losses else 0.0
+    return words.gold, tags, mean
 
 
 def predict_emissions(
@@ -167,13 +196,32 @@ def predict_emissions(
 
 def _tagged(
     model: PreTrainedModel, encoded: Encoded, tokens_per_batch: int | None, device: torch.device | None
-) -> Iterator[tuple[NDArray[np.int64], Mapping[str, Tensor], Tensor]]:
-    """Rows, inputs and emissions ``(batch, words, tags)`` of each batch."""
+) -> Iterator[tuple[NDArray[np.int64], Batch, Tensor]]:
+    """Rows, inputs and gold, and emissions ``(batch, words, tags)`` of each batch."""
     place = device or next(model.parameters()).device
     with torch.inference_mode(), evaluating(model):
         for rows in batches(encoded.lengths, tokens_per_batch or tokens_at_a_time(place)):
-            inputs = collate(encoded, rows).to(place).inputs
-            yield rows, inputs, model(**inputs).logits
+            batch = collate(encoded, rows).to(place)
+            yield rows, batch, model(**batch.inputs).logits
+
+
+def _outside(model: PreTrainedModel, words: Words) -> NDArray[np.int64]:
+    """The tag ``O`` (or the first, where there is none) for every word."""
+    return np.full(len(words.starts), (model.config.label2id or {}).get("O", 0), dtype=np.int64)
+
+
+def _store_best(
+    model: PreTrainedModel,
+    words: Words,
+    tags: NDArray[np.int64],
+    rows: NDArray[np.int64],
+    inputs: Mapping[str, Tensor],
+    emissions: Tensor,
+) -> None:
+    """Put the best tags of a batch into their places among all words' ``tags``."""
+    _, paths = viterbi(potentials_of(model, emissions, inputs, decoding=True))
+    real, places = _flat_places(words.kept[rows], words.offsets[rows])
+    tags[places] = paths.cpu().numpy()[real]
 
 
 def _flat_places(

@@ -18,12 +18,12 @@ from limbeck.models.outputs import tokens_at_a_time
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
-from limbeck.text.encode import Encoded, collate, encode
+from limbeck.text.encode import Encoded, collate
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import check_trackers, total_steps
 from limbeck.transfer.ask import choose, count_missing
 from limbeck.transfer.prepare import prepare
-from limbeck.transfer.teachers import LOGITS, FileTeacher
+from limbeck.transfer.teachers import FileTeacher
 
 ROUGHLY = {"export": 5, "evaluate": 15, "report": 3}
 """Seconds of the steps that are short in any run, as seen on two cores: not worth a trial."""
@@ -124,7 +124,7 @@ def plan(run: Run) -> Plan:
     check_trackers(run.recipe.train)
     prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
     if not prepared:
-        run.use_prepared(prepare(run.recipe.data))
+        run.use_prepared(prepare(run.recipe.data, task=run.recipe.task))
     run.use_transfer_set(steps.rewritten(run))
     fine_tune = run.recipe.teacher.fine_tune
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
@@ -177,7 +177,9 @@ def _teach(run: Run, done: bool) -> Planned:
     choice, teacher = run.recipe.teacher, run.teacher
     if choice.fine_tune is None or isinstance(teacher, FileTeacher):
         return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
-    data = encode(teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length)
+    data = run.task.encode(
+        teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length
+    )
     count = total_steps(data.lengths, choice.fine_tune)
     seconds = 0 if done else count * seconds_per_step(teacher.model, data.lengths, choice.fine_tune)
     what = f"{choice.model}: {count:,} steps on {len(data):,} sentences"
@@ -186,15 +188,15 @@ def _teach(run: Run, done: bool) -> Planned:
 
 def _ask(run: Run) -> Planned:
     examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
-    choice = choose(LOGITS, examples, len(run.labels))
+    choice = choose(run.needs, examples, len(run.labels))
     what = f"{len(examples):,} sentences; {choice.why}"
     if isinstance(teacher, FileTeacher):
         teacher.require(run.transfer_set.examples)
         return Planned(
             "ask", f"{len(run.transfer_set):,} sentences, all answered in {teacher.path}", done=True
         )
-    left = count_missing(teacher, examples, run.store)
-    data = encode(teacher.tokeniser, run.transfer_set.examples, None, run.recipe.teacher.max_length)
+    left = count_missing(teacher, examples, run.store, run.task.signal)
+    data = run.task.encode(teacher.tokeniser, run.transfer_set.examples, None, run.recipe.teacher.max_length)
     seconds = len(batches(data.lengths, tokens_at_a_time(teacher.device))) * _seconds_per_batch(
         teacher.model, data
     )

@@ -9,37 +9,39 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from transformers import PreTrainedModel
 
 from limbeck import methods, models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import Recipe
-from limbeck.evaluate.metrics import METRICS, Counts, confusion
 from limbeck.models.embeddings import TokeniserSettings
-from limbeck.models.heads import encoder_with_head
+from limbeck.pipeline.tasks import Task, task_of
 from limbeck.text import resources
-from limbeck.text.encode import Encoded, encode
+from limbeck.text.encode import Encoded
 from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer import rewrites
 from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.prepare import Prepared
 from limbeck.transfer.store import AnswerStore
-from limbeck.transfer.teachers import LOGITS, FileTeacher, ModelTeacher
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
     from limbeck.core.example import Example
+    from limbeck.core.method import Stage
+    from limbeck.core.signals import SignalName
     from limbeck.methods import Method
+    from limbeck.train.run import Score
     from limbeck.transfer.rewrites import RewriteSettings
 
 CONTROL = "gold"
 TEACHER = "teacher"
+OF_TOKENS = {"hidden", "attention", "embeddings"}
+"""Signals that models for any task have."""
 LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "accelerate", "numpy", "onnx", "onnxruntime")
 
 
@@ -70,10 +72,20 @@ class Run:
     # What the recipe names, checked before any work.
 
     @cached_property
+    def task(self) -> Task:
+        """What teacher and student do."""
+        return task_of(self.recipe)
+
+    @property
+    def needs(self) -> frozenset[SignalName]:
+        """What the teacher is asked for."""
+        return frozenset({self.task.signal})
+
+    @cached_property
     def student_settings(self) -> TokeniserSettings:
         """The student's own settings."""
         choice = self.recipe.student
-        settings = models.settings_for(choice.kind, choice.settings)
+        settings = models.settings_for(choice.kind, choice.settings, task=self.recipe.task)
         assert isinstance(settings, TokeniserSettings)
         return settings
 
@@ -92,10 +104,22 @@ class Run:
                 raise LimbeckError(f"the recipe lists '{choice.title}' twice", where="method", fix=fix)
             found[choice.title] = (methods.get(choice.name), choice.settings)
         if self.recipe.control:
-            found.setdefault(CONTROL, (methods.get(CONTROL), {}))
-        for method, settings in found.values():
-            method.settings(settings)
+            found.setdefault(CONTROL, (methods.get(self.task.control), {}))
+        for title, (method, settings) in found.items():
+            self._check_method(title, method.stages(settings))
         return found
+
+    def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
+        """Insist that a method reads what this task's students say."""
+        for stage in stages:
+            strange = sorted((stage.objective.reads | stage.objective.needs) - {self.task.signal} - OF_TOKENS)
+            if strange:
+                suited = [name for name in methods.names() if _suits(methods.get(name), self.task.signal)]
+                raise LimbeckError(
+                    f"'{title}' compares {', '.join(strange)}, and in {self.recipe.task} there are {self.task.signal}",
+                    where="method",
+                    fix=f"Methods for {self.recipe.task}: {', '.join(suited)}",
+                )
 
     # Folders of the steps.
 
@@ -184,7 +208,7 @@ class Run:
             require(self.teacher_folder, "teach")
             reference = self.teacher_folder.path
         assert reference is not None
-        return ModelTeacher.load(reference, labels, choice.max_length, choice.labels)
+        return self.task.load_teacher(reference, labels, choice.max_length, choice.labels)
 
     def use_prepared(self, prepared: Prepared) -> None:
         """Work with this instead of what ``prepare`` writes: for a plan, which writes nothing."""
@@ -199,8 +223,9 @@ class Run:
         choice = self.recipe.teacher
         assert choice.fine_tune is not None and self.teacher_reference is not None
         assert self.teacher_tokeniser is not None
-        model = encoder_with_head(self.teacher_reference, self.labels, seed=choice.fine_tune.seed)
-        self.__dict__["teacher"] = ModelTeacher(model, self.teacher_tokeniser, self.labels, choice.max_length)
+        model = self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed)
+        tokeniser = self.teacher_tokeniser
+        self.__dict__["teacher"] = self.task.teacher(model, tokeniser, self.labels, choice.max_length)
 
     @cached_property
     def teacher_tokeniser(self) -> PreTrainedTokenizerFast | None:
@@ -212,7 +237,10 @@ class Run:
         """The student's tokeniser; where a person has it truncate, it does so where the recipe says."""
         texts = [example.text for example in self.transfer_set.examples]
         chosen = models.tokeniser_for(
-            self.student_settings, teacher_tokeniser=self.teacher_tokeniser, texts=texts
+            self.student_settings,
+            teacher_tokeniser=self.teacher_tokeniser,
+            texts=texts,
+            task=self.recipe.task,
         )
         tokeniser = copy.deepcopy(chosen)  # it may be the teacher's own
         tokeniser.model_max_length = self.recipe.student.max_length
@@ -239,26 +267,26 @@ class Run:
         return self._encoded(self.prepared.test.examples)
 
     def _encoded(self, examples: Sequence[Example]) -> Encoded:
-        return encode(self.tokeniser, examples, self.labels, self.recipe.student.max_length)
+        return self.task.encode(self.tokeniser, examples, self.labels, self.recipe.student.max_length)
 
     @cached_property
     def answers(self) -> Answers:
-        """The teacher's logits for the transfer set; what the store lacks is asked now."""
-        return ask(self.teacher, self.transfer_set.examples, LOGITS, self.store)
+        """The teacher's answers for the transfer set; what the store lacks is asked now."""
+        return ask(self.teacher, self.transfer_set.examples, self.needs, self.store)
 
     @cached_property
     def test_answers(self) -> Answers | None:
-        """The teacher's logits for the test set; None for a file of answers that lacks some of them."""
+        """The teacher's answers for the test set; None for a file of answers that lacks some of them."""
         examples = self.prepared.test.examples
         if isinstance(self.teacher, FileTeacher) and not self.teacher.holds(examples):
             progress.warn("The file of answers does not cover the test set: the teacher itself is not scored")
             return None
-        return ask(self.teacher, examples, LOGITS, self.store)
+        return ask(self.teacher, examples, self.needs, self.store)
 
-    def score(self, gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
-        """Every metric of class numbers ``(examples,)``: what the training loop scores dev by."""
-        counts = Counts.of(confusion(gold, predicted, len(self.labels)))
-        return {name: float(metric(counts)) for name, metric in METRICS.items()}
+    @property
+    def score(self) -> Score:
+        """What the training loop scores dev by."""
+        return self.task.scorer(self.labels, self.prepared.dev.examples)
 
     def new_student(self, seed: int) -> PreTrainedModel:
         """An untrained student."""
@@ -269,12 +297,12 @@ class Run:
             tokeniser=self.tokeniser,
             teacher=self.teacher.model if isinstance(self.teacher, ModelTeacher) else None,
             seed=seed,
+            task=self.recipe.task,
         )
 
     def load_student(self, method: str, seed: int) -> PreTrainedModel:
         """A trained student."""
-        folder = self.student_folder(method, seed).path
-        model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(folder)
+        model = self.task.load(self.student_folder(method, seed).path)
         model.eval()
         return model
 
@@ -310,6 +338,10 @@ def require(folder: StepFolder, step: str) -> None:
     """
     if not (folder.path / "done.json").is_file():
         raise LimbeckError("this step is not finished", where=folder.path, fix=f"Run 'limbeck {step}' first")
+
+
+def _suits(method: Method, signal: SignalName) -> bool:
+    return all(stage.objective.reads <= {signal} for stage in method.tiny.stages())
 
 
 def versions() -> dict[str, str]:

@@ -14,13 +14,10 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
 from limbeck.core.recipe import Source
-from limbeck.methods import gold
 from limbeck.models.export import export as export_model
-from limbeck.models.heads import encoder_with_head
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
-from limbeck.text.encode import encode
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import Trained, total_steps, train as train_model
 from limbeck.transfer import rewrites
@@ -35,7 +32,7 @@ def prepare(run: Run) -> None:
     if _skip(run.prepared_folder, inputs, "prepare"):
         return
     with _writing(run, run.prepared_folder, inputs) as folder:
-        prepare_data(run.recipe.data).save(folder)
+        prepare_data(run.recipe.data, task=run.recipe.task).save(folder)
 
 
 def prepare_inputs(run: Run) -> dict[str, Any]:
@@ -43,9 +40,11 @@ def prepare_inputs(run: Run) -> dict[str, Any]:
     data = run.recipe.data
     cut_or_read = [each for each in (data.dev, data.test) if isinstance(each, Source)]
     sources = [*data.train, *data.unlabelled, *cut_or_read]
+    paths = [path for each in sources for path in (each.path, tags_file(each)) if path is not None]
     return {
         "data": data.model_dump(mode="json"),
-        "files": {each.path: resources.contents(each.path) for each in sources},
+        "files": {path: resources.contents(path) for path in paths},
+        **({} if run.recipe.task == "classification" else {"task": run.recipe.task}),
     }
 
 
@@ -94,12 +93,12 @@ def teach(run: Run) -> None:
     what = f"teach     {choice.model}"
     with _writing(run, run.teacher_folder, inputs) as folder:
         trained = train_model(
-            encoder_with_head(run.teacher_reference, labels, seed=choice.fine_tune.seed),
+            run.task.untaught(run.teacher_reference, labels, choice.fine_tune.seed),
             tokeniser,
-            gold.GoldObjective(),
-            encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
+            run.task.gold(),
+            run.task.encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
             None,
-            encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
+            run.task.encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
             choice.fine_tune,
             folder,
             choice.fine_tune.seed,

@@ -149,7 +149,7 @@ def _check(data: Encoded, dev: Encoded) -> None:
         raise LimbeckError("there is nothing to train on", fix="Check data.train in the recipe")
     if not len(dev):
         raise LimbeckError("the dev set is empty: the best weights could not be picked", fix="Check data.dev")
-    without = (dev.gold == NO_GOLD).nonzero()[0]
+    without = (dev.gold == NO_GOLD).nonzero()[0] if dev.words is None else []
     if len(without):
         raise LimbeckError(f"the dev example '{dev.ids[without[0]]}' has no gold label")
 
@@ -207,12 +207,18 @@ def _key(
     """Digest of what the course of a run depends on, as far as it can be told from here."""
     shapes = [(n, list(p.shape)) for module in (model, objective) for n, p in module.named_parameters()]
     sets = [
-        [fingerprint.of_strings(one.ids), _digest(one.tokens), _digest(one.offsets), _digest(one.gold)]
+        [fingerprint.of_strings(one.ids), *(_digest(each) for each in _arrays(one))]
         for one in (data, dev)
     ]
     chosen = settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
     taught = type(objective).__qualname__
     return fingerprint.of_value([shapes, taught, sets, chosen, seed, steps, stage, processes])
+
+
+def _arrays(data: Encoded) -> tuple[NDArray[Any], ...]:
+    words = data.words
+    of_words = () if words is None else (words.starts, words.gold, words.offsets, words.spelling)
+    return data.tokens, data.offsets, data.gold, *of_words
 
 
 def _digest(values: NDArray[Any]) -> str:

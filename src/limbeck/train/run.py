@@ -13,12 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Loss
 from limbeck.core.recipe import Training
-from limbeck.models.outputs import predict
+from limbeck.models.outputs import answered
 from limbeck.text.encode import Encoded
 from limbeck.train import checkpoint, doctor
 from limbeck.train.journal import Journal
@@ -261,12 +260,10 @@ class Run:
         self.notes["dev"] = f"dev {metric} {score:.4f}"
 
     def _scores(self) -> tuple[dict[str, float], float]:
-        """Scores of dev by name, and its cross-entropy in nats."""
+        """Scores of dev by name, and the loss of its gold in nats."""
         with self.lesson.autocast():
-            logits = predict(self.lesson.model, self.dev, device=self.lesson.device)
-        gold = self.dev.gold
-        loss = functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(gold))
-        return dict(self.score(gold, logits.argmax(-1))), float(loss)
+            gold, predicted, loss = answered(self.lesson.model, self.dev, self.lesson.device)
+        return dict(self.score(gold, predicted)), loss
 
     def _from_main(self, value: float) -> float:
         """The main process's value, on every process: clocks and GPUs differ, decisions must not."""

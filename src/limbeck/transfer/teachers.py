@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -17,8 +16,9 @@ from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SIGNAL_NAMES, SignalName, Signals
+from limbeck.models.heads import load_with_head
 from limbeck.models.outputs import predict, say
-from limbeck.text import resources
+from limbeck.models.student import encoder_of
 from limbeck.text.encode import collate, encode
 from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
 from limbeck.transfer.answer_files import FileAnswers, Form, arrange, read_answers
@@ -112,7 +112,7 @@ class ModelTeacher:
         Raises:
             LimbeckError: There is no such model, it has no classifier, or one of other labels.
         """
-        model = _load_classifier(reference)
+        model = load_with_head(reference, "classification")
         theirs = [name for _, name in sorted((model.config.id2label or {}).items())]
         columns = arrange(theirs, labels, renamed, where=reference)
         tokeniser = load_tokeniser(reference)
@@ -241,41 +241,8 @@ def fingerprint_model(model: PreTrainedModel) -> str:
     return fingerprint.of_value([digest.hexdigest(), config])
 
 
-def _load_classifier(reference: str | Path) -> PreTrainedModel:
-    """A classifier with all its weights, float32.
-
-    Raises:
-        LimbeckError: It is not there, damaged, unsafe to load, or lacks the classifier.
-    """
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSequenceClassification
-
-    place = resources.resolve(str(reference))
-    try:
-        with _quiet():
-            model, loaded = AutoModelForSequenceClassification.from_pretrained(
-                str(place), dtype=torch.float32, use_safetensors=True, output_loading_info=True
-            )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")
-        raise LimbeckError(
-            f"no classifier can be loaded ({reason})",
-            where=reference,
-            fix="Name a model on the hub, or a folder as save_pretrained writes it: config.json, "
-            "model.safetensors, tokenizer.json",
-        ) from None
-    if loaded["missing_keys"]:
-        raise LimbeckError(
-            f"this model has no classifier for these labels (no weights for {min(loaded['missing_keys'])})",
-            where=reference,
-            fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to train one on the labelled examples",
-        )
-    classifier: PreTrainedModel = model
-    return classifier
-
-
 def _check_length(model: PreTrainedModel, max_length: int, name: str) -> None:
-    longest = getattr(model.config, "max_position_embeddings", None)
+    longest = getattr(encoder_of(model).config, "max_position_embeddings", None)
     if longest is None:
         return
     for module_name, module in model.named_modules():
@@ -288,22 +255,6 @@ def _check_length(model: PreTrainedModel, max_length: int, name: str) -> None:
             where=name,
             fix=f"Set teacher.max_length={longest}",
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Transformers without its own bars and reports; what matters in them we tell ourselves."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
 
 
 def _index(answers: FileAnswers, keys: Sequence[str | None], role: str | None) -> dict[str, int]:

@@ -1,0 +1,118 @@
+"""What differs from task to task: how examples are read, who teaches, what gold trains, how dev is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+from limbeck.core.example import Example
+from limbeck.core.objective import Objective
+from limbeck.core.recipe import Recipe
+from limbeck.core.signals import SignalName
+from limbeck.evaluate.entities import metrics_of, tag_counts
+from limbeck.evaluate.metrics import METRICS, Counts, confusion
+from limbeck.methods.chain_gold import ChainGoldObjective
+from limbeck.methods.gold import GoldObjective
+from limbeck.models.heads import encoder_with_head, encoder_with_tag_head, load_with_head
+from limbeck.models.taggers.tagger import Tagger
+from limbeck.text.encode import Encoded, encode
+from limbeck.text.words import encode_words
+from limbeck.train.run import Score
+from limbeck.transfer.tagger_teacher import TaggerTeacher
+from limbeck.transfer.teachers import ModelTeacher
+
+Encode = Callable[[PreTrainedTokenizerFast, Sequence[Example], "Sequence[str] | None", int], Encoded]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task's parts.
+
+    Attributes:
+        signal: What is asked of the teacher.
+        control: The method that trains without one.
+        gold: The objective of gold, for teachers too.
+        encode: Examples to what a model reads.
+        untaught: An encoder with a fresh head: reference, labels, seed.
+        teacher: Makes a teacher of a model: model, tokeniser, labels, longest.
+        load_teacher: Loads one: reference, labels, longest, new names of labels.
+        load: Loads a trained student from its folder.
+        scorer: Scores of predictions, by name: labels, and the examples that are predicted.
+    """
+
+    signal: SignalName
+    control: str
+    gold: Callable[[], Objective]
+    encode: Encode
+    untaught: Callable[[Path | str, Sequence[str], int], PreTrainedModel]
+    teacher: Callable[[PreTrainedModel, PreTrainedTokenizerFast, Sequence[str], int], ModelTeacher]
+    load_teacher: Callable[[Path | str, Sequence[str], int, Mapping[str, str]], ModelTeacher]
+    load: Callable[[Path], PreTrainedModel]
+    scorer: Callable[[Sequence[str], Sequence[Example]], Score]
+
+
+def task_of(recipe: Recipe) -> Task:
+    """The task that a recipe is for."""
+    return TASKS[recipe.task]
+
+
+def _score_classes(labels: Sequence[str], examples: Sequence[Example]) -> Score:
+    """Every metric of class numbers, ``(examples,)`` each."""
+
+    def score(gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
+        counts = Counts.of(confusion(gold, predicted, len(labels)))
+        return {name: float(metric(counts)) for name, metric in METRICS.items()}
+
+    return score
+
+
+def _score_tags(labels: Sequence[str], examples: Sequence[Example]) -> Score:
+    """Every metric of tag numbers, ``(words,)`` each; gold is the examples', for it may hold tags without number."""
+    wanted = [example.tags or () for example in examples]
+    ends = np.cumsum([len(tags) for tags in wanted])[:-1]
+    names, metrics = np.array(labels), metrics_of(labels)
+
+    def score(gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
+        found = [tuple(part.tolist()) for part in np.split(names[predicted], ends)]
+        counts = tag_counts(wanted, found).sum(0)
+        return {name: float(metric(counts)) for name, metric in metrics.items()}
+
+    return score
+
+
+def _tagger_teacher(
+    model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, labels: Sequence[str], max_length: int
+) -> ModelTeacher:
+    assert isinstance(model, Tagger)
+    return TaggerTeacher(model, tokeniser, labels, max_length)
+
+
+TASKS = {
+    "classification": Task(
+        signal="logits",
+        control="gold",
+        gold=GoldObjective,
+        encode=encode,
+        untaught=encoder_with_head,
+        teacher=ModelTeacher,
+        load_teacher=ModelTeacher.load,
+        load=lambda folder: load_with_head(folder, "classification"),
+        scorer=_score_classes,
+    ),
+    "tagging": Task(
+        signal="potentials",
+        control="chain_gold",
+        gold=ChainGoldObjective,
+        encode=encode_words,
+        untaught=encoder_with_tag_head,
+        teacher=_tagger_teacher,
+        load_teacher=TaggerTeacher.load,
+        load=lambda folder: load_with_head(folder, "tagging"),
+        scorer=_score_tags,
+    ),
+}
