@@ -53,8 +53,9 @@ def read_sentences(path: Path, form: LineFormat, source: Source) -> list[Sentenc
 def _conll(lines: Sequence[str], path: Path, source: Source) -> Iterator[Sentence]:
     """Sentences between blank lines; ``-DOCSTART-`` lines count documents and are no sentences."""
     rows = list(_rows(lines))
-    # The first line that is surely no comment tells how many columns there are, and what is between them.
-    first = next((row for row in rows if row and row[1][0] != "#"), next(filter(None, rows), None))
+    # The first line that is surely a word tells how many columns there are, and what is between them.
+    filled = [row for row in rows if row and not row[1].startswith(DOCUMENT)]
+    first = next((row for row in filled if row[1][0] != "#"), next(iter(filled), None))
     if first is None:
         return
     tabs = "\t" in first[1]
@@ -63,7 +64,7 @@ def _conll(lines: Sequence[str], path: Path, source: Source) -> Iterator[Sentenc
     document, sentence = 0, list[tuple[int, list[str]]]()
     for row in [*rows, None]:
         cells = _cells(row[1], tabs) if row else []
-        is_break = bool(cells) and cells[0] == DOCUMENT
+        is_break = row is not None and row[1].startswith(DOCUMENT)
         document += is_break
         if row is None or is_break:
             if sentence:
