@@ -18,6 +18,7 @@ from limbeck.models.export import export as export_model
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
+from limbeck.text.columns import files_of
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import Trained, total_steps, train as train_model
 from limbeck.transfer import rewrites
@@ -40,7 +41,7 @@ def prepare_inputs(run: Run) -> dict[str, Any]:
     data = run.recipe.data
     cut_or_read = [each for each in (data.dev, data.test) if isinstance(each, Source)]
     sources = [*data.train, *data.unlabelled, *cut_or_read]
-    paths = [path for each in sources for path in (each.path, tags_file(each)) if path is not None]
+    paths = [path for each in sources for path in files_of(each)]
     return {
         "data": data.model_dump(mode="json"),
         "files": {path: resources.contents(path) for path in paths},

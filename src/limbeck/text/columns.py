@@ -167,6 +167,14 @@ def _ended(lines: Sequence[str]) -> list[str]:
     return list(lines[:end])
 
 
+def files_of(source: Source) -> tuple[str, ...]:
+    """The files that a source is read from, as the recipe would name them."""
+    if source.format != "parallel" or source.tags is None:
+        return (source.path,)
+    path = resources.resolve(source.path)
+    return (source.path, str(_tags_path(Path(path), source)))
+
+
 def _tags_path(path: Path, source: Source) -> Path:
     if source.tags_file is not None:
         return Path(resources.resolve(source.tags_file))

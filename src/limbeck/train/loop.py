@@ -207,8 +207,7 @@ def _key(
     """Digest of what the course of a run depends on, as far as it can be told from here."""
     shapes = [(n, list(p.shape)) for module in (model, objective) for n, p in module.named_parameters()]
     sets = [
-        [fingerprint.of_strings(one.ids), *(_digest(each) for each in _arrays(one))]
-        for one in (data, dev)
+        [fingerprint.of_strings(one.ids), *(_digest(each) for each in _arrays(one))] for one in (data, dev)
     ]
     chosen = settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
     taught = type(objective).__qualname__
