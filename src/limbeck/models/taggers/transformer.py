@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from limbeck.core.errors import LimbeckError
@@ -104,6 +104,8 @@ def load_encoder(reference: str | Path, dropout: float | None = None) -> PreTrai
     Raises:
         LimbeckError: There is no such model, it is damaged, or no model of its family tags words.
     """
+    from transformers import AutoModelForTokenClassification
+
     place = resolve(str(reference))
     told = logging.get_verbosity()
     logging.set_verbosity_error()
@@ -214,6 +216,9 @@ class TransformerForTokenClassification(Tagger):
 
 
 def _fresh_encoder(config: TransformerTaggerConfig) -> PreTrainedModel:
+    # Here and not above: loading this class registers the tagger of this module, which must be whole by then.
+    from transformers import AutoModelForTokenClassification
+
     encoder: PreTrainedModel = AutoModelForTokenClassification.from_config(_shape(config)).base_model
     return encoder
 
