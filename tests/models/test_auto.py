@@ -16,6 +16,10 @@ ORDERS = {
     "configurations loaded before": "import transformers; transformers.AutoConfig; import limbeck",
     "models loaded before": "import transformers; transformers.PreTrainedModel; import limbeck",
     "a student first": "import limbeck.models.bilstm; import transformers",
+    "a transformer student first": "import limbeck.models.transformer; import transformers",
+    "a tagger first": "import limbeck.models.taggers.transformer; import transformers",
+    "another tagger first": "import limbeck.models.taggers.bilstm; import transformers",
+    "heads first": "import limbeck.models.heads; import transformers",
     "registered twice": "import limbeck.models.auto as auto; auto.register(); auto.register(); import transformers",
 }
 

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torchcrf import CRF
 from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, pipeline
@@ -396,8 +397,37 @@ def test_an_encoder_becomes_a_tagger(tokeniser, teacher, tmp_path):
     assert torch.equal(
         student.backbone.embeddings.word_embeddings.weight, theirs["embeddings.word_embeddings.weight"]
     )
+
+
+def test_an_encoder_that_is_none_is_told(tokeniser, teacher, tmp_path):
     with pytest.raises(LimbeckError, match="no encoder can be loaded"):
         encoder_with_tag_head(tmp_path / "nowhere", TAGS, 1)
+    build("bilstm", SMALL, tokeniser, teacher)[0].save_pretrained(tmp_path / "bilstm")
+    with pytest.raises(LimbeckError, match="a BiLSTMForTokenClassification has no encoder inside"):
+        encoder_with_tag_head(tmp_path / "bilstm", TAGS, 1)
+    teacher.base_model.save_pretrained(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    state = load_file(weights)
+    save_file(
+        {name: value for name, value in state.items() if "layer.1" not in name}, weights, {"format": "pt"}
+    )
+    with pytest.raises(LimbeckError, match="no weights for bert.encoder.layer.1.attention"):
+        encoder_with_tag_head(tmp_path, TAGS, 1)
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(LimbeckError, match="no encoder can be loaded"):
+        encoder_with_tag_head(tmp_path, TAGS, 1)
+
+
+def test_a_taggers_encoder_can_be_taken_again(tokeniser, teacher, tmp_path):
+    tagger, _ = build("transformer", {"from_teacher": [0]}, tokeniser, teacher)
+    tagger.save_pretrained(tmp_path)
+    tokeniser.save_pretrained(tmp_path)
+    values = {"encoder": str(tmp_path), "dropout": 0.25, "head_dropout": 0.5}
+    again, _ = build("transformer", values, tokeniser, None, ("noun", "verb"))
+    theirs = tagger.backbone.state_dict()
+    assert all(torch.equal(value, theirs[name]) for name, value in again.backbone.state_dict().items())
+    assert again.backbone.config.hidden_dropout_prob == 0.25
+    assert (again.config.dropout, again.config.encoder["hidden_dropout_prob"]) == (0.5, 0.25)
 
 
 def test_layers_of_a_tagger_are_copied(tokeniser, teacher, tmp_path):
@@ -450,17 +480,27 @@ def toy(seed, size):
     [
         ("bilstm", {"dimension": 16, "hidden": 16}),
         ("bilstm", {"dimension": 4, "hidden": 16, "spelling": "cnn", "spelling_size": 12}),
-        ("transformer", {"from_teacher": [0], "dropout": 0.0}),
-        ("transformer", {"from_teacher": [0], "dropout": 0.0, "head": "softmax", "pooling": "mean"}),
+        ("transformer", {"from_teacher": [0, 1], "dropout": 0.0, "head_dropout": 0.0}),
+        (
+            "transformer",
+            {
+                "from_teacher": [0, 1],
+                "dropout": 0.0,
+                "head_dropout": 0.0,
+                "head": "softmax",
+                "pooling": "mean",
+            },
+        ),
     ],
 )
 def test_a_toy_task_is_learnt(kind, values, tokeniser, teacher):
+    torch.manual_seed(0)
     model, own = build(kind, values, tokeniser, teacher)
     train, test = (encode_words(own, toy(seed, size), TAGS, 20) for seed, size in ((1, 256), (2, 100)))
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=5e-3)
     random = np.random.default_rng(0)
     model.train()
-    for _ in range(150):
+    for _ in range(250):
         batch = collate(train, random.choice(len(train), 32, replace=False))
         optimiser.zero_grad()
         model(**batch.inputs, labels=batch.gold).loss.backward()

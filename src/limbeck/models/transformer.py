@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForSequenceClassification
+from transformers import AutoConfig
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.embeddings import TokeniserSettings, vocabulary_size
@@ -65,6 +65,9 @@ def build(
     teacher: PreTrainedModel | None,
 ) -> PreTrainedModel:
     """An untrained student; see :func:`limbeck.models.build`."""
+    # Here and not above: loading this class registers the taggers, which are built on this module.
+    from transformers import AutoModelForSequenceClassification
+
     config = encoder_config(settings, tokeniser, teacher)
     for name, value in class_names(labels).items():
         setattr(config, name, value)

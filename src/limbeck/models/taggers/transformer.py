@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
+from safetensors import SafetensorError
 from torch import nn
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForTokenClassification, PreTrainedConfig, PreTrainedModel
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from limbeck.core.errors import LimbeckError
@@ -101,26 +102,34 @@ def load_encoder(reference: str | Path, dropout: float | None = None) -> PreTrai
         dropout: Of hidden states and attention; None leaves the encoder's own.
 
     Raises:
-        LimbeckError: There is no such model, or no model of its family tags words.
+        LimbeckError: There is no such model, it is damaged, or no model of its family tags words.
     """
+    from transformers import AutoModelForTokenClassification
+
     place = resolve(str(reference))
     told = logging.get_verbosity()
     logging.set_verbosity_error()
     try:
-        config = AutoConfig.from_pretrained(place)
-        if dropout is not None:
-            transformer.set_dropout(config, dropout)
         # The class for tagging has the encoder without a pooler, which would read the first token.
-        model = AutoModelForTokenClassification.from_pretrained(
-            place, config=config, dtype=torch.float32, use_safetensors=True
+        model, loaded = AutoModelForTokenClassification.from_pretrained(
+            place,
+            config=_with_dropout(AutoConfig.from_pretrained(place), dropout),
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
         )
-    except (OSError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         fix = "Give a folder with config.json and weights, or a name on the hub that this machine can reach"
         raise LimbeckError(f"no encoder can be loaded ({reason})", where=reference, fix=fix) from None
     finally:
         logging.set_verbosity(told)
     encoder: PreTrainedModel = model.base_model
+    absent = [name for name in loaded["missing_keys"] if name.startswith(f"{model.base_model_prefix}.")]
+    if absent:
+        raise LimbeckError(f"no encoder can be loaded (no weights for {min(absent)})", where=reference)
+    if isinstance(encoder, Tagger):
+        raise LimbeckError(f"a {type(encoder).__name__} has no encoder inside", where=reference)
     return encoder
 
 
@@ -207,10 +216,30 @@ class TransformerForTokenClassification(Tagger):
 
 
 def _fresh_encoder(config: TransformerTaggerConfig) -> PreTrainedModel:
-    values = config.encoder or {"model_type": "bert"}
-    shape = type(AutoConfig.for_model(values["model_type"])).from_dict(values)
-    encoder: PreTrainedModel = AutoModelForTokenClassification.from_config(shape).base_model
+    # Here and not above: loading this class registers the tagger of this module, which must be whole by then.
+    from transformers import AutoModelForTokenClassification
+
+    encoder: PreTrainedModel = AutoModelForTokenClassification.from_config(_shape(config)).base_model
     return encoder
+
+
+def _shape(config: TransformerTaggerConfig) -> PreTrainedConfig:
+    """The encoder's configuration in a tagger's."""
+    values = config.encoder or {"model_type": "bert"}
+    return type(AutoConfig.for_model(values["model_type"])).from_dict(values)
+
+
+def _with_dropout(config: PreTrainedConfig, share: float | None) -> PreTrainedConfig:
+    """A configuration with this dropout of the encoder; None leaves it as it is."""
+    if share is None:
+        return config
+    if isinstance(config, TransformerTaggerConfig):
+        shape = _shape(config)
+        transformer.set_dropout(shape, share)
+        config.encoder = _plain(shape)
+    else:
+        transformer.set_dropout(config, share)
+    return config
 
 
 def _plain(config: PreTrainedConfig) -> dict[str, Any]:
