@@ -133,6 +133,8 @@ class Training(Settings):
     """Its peak, after the warm-up."""
     embedding_rate: float = Field(1.0, gt=0)
     """Factor on the learning rate of embeddings; below 1 where they start from a good place, e.g. the teacher's."""
+    chain_rate: float = Field(1.0, gt=0)
+    """Factor on the learning rate of a tagger's transitions, start and end: a few numbers that begin at nought."""
     tokens_per_batch: int = Field(2048, gt=0)
     """Batches hold sentences of like length and at most this many tokens, padding included."""
     sentences_per_batch: int | None = Field(None, gt=0)
@@ -165,6 +167,7 @@ class FineTune(Training):
 
     epochs: float = Field(3, gt=0)
     learning_rate: float = Field(5e-5, gt=0)
+    chain_rate: float = Field(100.0, gt=0)
     clip: float = Field(1.0, gt=0)
     evaluate: int = Field(6, gt=0)
     seed: int = 1

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from limbeck.models.taggers.head import TagHead
+
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
@@ -22,7 +24,11 @@ FUSED = ("cpu", "cuda", "mps", "xpu")
 
 
 def adamw(
-    modules: nn.Module, learning_rate: float, weight_decay: float, embedding_rate: float = 1.0
+    modules: nn.Module,
+    learning_rate: float,
+    weight_decay: float,
+    embedding_rate: float = 1.0,
+    chain_rate: float = 1.0,
 ) -> torch.optim.AdamW:
     """AdamW over the trainable parameters; each group keeps its factor on the learning rate under ``rate``.
 
@@ -35,22 +41,30 @@ def adamw(
         learning_rate: The first step's.
         weight_decay: Of all weights that decay.
         embedding_rate: Factor on the learning rate of embeddings.
+        chain_rate: Factor on that of a chain's transitions, start and end, which do not decay either.
     """
-    embeddings = {
-        id(parameter)
-        for module in modules.modules()
-        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
-        for parameter in module.parameters(recurse=False)
-    }
+    embeddings = _owned_by(modules, nn.Embedding, nn.EmbeddingBag)
+    chains = _owned_by(modules, TagHead)
     trained = [parameter for parameter in modules.parameters() if parameter.requires_grad]
-    others = [parameter for parameter in trained if id(parameter) not in embeddings]
+    others = [parameter for parameter in trained if id(parameter) not in embeddings | chains]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in others if p.ndim > 1], "weight_decay": weight_decay, "rate": 1.0},
         {"params": [p for p in others if p.ndim < 2], "weight_decay": 0.0, "rate": 1.0},
         {"params": [p for p in trained if id(p) in embeddings], "weight_decay": 0.0, "rate": embedding_rate},
+        {"params": [p for p in trained if id(p) in chains], "weight_decay": 0.0, "rate": chain_rate},
     ]
     fused = bool(trained) and trained[0].device.type in FUSED
     return torch.optim.AdamW([group for group in groups if group["params"]], lr=learning_rate, fused=fused)
+
+
+def _owned_by(modules: nn.Module, *kinds: type[nn.Module]) -> set[int]:
+    """Ids of the parameters that belong to modules of these kinds themselves."""
+    return {
+        id(parameter)
+        for module in modules.modules()
+        if isinstance(module, kinds)
+        for parameter in module.parameters(recurse=False)
+    }
 
 
 class RowGradients:

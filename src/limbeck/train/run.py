@@ -102,8 +102,8 @@ class Run:
         self.lesson, self.dev, self.settings, self.folder = lesson, dev, settings, folder
         self.steps, self.seed, self.score, self.stage = steps, seed, score, stage
         self.accelerator, self.key = accelerator, key
-        rates = settings.learning_rate, settings.weight_decay, settings.embedding_rate
-        self.optimiser = adamw(lesson.modules, *rates)
+        rates = settings.embedding_rate, settings.chain_rate
+        self.optimiser = adamw(lesson.modules, settings.learning_rate, settings.weight_decay, *rates)
         self.row_gradients = RowGradients(lesson.modules, lesson.device, accelerator.num_processes)
         self.evaluated = evaluation_steps(steps, settings.evaluate)
         self.interval = journal_interval(steps)
