@@ -105,3 +105,42 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, sentence: str)
 def test_a_missing_recipe(tmp_path: Path) -> None:
     with pytest.raises(LimbeckError, match="no such recipe. 'limbeck init' writes one"):
         recipe.load(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "students", "teachers"),
+    [
+        ([], "accuracy", "accuracy"),
+        (["task=tagging"], "f1", "f1"),
+        (["task=tagging", "train.metric=recall"], "recall", "f1"),
+        (["task=tagging", "teacher.fine_tune.metric=token_accuracy"], "f1", "token_accuracy"),
+        (["train={metric: mcc}"], "mcc", "accuracy"),
+    ],
+)
+def test_the_metric_is_the_tasks_own_unless_told(
+    tmp_path: Path, changes: list[str], students: str, teachers: str
+) -> None:
+    loaded = recipe.load(written(tmp_path), ["teacher.fine_tune.epochs=2", *changes])
+    assert loaded.teacher.fine_tune is not None
+    assert (loaded.train.metric, loaded.teacher.fine_tune.metric) == (students, teachers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (["train.metric=f1"], "classification is not scored by f1; choose from accuracy, macro_f1, mcc"),
+        (
+            ["task=tagging", "train.metric=mcc"],
+            "tagging is not scored by mcc; choose from f1, precision, recall",
+        ),
+    ],
+)
+def test_a_metric_of_another_task_is_refused(tmp_path: Path, changes: list[str], sentence: str) -> None:
+    with pytest.raises(LimbeckError, match=sentence):
+        recipe.load(written(tmp_path), changes)
+
+
+def test_plain_tags_are_judged_by_token_accuracy() -> None:
+    assert recipe.main_metric("tagging", "f1", spans=False) == "token_accuracy"
+    assert recipe.main_metric("tagging") == "f1"
+    assert recipe.main_metric("classification", spans=False) == "accuracy"

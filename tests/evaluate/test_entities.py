@@ -41,9 +41,9 @@ def test_scores_equal_seqevals(source, change):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = {
-            "entity_f1": oracle.f1_score(gold, said),
-            "entity_precision": oracle.precision_score(gold, said),
-            "entity_recall": oracle.recall_score(gold, said),
+            "f1": oracle.f1_score(gold, said),
+            "precision": oracle.precision_score(gold, said),
+            "recall": oracle.recall_score(gold, said),
             "token_accuracy": oracle.accuracy_score(gold, said),
         }
         told = oracle.classification_report(gold, said, output_dict=True) if total[1:3].any() else {}
@@ -84,9 +84,9 @@ def test_a_hand_count_as_conlleval_does_it():
     scores = {name: tag_score(name, GOLD, SAID, labels=9).value for name in TAG_METRICS}
     assert scores == pytest.approx(
         {
-            "entity_f1": 2 * 0.4 * 0.4 / 0.8,
-            "entity_precision": 2 / 5,
-            "entity_recall": 2 / 5,
+            "f1": 2 * 0.4 * 0.4 / 0.8,
+            "precision": 2 / 5,
+            "recall": 2 / 5,
             "token_accuracy": 9 / 13,
         }
     )
@@ -104,8 +104,8 @@ def test_a_hand_count_as_conlleval_does_it():
 
 @pytest.mark.unit
 def test_a_score_says_how_it_was_counted():
-    told = str(tag_score("entity_f1", GOLD, SAID, labels=9))
-    assert told.startswith("entity_f1|spans:conlleval|average:micro|zero:0|examples:4|labels:9|limbeck:")
+    told = str(tag_score("f1", GOLD, SAID, labels=9))
+    assert told.startswith("f1|spans:conlleval|average:micro|zero:0|examples:4|labels:9|limbeck:")
     assert tag_score("token_accuracy", GOLD, SAID, labels=9).signature.startswith(
         "token_accuracy|examples:4|"
     )
@@ -146,9 +146,9 @@ def test_gold_and_predictions_that_do_not_fit():
 def plainly(gold, ours, theirs, name, resamples, seed):
     """Every gain by a loop: draw sentences, score each seed with seqeval, take means."""
     judge = {
-        "entity_f1": oracle.f1_score,
-        "entity_precision": oracle.precision_score,
-        "entity_recall": oracle.recall_score,
+        "f1": oracle.f1_score,
+        "precision": oracle.precision_score,
+        "recall": oracle.recall_score,
         "token_accuracy": oracle.accuracy_score,
     }[name]
     generator, n = np.random.default_rng(seed), len(gold)

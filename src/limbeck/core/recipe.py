@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from limbeck.core import overrides as keys, tasks
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.core.schema import Settings, validate
@@ -39,7 +49,8 @@ def _once_each(seeds: list[int]) -> list[int]:
     return seeds
 
 
-Task = Literal["classification", "tagging"]
+Task: TypeAlias = tasks.Task
+main_metric = tasks.main_metric
 
 LabelNames = Annotated[dict[str, str], BeforeValidator(_named_by_text)]
 """New names of labels; YAML reads a bare 0 as a number, and means the label "0"."""
@@ -152,8 +163,9 @@ class Training(Settings):
     """Evaluations on dev, spread evenly over the run."""
     patience: int | None = Field(None, gt=0)
     """Stop after this many evaluations without a better dev score; null never stops early."""
-    metric: Literal["accuracy", "macro_f1", "mcc"] = "accuracy"
-    """Picks the best checkpoint, on dev."""
+    metric: tasks.Metric = "accuracy"
+    """Picks the best checkpoint, on dev: accuracy, macro_f1 or mcc; of taggers f1 (if left out), precision, recall
+    or token_accuracy, which is all that tags without spans have."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` is bf16 where the device has it natively, fp32 on a CPU."""
     checkpoint_seconds: float = Field(60, ge=0)
@@ -268,6 +280,15 @@ class Export(Settings):
     """Largest share of predictions that int8 may change."""
 
 
+TrainingKind = TypeVar("TrainingKind", bound=Training)
+
+
+def _fitted(training: TrainingKind, task: Task) -> TrainingKind:
+    """With the task's own metric where none was chosen."""
+    chosen = training.metric if "metric" in training.model_fields_set else None
+    return training.model_copy(update={"metric": main_metric(task, chosen)})
+
+
 class Recipe(Settings):
     """A whole run."""
 
@@ -291,7 +312,7 @@ class Recipe(Settings):
     """Train the same student without a teacher too, on the same budget of steps."""
     seeds: Annotated[list[int], BeforeValidator(_counted), AfterValidator(_once_each)] = [1, 2, 3]
     """A list of seeds, or how many."""
-    train: Training = Training()
+    train: Training = Field(Training(), validate_default=True)
     """How students are trained."""
     evaluate: Evaluation = Evaluation()
     """What is measured at the end."""
@@ -305,6 +326,19 @@ class Recipe(Settings):
     """Folder of the answer store; by default ``OUT/store``, shared by the runs beside it."""
     checksums: dict[str, str] = {}
     """SHA-256 of files named in this recipe: path as written there to digest."""
+
+    @field_validator("train", mode="after")
+    @classmethod
+    def _train_fits_task(cls, train: Training, info: ValidationInfo) -> Training:
+        return _fitted(train, info.data.get("task", "classification"))
+
+    @field_validator("teacher", mode="after")
+    @classmethod
+    def _teacher_fits_task(cls, teacher: TeacherChoice, info: ValidationInfo) -> TeacherChoice:
+        if teacher.fine_tune is None:
+            return teacher
+        fitted = _fitted(teacher.fine_tune, info.data.get("task", "classification"))
+        return teacher.model_copy(update={"fine_tune": fitted})
 
     @property
     def folder(self) -> Path:
@@ -342,48 +376,11 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not isinstance(values, dict):
         raise LimbeckError("a recipe is a mapping of keys to values", where=path)
     for override in overrides:
-        _apply(override, values)
-    return validate(Recipe, values, where=path, lines=_lines(node))
+        keys.apply(override, values)
+    return validate(Recipe, values, where=path, lines=keys.lines(node))
 
 
 def save(recipe: Recipe, path: Path) -> None:
     """Write the resolved recipe, every default spelt out."""
     with atomic_write(path) as file:
         yaml.safe_dump(recipe.model_dump(mode="json"), file, sort_keys=False, allow_unicode=True, width=110)
-
-
-def _apply(override: str, values: dict[str, Any]) -> None:
-    key, equals, text = override.partition("=")
-    if not equals or not key:
-        raise LimbeckError(f"'{override}' is not an override", fix="Write key=value, e.g. train.epochs=3")
-    *parents, last = key.split(".")
-    place: Any = values
-    for parent in parents:
-        place = (
-            place[int(parent)]
-            if isinstance(place, list) and parent.isdigit()
-            else place.setdefault(parent, {})
-        )
-        if place is None or isinstance(place, str | int | float | bool):
-            raise LimbeckError(f"'{key}' cannot be set: '{parent}' is not a group of keys in this recipe")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise LimbeckError(f"the value of '{key}' is not valid YAML: {text}") from None
-    place[int(last) if isinstance(place, list) else last] = value
-
-
-def _lines(node: yaml.Node | None, prefix: str = "") -> Mapping[str, int]:
-    """Line of every dotted key of a YAML document."""
-    found: dict[str, int] = {}
-    if isinstance(node, yaml.MappingNode):
-        pairs = [(str(key.value), key.start_mark.line, value) for key, value in node.value]
-    elif isinstance(node, yaml.SequenceNode):
-        pairs = [(str(number), value.start_mark.line, value) for number, value in enumerate(node.value)]
-    else:
-        return found
-    for name, line, value in pairs:
-        key = f"{prefix}.{name}".strip(".")
-        found[key] = line + 1
-        found.update(_lines(value, key))
-    return found

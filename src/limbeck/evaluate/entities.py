@@ -122,9 +122,9 @@ def _ratio(above: Ints | Floats, below: Ints | Floats) -> Floats:
 
 
 TAG_METRICS: Mapping[str, SumMetric] = {
-    "entity_f1": f1,
-    "entity_precision": precision,
-    "entity_recall": recall,
+    "f1": f1,
+    "precision": precision,
+    "recall": recall,
     "token_accuracy": token_accuracy,
 }
 """Scores of taggers, the one that decides first, by the names that recipes and results use."""
@@ -148,16 +148,22 @@ def tag_score(name: str, gold: Tagged, predicted: Tagged, labels: int) -> Score:
     return Score(name, float(value), signature(name, examples=len(gold), labels=labels))
 
 
-def by_type(gold: Tagged, predicted: Tagged) -> list[TypeScore]:
+def by_type(gold: Tagged, predicted: Tagged, *, plain: bool = False) -> list[TypeScore]:
     """Scores of each type that is gold or was predicted, by name.
+
+    Args:
+        gold: Gold tags.
+        predicted: Tags of one model.
+        plain: Whether tags mark words, not spans: then every word counts, and its tag is its type.
 
     Raises:
         LimbeckError: The sentences, or the words of one, differ in number.
     """
     _check_lengths(gold, predicted)
     wanted, found, correct = Counter[str](), Counter[str](), Counter[str]()
+    marked = _each_word if plain else spans
     for true, said in zip(gold, predicted, strict=True):
-        of_gold, of_model = spans(true), spans(said)
+        of_gold, of_model = marked(true), marked(said)
         wanted += _types(of_gold)
         found += _types(of_model)
         correct += _types(set(of_gold).intersection(of_model))
@@ -167,6 +173,10 @@ def by_type(gold: Tagged, predicted: Tagged) -> list[TypeScore]:
         scores = float(precision(counts)), float(recall(counts)), float(f1(counts))
         rows.append(TypeScore(name, *scores, wanted[name], found[name], correct[name]))
     return rows
+
+
+def _each_word(tags: Sequence[str]) -> list[Span]:
+    return [Span(tag, place, place + 1) for place, tag in enumerate(tags)]
 
 
 def _types(some: set[Span] | list[Span]) -> Counter[str]:
@@ -181,7 +191,7 @@ def paired_tags(
     ours: Sequence[Tagged],
     theirs: Sequence[Tagged],
     *,
-    metric: str = "entity_f1",
+    metric: str = "f1",
     resamples: int = 10_000,
     interval: float = 0.95,
     seed: int = 0,

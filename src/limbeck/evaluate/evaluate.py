@@ -1,4 +1,4 @@
-"""All that is said about the models of one run: scores, gains with intervals, calibration, cost."""
+"""All that is said about the classifiers of one run: scores, gains with intervals, calibration, cost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,49 +17,52 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write, write_json
 from limbeck.core.recipe import Evaluation
-from limbeck.evaluate.bootstrap import resampled
+from limbeck.evaluate.bootstrap import Resampled, resampled
 from limbeck.evaluate.calibration import ece, reliability, softmax
 from limbeck.evaluate.cost import Cost
+from limbeck.evaluate.judged import (
+    EVALUATION,
+    PREDICTIONS,
+    Entrant,
+    Judged,
+    Role,
+    best_seeds,
+    by_name,
+    check_entrants,
+    cost_rows,
+    gain_rows,
+    model_row,
+    named,
+    summary,
+    teacher_row,
+)
 from limbeck.evaluate.metrics import METRICS, Counts, Floats, Ints, agreement, confusion, signature
 
-EVALUATION = "evaluation.json"
-PREDICTIONS = "predictions.parquet"
+__all__ = ["EVALUATION", "PREDICTIONS", "Model", "Role", "evaluate"]
 
-Role = Literal["teacher", "student", "control"]
+MAIN = "accuracy"
+"""The score that decides, and whose share of the teacher's is the retention."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """What one model answered on the test set.
+class Model(Entrant):
+    """What one classifier answered on the test set.
 
     Attributes:
-        name: ``teacher``, or the method's name; all seeds of a method share it.
-        role: What it is in this run.
-        seed: The seed that it was trained under; None for a model that was not trained here.
         logits: Its answers in the order of the test examples, ``(examples, classes)``.
         dev_score: Its score on dev, by which one seed is picked where only one is shown.
     """
 
-    name: str
-    role: Role
-    seed: int | None
     logits: NDArray[np.floating]
     dev_score: float | None = None
 
-    @property
-    def column(self) -> str:
-        """Its column in the predictions file: NAME, or NAME@SEED."""
-        return self.name if self.seed is None or self.role == "teacher" else f"{self.name}@{self.seed}"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """A model with all that follows from its answers: probabilities, classes ``(examples,)``, scores."""
+class Classified(Judged):
+    """A classifier with all that follows from its answers: probabilities, classes ``(examples,)``, scores."""
 
-    model: Model
     probabilities: Floats
     predicted: Ints
-    scores: Mapping[str, float]
 
 
 def evaluate(
@@ -93,18 +96,23 @@ def evaluate(
     gold = gold_numbers(examples, labels)
     _check(models, len(examples), len(labels))
     judged = _judge(models, gold, len(labels))
-    groups = _by_name(judged)
-    best = {name: max(seeds, key=_dev_score) for name, seeds in groups.items()}
+    groups = by_name(judged)
+    best = best_seeds(groups)
     diagrams = {name: reliability(one.probabilities, gold) for name, one in best.items()}
     metrics = judged[0].scores
+
+    def resample(everyone: Sequence[Classified]) -> Resampled:
+        predicted = np.stack([one.predicted for one in everyone])
+        return resampled(gold, predicted, len(labels), resamples=settings.resamples)
+
     content: dict[str, Any] = {
         "labels": list(labels),
         "test": {"examples": len(examples), "truncated": dict(truncated or {})},
-        "models": [_model_row(one) for one in judged],
-        "summary": _summary(groups),
+        "models": [model_row(one) for one in judged],
+        "summary": summary(groups, MAIN),
         "signatures": {name: signature(name, examples=len(gold), labels=len(labels)) for name in metrics},
-        "gains": _gains(groups, gold, len(labels), settings),
-        "cost": cost_rows(costs, teacher=_named(groups, "teacher")),
+        "gains": gain_rows(groups, [*METRICS], MAIN, settings, resample),
+        "cost": cost_rows(costs, teacher=named(groups, "teacher")),
         "calibration": {
             name: {"ece": ece(bins), "bins": [asdict(one) for one in bins]} for name, bins in diagrams.items()
         },
@@ -146,13 +154,8 @@ def gold_numbers(examples: Sequence[Example], labels: Sequence[str]) -> Ints:
 
 def _check(models: Sequence[Model], examples: int, classes: int) -> None:
     """Refuse answers that cannot be those to this test set."""
-    if not models:
-        raise LimbeckError("there are no models to evaluate")
-    seen: set[str] = set()
+    check_entrants(models)
     for model in models:
-        if model.column in seen:
-            raise LimbeckError(f"'{model.column}' is there twice; each model and seed is judged once")
-        seen.add(model.column)
         if model.logits.shape != (examples, classes):
             raise LimbeckError(
                 f"the answers of '{model.column}' have the shape {model.logits.shape}, "
@@ -167,127 +170,30 @@ def _check(models: Sequence[Model], examples: int, classes: int) -> None:
             )
 
 
-def _judge(models: Sequence[Model], gold: Ints, classes: int) -> list[Judged]:
+def _judge(models: Sequence[Model], gold: Ints, classes: int) -> list[Classified]:
     """Scores of each model, in the models' order; agreement only where there is a teacher."""
     probabilities = [softmax(model.logits) for model in models]
     predicted = np.stack([model.logits.argmax(axis=-1) for model in models])
     counts = Counts.of(confusion(gold, predicted, classes))
     scores = {name: metric(counts) for name, metric in METRICS.items()}
-    teacher = next((row for row, model in enumerate(models) if model.role == "teacher"), None)
+    teacher = teacher_row(models)
     if teacher is not None:
         scores["agreement"] = agreement(predicted, predicted[teacher])
     scores["ece"] = np.array([ece(reliability(one, gold)) for one in probabilities])
     return [
-        Judged(
+        Classified(
             model,
+            model.dev_score,
+            {name: float(all_[row]) for name, all_ in scores.items()},
             probabilities[row],
             predicted[row],
-            {name: float(all_[row]) for name, all_ in scores.items()},
         )
         for row, model in enumerate(models)
     ]
 
 
-def _by_name(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
-    """The seeds of each model: teacher first, then control, then students, each in the order given."""
-    order = {"teacher": 0, "control": 1, "student": 2}
-    groups: dict[str, list[Judged]] = {}
-    for one in sorted(judged, key=lambda one: order[one.model.role]):
-        groups.setdefault(one.model.name, []).append(one)
-    return groups
-
-
-def _named(groups: Mapping[str, list[Judged]], role: Role) -> str | None:
-    return next((name for name, seeds in groups.items() if seeds[0].model.role == role), None)
-
-
-def _dev_score(one: Judged) -> float:
-    return -np.inf if one.model.dev_score is None else one.model.dev_score
-
-
-def _model_row(one: Judged) -> dict[str, Any]:
-    return {
-        "name": one.model.name,
-        "role": one.model.role,
-        "seed": one.model.seed,
-        "scores": dict(one.scores),
-    }
-
-
-def _summary(groups: Mapping[str, list[Judged]]) -> list[dict[str, Any]]:
-    """Mean and deviation (of the sample; 0 where there is one seed) of each score over a model's seeds."""
-    means = {
-        name: {metric: float(np.mean([one.scores[metric] for one in seeds])) for metric in seeds[0].scores}
-        for name, seeds in groups.items()
-    }
-    teacher = _named(groups, "teacher")
-    reference = means[teacher]["accuracy"] if teacher else 0.0
-    rows = []
-    for name, seeds in groups.items():
-        values = {metric: [one.scores[metric] for one in seeds] for metric in means[name]}
-        rows.append(
-            {
-                "name": name,
-                "role": seeds[0].model.role,
-                "seeds": len(seeds),
-                "mean": means[name],
-                "deviation": {m: float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for m, v in values.items()},
-                "retention": means[name]["accuracy"] / reference if reference else None,
-            }
-        )
-    return rows
-
-
-def _gains(
-    groups: Mapping[str, list[Judged]], gold: Ints, classes: int, settings: Evaluation
-) -> list[dict[str, Any]]:
-    """Each method over the control by every metric; methods and control over the teacher by accuracy."""
-    teacher, control = _named(groups, "teacher"), _named(groups, "control")
-    methods = [name for name in groups if name not in (teacher, control)]
-    wanted: list[tuple[str, str, str]] = []
-    if control:
-        wanted += [(of, control, metric) for of in methods for metric in METRICS]
-    if teacher:
-        others = [*methods, control] if control else methods
-        wanted += [(of, teacher, "accuracy") for of in others]
-    if not wanted:
-        return []
-    everyone = [one for seeds in groups.values() for one in seeds]
-    rows: dict[str, list[int]] = {}
-    for row, one in enumerate(everyone):
-        rows.setdefault(one.model.name, []).append(row)
-    predicted = np.stack([one.predicted for one in everyone])
-    scores = resampled(gold, predicted, classes, resamples=settings.resamples)
-    return [
-        {"of": of, "over": over, "metric": metric}
-        | asdict(scores.gain(metric, rows[of], rows[over], settings.interval))
-        for of, over, metric in wanted
-    ]
-
-
-def cost_rows(costs: Sequence[Cost], teacher: str | None) -> list[dict[str, Any]]:
-    """Costs as flat rows, each with how many times faster it is than the teacher in PyTorch.
-
-    What was not measured is None.
-    """
-    reference = next((c.speed for c in costs if c.name == teacher and c.engine == "pytorch"), None)
-    return [
-        {
-            "name": cost.name,
-            "engine": cost.engine,
-            "parameters": cost.parameters,
-            "bytes": cost.bytes,
-            "p50_ms": cost.speed and cost.speed.p50_ms,
-            "p95_ms": cost.speed and cost.speed.p95_ms,
-            "per_second": cost.speed and cost.speed.per_second,
-            "times_faster": reference.p50_ms / cost.speed.p50_ms if reference and cost.speed else None,
-        }
-        for cost in costs
-    ]
-
-
 def write_predictions(
-    path: Path, labels: Sequence[str], examples: Sequence[Example], judged: Sequence[Judged]
+    path: Path, labels: Sequence[str], examples: Sequence[Example], judged: Sequence[Classified]
 ) -> None:
     """Write the examples, and each model's probabilities in a column of its own, as Parquet.
 

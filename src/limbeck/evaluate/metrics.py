@@ -112,9 +112,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "mcc": (),
     "agreement": ("with:teacher",),
     "ece": (f"bins:{BINS}", "norm:1"),
-    "entity_f1": ("spans:conlleval", "average:micro", "zero:0"),
-    "entity_precision": ("spans:conlleval", "average:micro", "zero:0"),
-    "entity_recall": ("spans:conlleval", "average:micro", "zero:0"),
+    "f1": ("spans:conlleval", "average:micro", "zero:0"),
+    "precision": ("spans:conlleval", "average:micro", "zero:0"),
+    "recall": ("spans:conlleval", "average:micro", "zero:0"),
     "token_accuracy": (),
 }
 """How each score is counted, as its signature tells it."""
@@ -132,10 +132,18 @@ class Score:
         return f"{self.signature} = {self.value:.4f}"
 
 
-def signature(name: str, *, examples: int, labels: int) -> str:
-    """How a score was counted, e.g. ``accuracy|examples:1821|labels:2|limbeck:0.1.0``."""
+def signature(name: str, *, examples: int, labels: int, unit: str = "") -> str:
+    """How a score was counted, e.g. ``accuracy|examples:1821|labels:2|limbeck:0.1.0``.
+
+    Args:
+        name: Which score.
+        examples: How many test examples.
+        labels: How many labels the models know.
+        unit: What was counted, where that is not whole examples and the name does not say so.
+    """
+    units = (f"unit:{unit}",) if unit else ()
     counted = f"examples:{examples}", f"labels:{labels}", f"limbeck:{metadata.version('limbeck')}"
-    return "|".join((name, *OPTIONS[name], *counted))
+    return "|".join((name, *OPTIONS[name], *units, *counted))
 
 
 def score(name: str, gold: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Score:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from limbeck.core.recipe import main_metric
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -67,10 +69,13 @@ def _name(row: Row) -> str:
     return f"{row['name']} (control)" if row["role"] == "control" else str(row["name"])
 
 
+QUALITY = {"accuracy": "accuracy", "f1": "F1", "token_accuracy": "token accuracy"}
+"""Headings of the score that decides, by its name."""
+
 COLUMNS: Columns = {
     "model": _name,
     "seeds": lambda row: str(row["seeds"]),
-    "accuracy": lambda row: percent(row["accuracy"], row["deviation"]),
+    "accuracy": lambda row: percent(row[row["metric"]], row["deviation"]),
     "gain over control": lambda row: points(row["gain"], row["low"], row["high"]),
     "of teacher's": lambda row: NOTHING if row["retention"] is None else f"{percent(row['retention'])}%",
     "engine": lambda row: row["engine"] or NOTHING,
@@ -78,7 +83,7 @@ COLUMNS: Columns = {
     "times faster": lambda row: times(row["times_faster"]),
     "size": lambda row: size(row["bytes"]),
 }
-"""The columns of a run's table."""
+"""The columns of a run's table, of classifiers; :func:`columns_of` puts a tagger's score in its place."""
 
 BRIEF: Columns = {
     "model": COLUMNS["model"],
@@ -94,6 +99,22 @@ WORDS = frozenset({"model", "engine"})
 """Headings of columns that hold words and stand to the left; numbers stand to the right."""
 
 
+def decisive(evaluation: Mapping[str, Any]) -> str:
+    """The metric that decides in a run: accuracy; of taggers F1, or token accuracy where tags mark no spans.
+
+    Args:
+        evaluation: The content of ``evaluation.json``.
+    """
+    spans = any("f1" in one["mean"] for one in evaluation["summary"])
+    return main_metric(evaluation.get("task", "classification"), spans=spans)
+
+
+def columns_of(rows: Sequence[Row], columns: Columns = COLUMNS) -> Columns:
+    """The columns under the headings of what was scored in these rows."""
+    heading = QUALITY[rows[0]["metric"]] if rows else "accuracy"
+    return {heading if name == "accuracy" else name: show for name, show in columns.items()}
+
+
 def rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     """One flat row a model: teacher, control, then each method.
 
@@ -101,26 +122,31 @@ def rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
         evaluation: The content of ``evaluation.json``.
 
     Returns:
-        Rows with ``name, role, seeds``; ``accuracy, deviation`` (shares of one; no deviation of one seed);
-        ``gain, low, high, p`` (of accuracy, over the control); ``retention`` (share of the teacher's
-        accuracy); ``engine, p50_ms, times_faster, bytes``. What was not measured is None.
+        Rows with ``name, role, seeds``; ``metric``, the name of the score that decides, and under that name
+        (``accuracy``; of taggers ``f1`` or ``token_accuracy``) its mean, with ``deviation`` (shares of one; no
+        deviation of one seed); ``gain, low, high, p`` (of it, over the control); ``retention`` (share of the
+        teacher's); ``engine, p50_ms, times_faster, bytes``. What was not measured is None.
     """
+    metric = decisive(evaluation)
     control = next((one["name"] for one in evaluation["summary"] if one["role"] == "control"), None)
     gains = {
         gain["of"]: gain
         for gain in evaluation["gains"]
-        if gain["over"] == control and gain["metric"] == "accuracy"
+        if gain["over"] == control and gain["metric"] == metric
     }
-    return [_row(one, gains.get(one["name"], {}), _cost(evaluation, one)) for one in evaluation["summary"]]
+    return [
+        _row(one, metric, gains.get(one["name"], {}), _cost(evaluation, one)) for one in evaluation["summary"]
+    ]
 
 
-def _row(one: Row, gain: Row, cost: Row) -> dict[str, Any]:
+def _row(one: Row, metric: str, gain: Row, cost: Row) -> dict[str, Any]:
     return {
         "name": one["name"],
         "role": one["role"],
         "seeds": one["seeds"],
-        "accuracy": one["mean"]["accuracy"],
-        "deviation": one["deviation"]["accuracy"] if one["seeds"] > 1 else None,
+        "metric": metric,
+        metric: one["mean"][metric],
+        "deviation": one["deviation"][metric] if one["seeds"] > 1 else None,
         **{key: gain.get(key) for key in ("gain", "low", "high", "p")},
         "retention": one["retention"],
         **{key: cost.get(key) for key in ("engine", "p50_ms", "times_faster", "bytes")},
@@ -146,6 +172,7 @@ def cells(rows: Sequence[Row], columns: Columns = COLUMNS) -> list[list[str]]:
 
 def markdown(rows: Sequence[Row], columns: Columns = COLUMNS, words: frozenset[str] = WORDS) -> str:
     """The rows as a Markdown table without a final newline."""
+    columns = columns_of(rows, columns) if columns is COLUMNS else columns
     return markdown_table([*columns], cells(rows, columns), words)
 
 
@@ -177,7 +204,7 @@ def terminal(rows: Sequence[Row]) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in BRIEF:
+    for heading in columns_of(rows, BRIEF):
         table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=True)
     for row, line in zip(rows, cells(rows, BRIEF), strict=True):
         # Text, not markup: a name may hold brackets, as an interval does.

@@ -1,0 +1,35 @@
+"""Names of the scores that a task has, and which of them decides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+Task = Literal["classification", "tagging"]
+
+Metric = Literal["accuracy", "macro_f1", "mcc", "f1", "precision", "recall", "token_accuracy"]
+
+METRICS_OF: Mapping[Task, tuple[Metric, ...]] = {
+    "classification": ("accuracy", "macro_f1", "mcc"),
+    "tagging": ("f1", "precision", "recall", "token_accuracy"),
+}
+"""The scores against gold of each task, the one that decides first."""
+
+
+def main_metric(task: Task, metric: Metric | None = None, *, spans: bool = True) -> Metric:
+    """The metric that decides: that of the recipe, or else the first of the task.
+
+    Args:
+        task: What the models do.
+        metric: The one that was chosen; None takes the task's first.
+        spans: Of a tagger, whether its tags mark spans. Parts of speech and other plain tags do not: whatever was
+            chosen, they have token accuracy only.
+
+    Raises:
+        ValueError: The task has no such metric.
+    """
+    if metric is not None and metric not in METRICS_OF[task]:
+        raise ValueError(f"{task} is not scored by {metric}; choose from {', '.join(METRICS_OF[task])}")
+    if task == "tagging" and not spans:
+        return "token_accuracy"
+    return metric or METRICS_OF[task][0]
