@@ -242,17 +242,18 @@ def test_spans_stand_in_place_with_their_types(tmp_path: Path, make_run: MakeRun
     sentences = [
         (["Ada", "in", "New", "York"], ["B-PER", "O", "B-LOC", "I-LOC"]),
         ([*long, "Bern", *long], ["O"] * 30 + ["B-LOC"] + ["O"] * 30),
+        (["Bern", *long[:23], "Bern"], ["B-LOC", *["O"] * 23, "B-LOC"]),
     ]
     tests = [Example(f"t:{n}", "", words=tuple(a), tags=tuple(b)) for n, (a, b) in enumerate(sentences)]
     right = [np.array([labels.index(tag) for tag in tags]) for _, tags in sentences]
-    student = [np.array([3, 0, 3, 0]), np.zeros(61, dtype=int)]
+    student = [np.array([3, 0, 3, 0]), np.zeros(61, dtype=int), np.zeros(25, dtype=int)]
     folder = make_run("small")
     models = [TagModel("teacher", "teacher", None, right), TagModel("chain_kbest", "student", 1, student)]
     evaluate_tagging(folder / "evaluation", labels, tests, models, settings=Evaluation(resamples=9))
     found = read_run(folder).disputes
     assert isinstance(found, TagDisputes)
     only_teacher, only_student, neither = found.kinds
-    assert (found.both, only_teacher.count, only_student.count, neither.count) == (0, 2, 0, 0)
+    assert (found.both, only_teacher.count, only_student.count, neither.count) == (0, 3, 0, 0)
     gold, teacher, said = only_teacher.sentences[0].lines
     assert [(piece.text, piece.type) for piece in gold.pieces] == [
         ("Ada", "PER"),
@@ -264,10 +265,15 @@ def test_spans_stand_in_place_with_their_types(tmp_path: Path, make_run: MakeRun
         ("Ada", "PER", False), ("in", None, False), ("New", "PER", True), ("York", None, False),
     ]  # fmt: skip
     assert (teacher.right, said.missed, said.added) == (True, 1, 1)
-    gold, _, said = only_teacher.sentences[1].lines
+    gold, _, said = only_teacher.sentences[2].lines
     around = " ".join(["word"] * 10)
     assert [piece.text for piece in gold.pieces] == [f"… {around}", "Bern", f"{around} …"]
     assert [piece.text for piece in said.pieces] == [f"… {around} Bern {around} …"]
+    gold, _, _ = only_teacher.sentences[1].lines
+    told = f"{around} word word word {around}"
+    assert [piece.text for piece in gold.pieces] == ["Bern", told, "Bern"], (
+        "a small gap is not worth its dots"
+    )
 
 
 def test_parts_of_speech(make_tag_run: MakeRun) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 AROUND = 10
 """Words shown on either side of what is in dispute."""
+
+SMALL_GAP = 3
+"""So many words in a row are not worth leaving out."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +245,17 @@ def _seen(row: _Row, disputed: frozenset[Span]) -> list[bool]:
     while cut := [span for span in every if len(set(seen[span.start : span.end])) > 1]:
         for span in cut:
             seen[span.start : span.end] = [True] * (span.end - span.start)
-    return seen
+    return _without_small_gaps(seen)
+
+
+def _without_small_gaps(seen: Sequence[bool]) -> list[bool]:
+    """Dots in place of a word or two would hide without making anything shorter."""
+    return [
+        shown or length <= SMALL_GAP
+        for shown, run in groupby(seen)
+        for length in [len(list(run))]
+        for _ in range(length)
+    ]
 
 
 def _pieces(
