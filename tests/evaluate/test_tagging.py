@@ -190,6 +190,34 @@ def test_without_teacher_there_is_no_agreement_and_no_retention(tmp_path, exampl
     assert [row["retention"] for row in content["summary"]] == [None, None]
 
 
+def test_the_runs_table_is_headed_by_what_decides(content):
+    from limbeck.evaluate.table import markdown
+
+    table = rows(content)
+    assert [row["metric"] for row in table] == ["f1"] * 3
+    assert table[2]["gain"] == pytest.approx(7 / 9 - 0.25)
+    head, _, teacher, control, student = markdown(table).splitlines()
+    assert [cell.strip() for cell in head.strip("|").split("|")][:4] == [
+        "model", "seeds", "F1", "gain over control",
+    ]  # fmt: skip
+    assert " 90.9 | " in teacher
+    assert "77.8 ± 15.7 | +52.8 [" in student
+    assert "| gold (control) |" in control
+
+
+def test_the_terminals_table_too(content):
+    from rich.console import Console
+
+    from limbeck.evaluate.table import terminal
+
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as capture:
+        console.print(terminal(rows(content)))
+    shown = capture.get()
+    assert " F1 " in shown.splitlines()[0]
+    assert "accuracy" not in shown
+
+
 def refused(tmp_path, examples, models, message):
     with pytest.raises(LimbeckError) as caught:
         evaluate_tagging(tmp_path, LABELS, examples, models, settings=FEW)

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from limbeck.core.recipe import Task, main_metric
 from limbeck.report.disputes import Disputes
+from limbeck.report.tagged import TagDisputes
 
 ENGINES = {"pytorch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
 """Names of engines for people, from the one that trains to the one that is deployed."""
@@ -19,10 +21,11 @@ Number = float | None
 
 @dataclass(frozen=True)
 class TestSet:
-    """The test set: its size, and how many sentences teacher and student each read cut short."""
+    """The test set: its sentences (and a tagger's words), and how many of them each model read cut short."""
 
     examples: int
     truncated: dict[str, int] = field(default_factory=dict)
+    words: int | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class ModelScores:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and standard deviation over seeds; ``retention`` is accuracy as a share of the teacher's."""
+    """Mean and standard deviation over seeds; ``retention`` is a share of the teacher's score."""
 
     name: str
     role: str
@@ -95,8 +98,26 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class TypeScore:
+    """A tagger's scores on one type of span (or one tag): shares of one, and spans in gold, predicted, right."""
+
+    type: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    predicted: int
+    correct: int
+
+
+@dataclass(frozen=True)
 class Evaluation:
-    """``evaluation.json``; ``confusion`` counts gold by predicted, of the seed with the best dev score."""
+    """``evaluation.json``, of classifiers or of taggers.
+
+    Attributes:
+        confusion: Of classifiers: gold by predicted, of each model's seed with the best dev score.
+        types: Of taggers: scores by type, of each model's seed with the best dev score.
+    """
 
     labels: list[str]
     test: TestSet
@@ -107,6 +128,8 @@ class Evaluation:
     cost: list[Cost] = field(default_factory=list)
     calibration: dict[str, Calibration] = field(default_factory=dict)
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
+    types: dict[str, list[TypeScore]] = field(default_factory=dict)
+    task: Task = "classification"
 
 
 @dataclass(frozen=True)
@@ -177,7 +200,7 @@ class Run:
     evaluation: Evaluation
     journals: tuple[Journal, ...]
     doctors: dict[str, tuple[Term, ...]]
-    disputes: Disputes | None
+    disputes: Disputes | TagDisputes | None
     data: dict[str, Any]
     parity: tuple[Parity, ...]
     recipe: dict[str, Any]
@@ -186,9 +209,26 @@ class Run:
     steps: tuple[Step, ...]
 
     @property
+    def tagging(self) -> bool:
+        """Whether its models tag words."""
+        return self.evaluation.task == "tagging"
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether their tags mark spans."""
+        return any("f1" in each.mean for each in self.evaluation.summary)
+
+    @property
+    def main(self) -> str:
+        """The score that decides: accuracy; of taggers F1, or token accuracy where tags mark no spans."""
+        return main_metric(self.evaluation.task, spans=self.has_spans)
+
+    @property
     def metric(self) -> str:
         """The metric that picked checkpoints on dev."""
-        return str((self.recipe.get("train") or {}).get("metric", "accuracy"))
+        if self.main == "token_accuracy":
+            return self.main
+        return str((self.recipe.get("train") or {}).get("metric", self.main))
 
     @property
     def interval(self) -> float:
@@ -244,7 +284,7 @@ class Run:
         """The cost of the form that is meant for use: int8 where there is one, else ONNX, else PyTorch."""
         return next((c for engine in reversed(ENGINES) if (c := self.cost(name, engine))), None)
 
-    def gain(self, of: str, over: str, metric: str = "accuracy") -> Gain | None:
-        """The gain of one model over another, if it was computed."""
-        gains = self.evaluation.gains
+    def gain(self, of: str, over: str, metric: str | None = None) -> Gain | None:
+        """The gain of one model over another, by the score that decides if no other is named; None if not computed."""
+        gains, metric = self.evaluation.gains, metric or self.main
         return next((g for g in gains if (g.of, g.over, g.metric) == (of, over, metric)), None)

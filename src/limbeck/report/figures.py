@@ -27,7 +27,7 @@ class Place:
         style: Its class in the style sheet.
         engine: A key of ``ENGINES``.
         latency: Median milliseconds a sentence.
-        quality: Mean accuracy on test.
+        quality: Mean of the score that decides, on test.
         deviation: Its standard deviation over seeds, or None.
         bytes: Size on disk, or None.
     """
@@ -41,8 +41,10 @@ class Place:
     bytes: int | None
 
 
-def quality_against_latency(places: Sequence[Place], width: float, height: float) -> Markup:
-    """Accuracy against log latency; a circle's area is the bytes on disk, its mark the engine."""
+def quality_against_latency(
+    places: Sequence[Place], width: float, height: float, metric: str = "accuracy"
+) -> Markup:
+    """The metric against log latency; a circle's area is the bytes on disk, its mark the engine."""
     largest = max((place.bytes or 0 for place in places), default=0) or 1
     reach = min(width, height) * 0.085
 
@@ -55,11 +57,11 @@ def quality_against_latency(places: Sequence[Place], width: float, height: float
     x = Scale(low, high, gutter(y, words.axis_percent), width - 14, log=True)
     # Large circles first, so that small ones stay in sight and in reach.
     ordered = sorted(places, key=lambda place: -(place.bytes or 0))
-    circles = [_place(place, x, y, radius(place)) for place in ordered]
+    circles = [_place(place, x, y, radius(place), metric) for place in ordered]
     return drawing(
         width,
         height,
-        "Accuracy on test against milliseconds a sentence",
+        f"{words.METRICS[metric]} on test against milliseconds a sentence",
         [
             *frame(x, y, "milliseconds a sentence (median, log scale)", words.axis, words.axis_percent),
             *_joined(places, x, y),
@@ -76,12 +78,12 @@ def _latency_ends(values: Sequence[float]) -> tuple[float, float]:
     return low / ratio, high * ratio
 
 
-def _place(place: Place, x: Scale, y: Scale, radius: float) -> Markup:
+def _place(place: Place, x: Scale, y: Scale, radius: float, metric: str) -> Markup:
     across, down = x(place.latency), y(place.quality)
-    deviation = f" ± {words.score('accuracy', place.deviation)}" if place.deviation else ""
+    deviation = f" ± {words.score(metric, place.deviation)}" if place.deviation else ""
     title = (
         f"{place.name} in {ENGINES.get(place.engine, place.engine)}: {words.significant(place.latency)} ms, "
-        f"accuracy {words.score('accuracy', place.quality)}{deviation}, {words.size(place.bytes)}"
+        f"{words.in_text(metric)} {words.score(metric, place.quality)}{deviation}, {words.size(place.bytes)}"
     )
     reach = [y(place.quality + sign * (place.deviation or 0)) for sign in (-1, 1)]
     whisker = path([(across, each) for each in reach]) if place.deviation else Markup()

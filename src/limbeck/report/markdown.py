@@ -6,12 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 
 from limbeck.report import words
-from limbeck.report.disputes import Sentence
+from limbeck.report.by_type import TypeTable
+from limbeck.report.disputes import Disputes, Sentence
 from limbeck.report.facts import ENGINES, Run, Summary
+from limbeck.report.tagged import Line, Piece, TagDisputes, TaggedSentence
 from limbeck.report.views import RunView
 
 SHOWN = 5
 """Disputed sentences of each kind; the page has more."""
+
+
+WHO_IS_RIGHT = {
+    "teacher": "Only the teacher is right",
+    "student": "Only the student is right",
+    "neither": "Both are wrong, each in its own way",
+}
 
 
 def render(views: Sequence[RunView], page: str) -> str:
@@ -59,9 +68,12 @@ def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
     if each.data:
         yield f"{level} Data"
         yield from _data(each)
+    if each.types:
+        yield f"{level} {'Entities by type' if run.has_spans else 'Tag by tag'}"
+        yield from map(_types, each.types)
     if run.disputes:
         yield f"{level} Where teacher and {text(run.disputes.student)} part ways"
-        yield from _disputes(run)
+        yield from _tagged(run.disputes) if isinstance(run.disputes, TagDisputes) else _disputes(run.disputes)
 
 
 def results(each: RunView) -> str:
@@ -79,7 +91,9 @@ def results(each: RunView) -> str:
         if each.run.control:
             gain = each.over_control(summary)
             shown = (
-                f"{words.difference('accuracy', gain.gain)} ({words.spread(gain)})" if gain else words.MISSING
+                f"{words.difference(gain.metric, gain.gain)} ({words.spread(gain)})"
+                if gain
+                else words.MISSING
             )
             cells.append(shown)
         rows.append(cells)
@@ -88,12 +102,18 @@ def results(each: RunView) -> str:
 
 def comparison(views: Sequence[RunView]) -> str:
     """One row a run: its student against its teacher and control."""
-    heads = ["Run", "Student", "Accuracy", "Kept", "Gain over control", "One sentence", "Faster", "Size"]
+    heads = ["Run", "Student", scored(views), "Kept", "Gain over control", "One sentence", "Faster", "Size"]
     return table(heads, [list(map(text, compared(each))) for each in views], words_in=2)
 
 
+def scored(views: Sequence[RunView]) -> str:
+    """The heading of the runs' scores: their metric, if all have the same."""
+    metrics = {each.run.main for each in views}
+    return words.METRICS[metrics.pop()] if len(metrics) == 1 else "Score"
+
+
 def compared(each: RunView) -> tuple[str, ...]:
-    """A run in one row, as plain text: name, student, accuracy, kept, gain, latency, times faster, size."""
+    """A run in one row, as plain text: name, student, score, kept, gain, latency, times faster, size."""
     run, student = each.run, each.run.student
     if student is None:
         return (run.name, *[words.MISSING] * 7)
@@ -102,9 +122,9 @@ def compared(each: RunView) -> tuple[str, ...]:
     return (
         run.name,
         student.name,
-        words.score("accuracy", student.mean.get("accuracy")),
+        words.score(run.main, student.mean.get(run.main)),
         words.percent(student.retention),
-        f"{words.difference('accuracy', gain.gain)} ({words.spread(gain)})" if gain else words.MISSING,
+        f"{words.difference(gain.metric, gain.gain)} ({words.spread(gain)})" if gain else words.MISSING,
         f"{words.significant(cost.p50_ms)} ms" if cost and cost.p50_ms else words.MISSING,
         f"{words.times(faster)}×" if faster else words.MISSING,
         words.size(cost.bytes) if cost else words.MISSING,
@@ -166,9 +186,53 @@ def _data(each: RunView) -> Iterator[str]:
         yield "\n".join(f"- {text(note)}" for note in data.notes)
 
 
-def _disputes(run: Run) -> Iterator[str]:
-    disputes = run.disputes
-    assert disputes is not None
+def _types(of: TypeTable) -> str:
+    heads = ["Type", "In gold"]
+    heads += [f"{text(name)} {what}" for name, _ in of.models for what in ("P", "R", "F1")]
+    rows = [
+        [
+            text(kind),
+            words.count(support),
+            *(
+                words.score("f1", getattr(one, what)) if one else words.MISSING
+                for one in scores
+                for what in ("precision", "recall", "f1")
+            ),
+        ]
+        for kind, support, scores in of.rows
+    ]
+    return table(heads, rows)
+
+
+def _tagged(disputes: TagDisputes) -> Iterator[str]:
+    number = {kind.name: kind.count for kind in disputes.kinds}
+    yield (
+        f"Both right on {words.count(disputes.both)}, only the teacher on {words.count(number['teacher'])}, "
+        f"only the student on {words.count(number['student'])}, neither on "
+        f"{words.count(number['neither'] + disputes.agreed)}, {words.count(disputes.agreed)} of them alike."
+    )
+    for kind in disputes.kinds:
+        if kind.sentences:
+            yield f"{WHO_IS_RIGHT[kind.name]}:"
+            yield "\n".join(_tagged_sentence(sentence) for sentence in kind.sentences[:SHOWN])
+
+
+def _tagged_sentence(sentence: TaggedSentence) -> str:
+    """Gold, and below it what the models have; spans in bold with their types in brackets."""
+    as_gold = ", ".join(["gold", *(line.role for line in sentence.right)])
+    lines = [f"- {as_gold}: {_words(sentence.lines[0])}"]
+    return "\n".join([*lines, *(f"  - {line.role}: {_words(line)}" for line in sentence.wrong)])
+
+
+def _words(line: Line) -> str:
+    return " ".join(map(_piece, line.pieces))
+
+
+def _piece(piece: Piece) -> str:
+    return text(piece.text) if piece.type is None else f"**{text(piece.text)}** ({text(piece.type)})"
+
+
+def _disputes(disputes: Disputes) -> Iterator[str]:
     yield "Both right on {}, only the teacher on {}, only the student on {}, neither on {}.".format(
         *map(words.count, (disputes.both, disputes.teacher_only, disputes.student_only, disputes.neither))
     )

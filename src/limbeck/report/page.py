@@ -63,6 +63,7 @@ def render(views: Sequence[RunView]) -> str:
         comparable=_comparable([each.run for each in views]),
         words=words,
         compared=markdown.compared,
+        scored=markdown.scored(views),
         engines=ENGINES,
         # Both files are ours; everything else on the page is escaped.
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
@@ -78,7 +79,8 @@ def _path(run_folders: Sequence[Path], out: Path | None) -> Path:
 
 def _together(views: Sequence[RunView]) -> Plot | None:
     """All runs in one plot: each student as it is deployed, each teacher in PyTorch."""
-    if len(views) < 2:
+    metrics = {each.run.main for each in views}
+    if len(views) < 2 or len(metrics) > 1:
         return None
     students: list[Place | None] = []
     teachers: dict[object, Place | None] = {}
@@ -88,12 +90,12 @@ def _together(views: Sequence[RunView]) -> Plot | None:
             students.append(place_of(run, run.student, cost, style, run.name))
         if run.teacher and (cost := run.cost(run.teacher.name, "pytorch")):
             # Runs may share a teacher: one that scored the same and weighs the same is drawn once.
-            same = (run.teacher.mean.get("accuracy"), cost.bytes)
+            same = (run.teacher.mean.get(run.main), cost.bytes)
             teachers.setdefault(same, place_of(run, run.teacher, cost, "teacher", f"{run.name}, teacher"))
     found = [
         replace(each, name="teacher") if each and len(teachers) == 1 else each for each in teachers.values()
     ]
-    return plot([place for place in (*found, *students) if place])
+    return plot([place for place in (*found, *students) if place], metrics.pop())
 
 
 def _comparable(runs: Sequence[Run]) -> bool:

@@ -16,6 +16,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.report.disputes import Disputes, read_disputes
 from limbeck.report.facts import DevScore, Evaluation, Journal, Parity, Run, Step, Term
+from limbeck.report.tagged import TagDisputes, read_tag_disputes
 
 
 def read_run(folder: Path) -> Run:
@@ -46,7 +47,7 @@ def read_run(folder: Path) -> Run:
     return replace(run, disputes=_disputes(run))
 
 
-def _disputes(run: Run) -> Disputes | None:
+def _disputes(run: Run) -> Disputes | TagDisputes | None:
     predictions = run.folder / "evaluation" / "predictions.parquet"
     if not (predictions.is_file() and run.student and run.teacher):
         return None
@@ -56,7 +57,8 @@ def _disputes(run: Run) -> Disputes | None:
         for each in (run.teacher, run.student, run.control)
         if each
     }
-    return read_disputes(predictions, run.evaluation.labels, columns)
+    read = read_tag_disputes if run.tagging else read_disputes
+    return read(predictions, run.evaluation.labels, columns)
 
 
 def _best_seed(run: Run, name: str) -> int | None:

@@ -12,8 +12,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from limbeck.report import curves, figures, words
+from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
 from limbeck.report.svg import Scale
+from limbeck.report.tagged import TagDisputes
 
 MANY_CLASSES = 12
 """With more classes than this a confusion matrix is a picture with its numbers in titles, not a table."""
@@ -29,6 +31,7 @@ STYLES = 6
 class Plot:
     """Quality against latency, drawn for a laptop and for a phone, and who is in it."""
 
+    metric: str
     wide: Markup
     narrow: Markup
     key: tuple[tuple[str, str], ...]
@@ -73,11 +76,12 @@ class Confusion:
 
 @dataclass(frozen=True)
 class DataTable:
-    """What prepare read and dropped, by set; how many examples of each label each set has."""
+    """What prepare read and dropped, by set; how often each set has each label, type of span or tag (``counted``)."""
 
     read: tuple[tuple[str, int | None, tuple[tuple[str, int], ...]], ...]
     notes: tuple[str, ...]
     sets: tuple[str, ...]
+    counted: str
     labels: tuple[tuple[str, tuple[int, ...]], ...]
     largest: int
 
@@ -98,10 +102,12 @@ class RunView:
     losses: tuple[Panel, ...]
     reliability: tuple[Panel, ...]
     confusions: tuple[Confusion, ...]
+    types: tuple[TypeTable, ...]
+    type_styles: Mapping[str, str]
     data: DataTable | None
 
     def over_control(self, summary: Summary) -> Gain | None:
-        """The gain in accuracy over the control."""
+        """The gain over the control, by the score that decides."""
         return self.run.gain(summary.name, self.run.control.name) if self.run.control else None
 
 
@@ -117,11 +123,15 @@ def view(run: Run, key: str) -> RunView:
         styles=styles,
         metrics=_metrics(run),
         gains=_gains(run),
-        plot=plot([place for each in run.evaluation.summary for place in _places(run, each, styles)]),
+        plot=plot(
+            [place for each in run.evaluation.summary for place in _places(run, each, styles)], run.main
+        ),
         dev=_dev(run, styles),
         losses=tuple(_losses(run, styles)),
         reliability=tuple(_reliability(run, styles)),
         confusions=tuple(_confusions(run, styles)),
+        types=type_tables(run, styles),
+        type_styles=_type_styles(run),
         data=_data(run),
     )
 
@@ -131,6 +141,12 @@ def _styles(run: Run) -> dict[str, str]:
     students = sorted(run.of_role("student"), key=lambda each: each is not run.student)
     numbered = {each.name: f"s{index % STYLES + 1}" for index, each in enumerate(students)}
     return numbered | {each.name: each.role for each in run.evaluation.summary if each.role != "student"}
+
+
+def _type_styles(run: Run) -> dict[str, str]:
+    """A colour for each type of span, in turn; the commonest types have colours of their own."""
+    types = run.disputes.types if isinstance(run.disputes, TagDisputes) else ()
+    return {kind: f"s{index % STYLES + 1}" for index, kind in enumerate(types)}
 
 
 def _metrics(run: Run) -> tuple[str, ...]:
@@ -165,22 +181,23 @@ def place_of(
     run: Run, summary: Summary, cost: Cost, style: str, name: str | None = None
 ) -> figures.Place | None:
     """A model's place in the plot, if its quality and latency are known."""
-    accuracy, deviation = summary.mean.get("accuracy"), summary.deviation.get("accuracy")
-    if accuracy is None or cost.p50_ms is None or cost.p50_ms <= 0:
+    quality, deviation = summary.mean.get(run.main), summary.deviation.get(run.main)
+    if quality is None or cost.p50_ms is None or cost.p50_ms <= 0:
         return None
     deviation = deviation if summary.seeds > 1 else None
     shown = name or run.shown(summary.name)
-    return figures.Place(shown, style, cost.engine, cost.p50_ms, accuracy, deviation, cost.bytes)
+    return figures.Place(shown, style, cost.engine, cost.p50_ms, quality, deviation, cost.bytes)
 
 
-def plot(places: Sequence[figures.Place]) -> Plot | None:
+def plot(places: Sequence[figures.Place], metric: str = "accuracy") -> Plot | None:
     """Quality against latency for both widths of screen."""
     if not places:
         return None
     engines = [engine for engine in ENGINES if any(place.engine == engine for place in places)]
     return Plot(
-        wide=figures.quality_against_latency(places, 1040.0, 430.0),
-        narrow=figures.quality_against_latency(places, 360.0, 380.0),
+        metric=metric,
+        wide=figures.quality_against_latency(places, 1040.0, 430.0, metric),
+        narrow=figures.quality_against_latency(places, 360.0, 380.0, metric),
         key=tuple({place.name: place.style for place in places}.items()),
         engines=tuple((ENGINES[engine], figures.key_mark(engine)) for engine in engines),
     )
@@ -262,15 +279,18 @@ def _data(run: Run) -> DataTable | None:
     if not report:
         return None
     read, dropped = report.get("read") or {}, report.get("dropped") or {}
-    labels = report.get("labels") or {}
+    labels = report.get("spans") or report.get("labels") or {}
     names = dict.fromkeys((*read, *dropped))
+    types = sorted({kind for of in labels.values() for kind in of}) if report.get("spans") else []
     counts = [
-        (label, tuple(int(of.get(label, 0)) for of in labels.values())) for label in run.evaluation.labels
+        (label or "span", tuple(int(of.get(label, 0)) for of in labels.values()))
+        for label in types or run.evaluation.labels
     ]
     return DataTable(
         read=tuple((name, read.get(name), tuple((dropped.get(name) or {}).items())) for name in names),
         notes=tuple(_data_notes(run, report)),
         sets=tuple(labels),
+        counted="Spans" if types else "Words" if run.tagging else "Label",
         labels=tuple(counts) if labels else (),
         largest=max((value for _, each in counts for value in each), default=1) or 1,
     )
@@ -295,6 +315,10 @@ def _data_notes(run: Run, report: Mapping[str, Any]) -> Iterator[str]:
         if number:
             flatter = f"scores on {pair.rpartition(' ')[2]} flatter every model"
             yield f"{words.plural(number, 'text')} shared by labelled {pair}: {flatter}."
+    for name, tags in (report.get("unseen") or {}).items():
+        if tags:
+            lacking = f"Tags of {name} that train lacks, errors of every model"
+            yield f"{lacking}: {words.listed((tag, number) for tag, number in tags.items())}."
     if truncated := run.evaluation.test.truncated:
         cut = ", ".join(f"{who} {words.count(number)}" for who, number in truncated.items())
         of = words.plural(run.evaluation.test.examples, "test sentence")

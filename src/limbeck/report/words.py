@@ -14,18 +14,30 @@ METRICS = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "mcc": "MCC",
+    "f1": "Entity F1",
+    "precision": "Precision",
+    "recall": "Recall",
+    "token_accuracy": "Token accuracy",
     "agreement": "Agreement",
     "ece": "ECE",
 }
 """Short names of metrics, in the order of columns."""
 
-IN_PERCENT = frozenset({"accuracy", "macro_f1", "agreement"})
+IN_TEXT = {"macro_f1": "macro F1", "mcc": "MCC", "f1": "entity F1", "ece": "ECE"}
+"""Names of metrics within a sentence, where they are not just the small letters of ``METRICS``."""
+
+IN_PERCENT = frozenset(METRICS) - {"mcc", "ece"}
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
 TIGHT = "\N{NO-BREAK SPACE}"
 """Between a number and its unit."""
 
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def in_text(metric: str) -> str:
+    """A metric's name within a sentence."""
+    return IN_TEXT.get(metric, METRICS.get(metric, metric).lower())
 
 
 def known(value: Number) -> bool:
@@ -185,16 +197,17 @@ def headline(run: Run) -> Headline:
 
 
 def _kept(run: Run, student: Summary) -> tuple[str, Figure] | None:
-    accuracy = student.mean.get("accuracy")
+    quality, name = student.mean.get(run.main), in_text(run.main)
     if run.teacher is None or not known(student.retention):
-        if not known(accuracy):
+        if not known(quality):
             return None
-        shown = percent(accuracy)
-        return f"{shown} accurate on test", Figure(shown, "accuracy on test", seeds(student))
+        shown = percent(quality)
+        said = f"{shown} accurate on test" if run.main == "accuracy" else f"{name} of {shown} on test"
+        return said, Figure(shown, f"{name} on test", seeds(student))
     shown = percent(student.retention)
-    teachers = run.teacher.mean.get("accuracy")
-    basis = f"{score('accuracy', accuracy)} against {score('accuracy', teachers)}"
-    return f"kept {shown} of the teacher's accuracy", Figure(shown, "of the teacher's accuracy", basis)
+    teachers = run.teacher.mean.get(run.main)
+    basis = f"{score(run.main, quality)} against {score(run.main, teachers)}"
+    return f"kept {shown} of the teacher's {name}", Figure(shown, f"of the teacher's {name}", basis)
 
 
 def _faster(run: Run, student: Summary) -> tuple[str, Figure] | None:
@@ -242,7 +255,7 @@ def _gained(run: Run, student: Summary) -> tuple[str, Figure | None]:
     if gain is None:
         return "what that gains over the same student without a teacher was not computed", None
     interval = f"{percent(run.interval, 0)} interval {spread(gain)}"
-    amount = difference("accuracy", gain.gain)
+    amount = difference(run.main, gain.gain)
     figure = Figure(amount, "points over the same student without a teacher", interval)
     if gain.low > 0:
         return f"{amount} points over the same student without a teacher, {interval}", figure
@@ -259,8 +272,7 @@ def _basis(run: Run, student: Summary) -> list[str]:
     student_is = f"a {kind} student" if kind else "the student"
     basis = [f"{student.name} teaches {student_is}; {seeds(student)} on {tested}."]
     if len(run.of_role("student")) > 1:
-        by = METRICS.get(run.metric, run.metric).lower()
-        chosen = f"It is the best of the methods by {by} on dev, so test did not choose it."
+        chosen = f"It is the best of the methods by {in_text(run.metric)} on dev, so test did not choose it."
         named = math.isfinite(run.dev_score(student.name))
         basis.append(chosen if named else "It is the first method of the recipe.")
     if warning := _no_better_than_guessing(run, student):
