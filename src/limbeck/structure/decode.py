@@ -108,7 +108,7 @@ class Trellis:
     betas: Floats
     log_z: Floats
 
-    def probability(self, sentence: int, start: int, tags: Sequence[int]) -> float:
+    def probability(self, sentence: int, start: int, tags: Sequence[int] | Ints) -> float:
         """That words from ``start`` on bear exactly these tags, whatever the other words bear.
 
         The sums from both ends close the gap on either side, so this is exact:
