@@ -150,11 +150,12 @@ class TaggerBundle(Exported):
             row: Of the text in it.
         """
         text, words, where = asked
-        tags = tuple(self.labels[tag] for tag in self._filled(path, len(words)))
+        filled = self._filled(path, len(words))
+        tags = tuple(self.labels[tag] for tag in filled)
         found = []
         for kind, start, end in spans(tags[: len(path)]):
             first, last = where[start][0], where[end - 1][1]
-            score = trellis.probability(row, start, path[start:end])
+            score = trellis.probability(row, start, filled[start:end])
             found.append(TaggedSpan(kind, start, end, first, last, text[first:last], score))
         cut_off = [0.0] * (len(words) - len(path))
         return Tagged(text, words, where, tags, (*scores, *cut_off), tuple(found))
@@ -170,10 +171,9 @@ class TaggerBundle(Exported):
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]]:
         """Rows of each batch, their emissions ``(batch, words, tags)``, and how many words of each were kept."""
         for words in sentences:
-            if isinstance(words, str):
-                raise LimbeckError(
-                    f"one string was given for a list of words: {words!r}", fix="Split it, or ask predict()"
-                )
+            if not isinstance(words, list | tuple):
+                told = f"{type(words).__name__}: {words!r}"
+                raise LimbeckError(f"a sentence is a list of words, and this is a {told}")
         if not len(sentences):
             return
         cleaned, pieces = self._pieces(sentences)
