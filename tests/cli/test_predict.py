@@ -110,4 +110,6 @@ def test_words_are_for_taggers(limbeck: Limbeck, tmp_path: Path) -> None:
     export(model, tokeniser, folder, texts=TEXT, max_length=12, settings=Export(changed=1), card={})
     assert json.loads(limbeck("predict", folder, "Ada").stdout)["label"] in ("a", "b")
     refused = limbeck("predict", folder, "--words", "Ada", status=2)
-    assert refused.sentence == f"limbeck: {folder}: --words is for taggers, and this bundle is a classifier's."
+    assert (
+        refused.sentence == f"limbeck: {folder}: --words is for taggers, and this bundle is a classifier's."
+    )
