@@ -177,11 +177,11 @@ class TaggerBundle(Exported):
         if not len(sentences):
             return
         cleaned, pieces = self._pieces(sentences)
-        spelling = spelling_of([word for words in cleaned for word in words])
+        spells = "word_bytes" in self._inputs
+        spelling = spelling_of([word for words in cleaned for word in words]) if spells else None
         for rows in by_length(pieces.lengths, batch_size):
             inputs = self._inputs_of(pieces, spelling, rows)
-            wanted = {name: value for name, value in inputs.items() if name in self._inputs}
-            yield rows, self._run(wanted), pieces.kept[rows]
+            yield rows, self._run(inputs), pieces.kept[rows]
 
     def _pieces(self, sentences: Sequence[Sequence[str]]) -> tuple[Sequence[Sequence[str]], Pieces]:
         """The sentences, cleaned where they must be, and their tokens."""
@@ -192,18 +192,22 @@ class TaggerBundle(Exported):
             return cleaned, self._cutter.cut(cleaned)
 
     def _inputs_of(
-        self, pieces: Pieces, spelling: tuple[NDArray[np.uint8], NDArray[np.int64]], rows: NDArray[np.int64]
+        self,
+        pieces: Pieces,
+        spelling: tuple[NDArray[np.uint8], NDArray[np.int64]] | None,
+        rows: NDArray[np.int64],
     ) -> dict[str, NDArray[np.int64]]:
-        """All that a model may ask of a batch, padded on the right."""
+        """What the model reads of a batch, padded on the right."""
         mask, at = places(pieces.offsets[rows], pieces.lengths[rows])  # (batch, tokens)
         real, words_at = places(pieces.word_offsets[rows], pieces.kept[rows])  # (batch, words)
         inputs = {
             "input_ids": padded(pieces.tokens, mask, at, self.card["pad_id"]),
             "attention_mask": mask.astype(np.int64),
             "word_starts": padded(pieces.starts, real, words_at, -1),
-            "word_ends": padded(pieces.ends, real, words_at, -1),
         }
-        if "word_bytes" in self._inputs:
+        if "word_ends" in self._inputs:
+            inputs["word_ends"] = padded(pieces.ends, real, words_at, -1)
+        if spelling is not None:
             inputs["word_bytes"] = padded_spelling(*spelling, real, words_at)
         return inputs
 

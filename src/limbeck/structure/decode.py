@@ -69,22 +69,25 @@ def viterbi(emissions: NDArray[Any], lengths: Ints, links: Links) -> tuple[Float
     if not batch or not words:
         return np.zeros(batch), paths
     into = np.ascontiguousarray(links.transitions.T)  # (to, from)
-    best = links.start + emissions[:, 0].astype(np.float64)
+    wide = emissions.astype(np.float64)
+    best = links.start + wide[:, 0]
     came_from = np.empty((words, batch, tags), dtype=np.int64)
+    shortest = lengths.min()
     for word in range(1, words):
         candidates = best[:, None, :] + into  # (batch, to, from)
         came_from[word] = candidates.argmax(2)
-        # A sentence that has ended keeps what it had.
-        best = np.where((lengths > word)[:, None], candidates.max(2) + emissions[:, word], best)
+        here = np.maximum.reduce(candidates, axis=2) + wide[:, word]
+        if word >= shortest:  # a sentence that has ended keeps what it had
+            over = lengths <= word
+            came_from[word, over] = np.arange(tags)
+            here[over] = best[over]
+        best = here
     best = best + links.end
-    last = best.argmax(1)
+    paths[:, -1] = last = best.argmax(1)
     scores = np.where(lengths > 0, best.max(1), 0.0)
     rows = np.arange(batch)
-    for word in range(words - 1, -1, -1):
-        inside = word < lengths - 1
-        if word < words - 1:
-            last = np.where(inside, came_from[word + 1][rows, last], last)
-        paths[:, word] = last
+    for word in range(words - 1, 0, -1):
+        paths[:, word - 1] = last = came_from[word, rows, last]
     impossible = ~np.isfinite(scores)[:, None]
     paths[impossible | (np.arange(words) >= lengths[:, None])] = NO_TAG
     return scores, paths

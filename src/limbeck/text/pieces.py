@@ -67,6 +67,8 @@ class Cutter:
         found: list[Any] = self.backend.encode_batch(spelled, is_pretokenized=True)
         holes = {row: _holes(one, len(spelled[row])) for row, one in enumerate(found)}
         again = [row for row, empty in holes.items() if empty]
+        if not again:
+            return found
         for row in again:
             for word in holes[row]:
                 spelled[row][word] = self.unknown
