@@ -19,11 +19,24 @@ _PUBLIC = {
     "Recipe": "limbeck.core.recipe",
     "Result": "limbeck.pipeline",
     "Run": "limbeck.pipeline",
+    "TaggerBundle": "limbeck.serve.tagger",
     "distill": "limbeck.pipeline",
+    "open_bundle": "limbeck.serve.opening",
 }
 """Public name to the module that defines it; it is imported when the name is first used."""
 
-__all__ = ["Bundle", "LimbeckError", "Prediction", "Recipe", "Result", "Run", "__version__", "distill"]
+__all__ = [
+    "Bundle",
+    "LimbeckError",
+    "Prediction",
+    "Recipe",
+    "Result",
+    "Run",
+    "TaggerBundle",
+    "__version__",
+    "distill",
+    "open_bundle",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -12,8 +12,9 @@ from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD
 from limbeck.text import words as module
 from limbeck.text.encode import collate, encode
+from limbeck.text.pieces import SPELLED
 from limbeck.text.tokeniser import word_tokeniser
-from limbeck.text.words import SPELLED, encode_words
+from limbeck.text.words import encode_words
 
 TEXT = ["the film was good , don't you think ? a b c films É zzz U.S. 1996-08-22"] * 5
 WORDS = ["a", "films", "good", "U.S.", "don't", "É", "zzz", ",", "\u200b", "", "1996-08-22", "a b", "東京"]

@@ -247,13 +247,16 @@ def predict(
     form: Annotated[Form, typer.Option("--format", help="JSON Lines or CSV.")] = Form.jsonl,
     precision: Annotated[Precision, typer.Option(help="Which of the bundle's models.")] = Precision.int8,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
+    words: Annotated[
+        bool, typer.Option("--words", help="For taggers: words stand between spaces; split nothing else.")
+    ] = False,
 ) -> None:
-    """Label text with an exported student. Needs no PyTorch."""
+    """Label text, or find spans in it, with an exported student. Needs no PyTorch."""
     from limbeck.cli.predict import sentences, write
-    from limbeck.serve.bundle import Bundle
+    from limbeck.serve.opening import open_bundle
 
-    model = Bundle(bundle, precision=precision.value, threads=1)
-    write(model, sentences(text or [], file), form.value, batch_size, sys.stdout)
+    model = open_bundle(bundle, precision=precision.value, threads=1)
+    write(model, sentences(text or [], file), form.value, batch_size, sys.stdout, split=words)
 
 
 StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder, e.g. runs/store.")]

@@ -8,28 +8,23 @@ from typing import Any
 PAGE = """\
 # {name}
 
-A text classifier, distilled with Limbeck {version}: {model},
+A {what}, distilled with Limbeck {version}: {model},
 {parameters:,} parameters.
 
-Labels: {labels}. Texts are cut after {max_length} tokens.
+{names}: {labels}. Texts are cut after {max_length} tokens.{more}
 
 ## Use
 
 It needs `numpy`, `onnxruntime` and `tokenizers`, and no PyTorch.
 
 ```python
-from limbeck import Bundle
-
-bundle = Bundle("path/to/this/folder")
-for prediction in bundle.predict(["The first text.", "The second."]):
-    print(prediction.label, prediction.score)
-```
+{example}```
 
 or `limbeck predict path/to/this/folder "The first text."`
 
 ## Files
 
-| file | bytes | largest difference of a logit to PyTorch | predictions changed |
+| file | bytes | largest difference of {score} to PyTorch | {told} changed |
 |---|--:|--:|--:|
 {files}
 
@@ -39,6 +34,46 @@ or `limbeck predict path/to/this/folder "The first text."`
 |---|---|
 {facts}
 """
+
+OF_TASK = {
+    "classification": {
+        "what": "text classifier",
+        "names": "Labels",
+        "more": "",
+        "score": "a logit",
+        "told": "predictions",
+        "example": """\
+from limbeck import Bundle
+
+bundle = Bundle("path/to/this/folder")
+for prediction in bundle.predict(["The first text.", "The second."]):
+    print(prediction.label, prediction.score)
+""",
+    },
+    "tagging": {
+        "what": "tagger of words",
+        "names": "Tags",
+        "more": " The words after that get the\ntag `O`. {decoding}",
+        "score": "an emission",
+        "told": "tags",
+        "example": """\
+from limbeck import TaggerBundle
+
+bundle = TaggerBundle("path/to/this/folder")
+for tagged in bundle.predict(["The first text.", ["The", "second", "in", "words"]]):
+    print(tagged.words, tagged.tags)
+    for span in tagged.spans:
+        print(span.type, span.text, span.score)
+""",
+    },
+}
+"""What the page says in other words for classifiers and for taggers."""
+
+DECODING = {
+    True: "Only sequences of tags that are valid IOB2 are decoded.",
+    False: "Any sequence of tags may be decoded.",
+}
+"""By whether a tagger is constrained."""
 
 
 def card_page(report: Mapping[str, Any]) -> str:
@@ -54,7 +89,12 @@ def card_page(report: Mapping[str, Any]) -> str:
     ]
     versions = {f"version of {name}": value for name, value in report["versions"].items()}
     facts = {**report["card"], **versions}
+    in_words = OF_TASK[report["task"]]
+    if report["task"] == "tagging":
+        decoding = DECODING[report["chain"]["constrained"]]
+        in_words = {**in_words, "more": in_words["more"].format(decoding=decoding)}
     return PAGE.format(
+        **in_words,
         name=_cell(report["card"].get("name", "student")),
         version=report["versions"]["limbeck"],
         model=report["model"],

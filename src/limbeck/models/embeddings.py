@@ -22,8 +22,9 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.schema import Settings
 from limbeck.models.vectors import WordVectors, open_vectors
+from limbeck.text.pieces import MARKS
 from limbeck.text.resources import resolve
-from limbeck.text.tokeniser import MARKS, UNKNOWN, load_tokeniser, word_tokeniser
+from limbeck.text.tokeniser import UNKNOWN, load_tokeniser, word_tokeniser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

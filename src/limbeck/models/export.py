@@ -23,15 +23,20 @@ from limbeck.core.example import Example
 from limbeck.core.files import write_error, write_json
 from limbeck.core.recipe import Export
 from limbeck.models.card import card_page
-from limbeck.models.graphs import OPSET, graph_of
-from limbeck.models.outputs import evaluating, predict
+from limbeck.models.graphs import AXES, OPSET, OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
+from limbeck.models.outputs import evaluating
+from limbeck.models.parity import Text, parity
 from limbeck.models.quantise import quantise
-from limbeck.models.student import Student
-from limbeck.serve.bundle import CARD, FORMAT, MODELS, TOKENISER, Bundle, Precision
-from limbeck.text.encode import encode
+from limbeck.models.student import Student, encoder_of
+from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
+from limbeck.models.taggers.tagger import Tagger
+from limbeck.serve.bundle import Bundle
+from limbeck.serve.exported import CARD, FORMAT, MODELS, TOKENISER, Precision
+from limbeck.serve.tagger import TaggerBundle
+from limbeck.text.encode import collate
+from limbeck.text.words import encode_words
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 CHECKED = 500
@@ -45,25 +50,26 @@ def export(
     tokeniser: PreTrainedTokenizerFast,
     folder: Path,
     *,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     max_length: int,
     settings: Export,
     card: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write a bundle: ONNX graphs, tokeniser, labels, card. All of it appears at once, or nothing does.
+    """Write a bundle: ONNX graphs, tokeniser, card. All of it appears at once, or nothing does.
 
     Args:
-        model: The student (any transformers model for sequence classification with names for its classes).
+        model: The student: any transformers model for sequence classification with names for its classes, or a
+            tagger.
         tokeniser: Its tokeniser.
         folder: Where to; what else is in it stays.
-        texts: Sentences on which the bundle must agree with PyTorch.
+        texts: Sentences on which the bundle must agree with PyTorch; for a tagger each a sequence of words.
         max_length: Tokens kept of a sentence, special tokens included.
         settings: Whether to make int8, and how far the bundle may be from PyTorch.
         card: Facts for the card, as pairs of name and value.
 
     Returns:
-        What ``bundle.json`` says; ``parity`` has, by precision, ``largest_difference`` of a logit relative to
-        the largest, and the share of predictions ``changed``.
+        What ``bundle.json`` says; ``parity`` has, by precision, ``largest_difference`` of a logit (or emission)
+        relative to the largest, and the share of predictions (or tags of words) ``changed``.
 
     Raises:
         LimbeckError: The bundle answers differently from PyTorch, or cannot be written.
@@ -87,49 +93,54 @@ def export(
 
 
 def save_onnx(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
-    """Write the float32 graph of a model: by hand for our own students, by PyTorch's exporter for others.
+    """Write the float32 graph of a model: by hand for our own layers, by PyTorch's exporter for others.
 
     Raises:
         LimbeckError: The exporter cannot express the model.
     """
     with evaluating(model):
-        if isinstance(model, Student):
+        if isinstance(model, Student | BiLSTMForTokenClassification):
             onnx.save(graph_of(model), str(path))
         else:
             _trace(model, tokeniser, path)
 
 
-class _Logits(nn.Module):
-    """A model that takes ids and mask, and returns logits alone."""
+class _Scores(nn.Module):
+    """A model that takes its inputs in a row, and returns logits (of a tagger, emissions) alone."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.model = model
+        self.names = names
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """``(batch, tokens) -> (batch, classes)``."""
-        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """``(batch, tokens) -> (batch, classes)``, or ``(batch, words, tags)``."""
+        logits: Tensor = self.model(**dict(zip(self.names, inputs, strict=True))).logits
         return logits
 
 
 def _trace(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
     """PyTorch's exporter by tracing: unlike the newer one it needs no further package."""
-    example = tokeniser(["a first sentence", "two"], padding=True, return_tensors="pt")
-    names = ("input_ids", "attention_mask")
     place = next(model.parameters()).device
-    attention = model.config._attn_implementation
+    inputs = _sample(model, tokeniser)
+    axes = {name: AXES[name] for name in inputs}
+    output = OUTPUT_OF_TAGGERS if isinstance(model, Tagger) else OUTPUT
+    output_axes = ("batch", "words")[: 2 if isinstance(model, Tagger) else 1]
+    attention = encoder_of(model).config._attn_implementation
     try:
         # Written out, attention is traced the same for any length, with or without padding.
         model.set_attn_implementation("eager")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                _Logits(model),
-                tuple(example[name].to(place) for name in names),
+                _Scores(model, list(inputs)),
+                tuple(value.to(place) for value in inputs.values()),
                 str(path),
-                input_names=list(names),
-                output_names=["logits"],
-                dynamic_axes={name: {0: "batch", 1: "tokens"} for name in names} | {"logits": {0: "batch"}},
+                input_names=list(inputs),
+                output_names=[output],
+                dynamic_axes={
+                    name: dict(enumerate(of)) for name, of in {**axes, output: output_axes}.items()
+                },
                 opset_version=OPSET,
                 dynamo=False,
             )
@@ -138,6 +149,18 @@ def _trace(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Pat
         raise LimbeckError(f"a {type(model).__name__} cannot be expressed in ONNX ({reason})") from error
     finally:
         model.set_attn_implementation(attention)
+
+
+def _sample(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast) -> dict[str, Tensor]:
+    """Two sentences of unlike length, as the model reads them."""
+    if not isinstance(model, Tagger):
+        encoded = tokeniser(["a first sentence", "two"], padding=True, return_tensors="pt")
+        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+    sentences = (("a", "first", "sentence"), ("two",))
+    examples = [Example(" ".join(words), " ".join(words), words=words) for words in sentences]
+    cut = encode_words(tokeniser, examples, None, max_length=64, silent=True)
+    inputs = collate(cut, np.arange(2)).inputs
+    return {name: inputs[name] for name in inputs_of(model)}
 
 
 def _save_tokeniser(tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
@@ -163,7 +186,9 @@ def _describe(
     unknown = tokeniser.unk_token_id
     return {
         "format": FORMAT,
+        "task": (TaggerBundle if isinstance(model, Tagger) else Bundle).task,
         "labels": [names[number] for number in sorted(names)],
+        **({"chain": _chain(model)} if isinstance(model, Tagger) else {}),
         "max_length": max_length,
         "pad_id": pad,
         "unknown_id": pad if unknown is None else unknown,
@@ -178,50 +203,56 @@ def _describe(
     }
 
 
+def _chain(tagger: Tagger) -> dict[str, Any]:
+    """The chain that decodes: transitions (from, to), start and end, with null where a tag must not stand."""
+    head = tagger.head
+    nought = torch.zeros(1, 1, head.emissions.out_features, device=head.emissions.weight.device)
+    with torch.inference_mode():
+        chain = head.potentials(nought, torch.ones(1, dtype=torch.long), decoding=True)
+    scores = {"transitions": chain.transitions, "start": chain.start, "end": chain.end}
+    listed = {name: _listed(nought[0, 0] if value is None else value) for name, value in scores.items()}
+    return {**listed, "constrained": head.allowed is not None}
+
+
+def _listed(scores: Tensor) -> Any:
+    """Scores as JSON can say them: lists of numbers, null for minus infinity."""
+    array = scores.detach().double().cpu().numpy()
+    listed = array.astype(object)
+    listed[np.isneginf(array)] = None
+    return listed.tolist()
+
+
 def _check(
     model: PreTrainedModel,
     tokeniser: PreTrainedTokenizerFast,
     folder: Path,
-    texts: Sequence[str],
+    texts: Sequence[Text],
     max_length: int,
     settings: Export,
 ) -> dict[str, dict[str, float]]:
-    """Compare the bundle with PyTorch, each reading text by its own tokeniser.
+    """Compare the bundle with PyTorch.
 
     Raises:
         LimbeckError: A logit is too far off, or too many predictions change.
     """
     places = np.unique(np.linspace(0, len(texts) - 1, min(CHECKED, len(texts))).round().astype(int))
-    chosen = [texts[place] for place in places]
-    examples = [Example(str(number), text) for number, text in enumerate(chosen)]
-    expected = predict(model, encode(tokeniser, examples, None, max_length))
     precisions: list[Precision] = ["fp32", "int8"] if settings.int8 else ["fp32"]
-    parity: dict[str, dict[str, float]] = {
-        each: _parity(Bundle(folder, each).logits(chosen), expected) for each in precisions
-    }
-    difference = parity["fp32"]["largest_difference"]
+    found = parity(model, tokeniser, folder, [texts[place] for place in places], max_length, precisions)
+    scores, told = ("emission", "tags") if isinstance(model, Tagger) else ("logit", "predictions")
+    difference = found["fp32"].largest_difference
     if not difference <= settings.tolerance:
-        told = f"{difference:.2g} of the largest logit, and export.tolerance is {settings.tolerance:g}"
+        off = f"{difference:.2g} of the largest {scores}, and export.tolerance is {settings.tolerance:g}"
         raise LimbeckError(
-            f"the ONNX model is not the PyTorch model: logits differ by up to {told}", where=folder
+            f"the ONNX model is not the PyTorch model: {scores}s differ by up to {off}", where=folder
         )
-    for precision, each in parity.items():
+    for precision, each in found.items():
         # Of a few texts, one that hangs in the balance may tip whatever the share.
-        allowed = max(settings.changed * len(chosen), 1 if settings.changed else 0)
-        if each["changed"] * len(chosen) > allowed + 1e-9:
-            told = f"{100 * each['changed']:.1f}% of predictions, and export.changed is {settings.changed:g}"
+        allowed = max(settings.changed * each.predictions, 1 if settings.changed else 0)
+        if each.changed * each.predictions > allowed + 1e-9:
+            off = f"{100 * each.changed:.1f}% of {told}, and export.changed is {settings.changed:g}"
             fix = "Raise export.changed, or set export.int8=false"
-            raise LimbeckError(f"{precision} changes {told}", where=folder, fix=fix)
-    return parity
-
-
-def _parity(found: NDArray[np.float32], expected: NDArray[np.float32]) -> dict[str, float]:
-    """How far logits are from the expected ones, each ``(sentences, classes)``."""
-    largest = float(np.abs(expected).max()) or 1.0
-    return {
-        "largest_difference": float(np.abs(found - expected).max()) / largest,
-        "changed": float((found.argmax(1) != expected.argmax(1)).mean()),
-    }
+            raise LimbeckError(f"{precision} changes {off}", where=folder, fix=fix)
+    return {precision: each.facts() for precision, each in found.items()}
 
 
 @contextmanager

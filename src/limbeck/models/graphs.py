@@ -2,7 +2,8 @@
 
 ONNX's LSTM takes the lengths of padded sentences and both directions at once, which no exporter makes of a
 PyTorch model. Inputs are ``input_ids`` and ``attention_mask``, ``(batch, tokens)`` int64, any batch and any
-length; the output is ``logits``, ``(batch, classes)`` float32.
+length; the output is ``logits``, ``(batch, classes)`` float32. A tagger is told of words, too (:func:`inputs_of`),
+and puts out ``emissions``, ``(batch, words, tags)``.
 """
 
 from __future__ import annotations
@@ -14,36 +15,72 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from limbeck.models.bilstm import BiLSTMForSequenceClassification
 from limbeck.models.static import StaticForSequenceClassification
-from limbeck.models.student import Student, classes
+from limbeck.models.student import EmbeddingModel, Student, classes
+from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
+from limbeck.models.taggers.spelling import Spelling
+from limbeck.models.taggers.tagger import Tagger
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
 
 OPSET = 17
 IR_VERSION = 8
 """ONNX's file format that came with opset 17, so that older runtimes read the file too."""
 
+AXES = {
+    "input_ids": ("batch", "tokens"),
+    "attention_mask": ("batch", "tokens"),
+    "word_starts": ("batch", "words"),
+    "word_ends": ("batch", "words"),
+    "word_bytes": ("batch", "words", "bytes"),
+}
+"""All inputs that there are, each int64, and their axes; -1 and 0 stand after a sentence's last word and a word's
+last byte."""
+
+OUTPUT, OUTPUT_OF_TAGGERS = "logits", "emissions"
+
 LOWEST = np.array(np.finfo(np.float32).min, dtype=np.float32)
 
 
-def graph_of(model: Student) -> onnx.ModelProto:
+def inputs_of(model: nn.Module) -> list[str]:
+    """Names of what a model reads.
+
+    Args:
+        model: A tagger: it reads where words start, where they end if it needs all their tokens, and their bytes
+            if it spells them; or a classifier.
+    """
+    names = ["input_ids", "attention_mask"]
+    if not isinstance(model, Tagger):
+        return names
+    spells = getattr(model, "spelling", None) is not None
+    pools = getattr(model.config, "pooling", "first") != "first"
+    return [*names, "word_starts", *["word_ends"] * (spells or pools), *["word_bytes"] * spells]
+
+
+def graph_of(model: Student | BiLSTMForTokenClassification) -> onnx.ModelProto:
     """The ONNX graph of a student.
 
     Args:
-        model: A BiLSTM or a static student.
+        model: A BiLSTM, of either task, or a static student.
     """
     graph = _Graph()
+    if isinstance(model, BiLSTMForTokenClassification):
+        emissions = graph.linear(_words(graph, _tagger_states(graph, model)), model.head.emissions)
+        output = (OUTPUT_OF_TAGGERS, ("batch", "words", classes(model.config)))
+        return graph.model(emissions, *output, inputs=inputs_of(model))
     if isinstance(model, BiLSTMForSequenceClassification):
         summary = _bilstm(graph, model)
     else:
         assert isinstance(model, StaticForSequenceClassification)
         summary = _static(graph, model)
     hidden = graph.node("Relu", graph.linear(summary, model.hidden))
-    return graph.model(graph.linear(hidden, model.classifier), classes(model.config))
+    logits = graph.linear(hidden, model.classifier)
+    return graph.model(logits, OUTPUT, ("batch", classes(model.config)), inputs=inputs_of(model))
 
 
 class _Graph:
@@ -84,27 +121,28 @@ class _Graph:
             else self.node("Add", product, self.constant(f"bias_{number}", bias.float()))
         )
 
-    def model(self, logits: str, classes: int) -> onnx.ModelProto:
+    def model(
+        self, value: str, output: str, axes: Sequence[str | int], inputs: Sequence[str]
+    ) -> onnx.ModelProto:
         """The finished model, checked.
 
         Args:
-            logits: Name of the value to put out.
-            classes: Their number.
+            value: Name of the value to put out.
+            output: The name that it gets.
+            axes: Its axes.
+            inputs: Names of the inputs.
         """
-        self.nodes.append(helper.make_node("Identity", [logits], ["logits"]))
-        inputs = [
-            helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
-            for name in ("input_ids", "attention_mask")
-        ]
-        output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes])
-        graph = helper.make_graph(self.nodes, "limbeck", inputs, [output], list(self.constants.values()))
+        self.nodes.append(helper.make_node("Identity", [value], [output]))
+        read = [helper.make_tensor_value_info(name, TensorProto.INT64, AXES[name]) for name in inputs]
+        told = helper.make_tensor_value_info(output, TensorProto.FLOAT, axes)
+        graph = helper.make_graph(self.nodes, "limbeck", read, [told], list(self.constants.values()))
         opset = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="limbeck")
         onnx.checker.check_model(model, full_check=True)
         return model
 
 
-def _embedded(graph: _Graph, model: Student) -> str:
+def _embedded(graph: _Graph, model: EmbeddingModel) -> str:
     """``(batch, tokens, width)``."""
     table = graph.constant("embeddings", model.embeddings.weight.float())
     return graph.node("Gather", table, "input_ids")
@@ -127,30 +165,57 @@ def _static(graph: _Graph, model: StaticForSequenceClassification) -> str:
 
 
 def _bilstm(graph: _Graph, model: BiLSTMForSequenceClassification) -> str:
-    """The pooled states, ``(batch, states)``. The axes inside are ONNX's: tokens first."""
-    both = 2 * model.config.hidden_size
-    states = graph.node("Transpose", _embedded(graph, model), perm=[1, 0, 2])  # (tokens, batch, width)
+    """The pooled states, ``(batch, states)``."""
+    states, last = _sentence_states(graph, _embedded(graph, model), model)
+    if model.config.pooling == "last":
+        return last
+    return _pool(graph, model, states)
+
+
+def _sentence_states(
+    graph: _Graph, embedded: str, model: BiLSTMForSequenceClassification | BiLSTMForTokenClassification
+) -> tuple[str, str]:
+    """A model's LSTMs over ``(batch, tokens, width)``; results as of :func:`_lstms`."""
     real = graph.node("Cast", "attention_mask", to=TensorProto.INT32)
     lengths = graph.node("ReduceSum", real, graph.axes(1), keepdims=0)
+    layers = list(zip(model.forward_lstms, model.backward_lstms, strict=True))
+    return _lstms(graph, graph.node("Transpose", embedded, perm=[1, 0, 2]), lengths, layers, "lstm")
+
+
+def _lstms(
+    graph: _Graph, states: str, lengths: str, layers: Sequence[Sequence[nn.Module]], name: str
+) -> tuple[str, str]:
+    """Bidirectional LSTMs. The axes inside are ONNX's: steps (tokens or bytes) first.
+
+    Args:
+        graph: Takes the nodes.
+        states: ``(steps, batch, width)``.
+        lengths: Steps of each row, ``(batch,)`` int32.
+        layers: The forward and the backward LSTM of each.
+        name: What the weights' names begin with.
+
+    Returns:
+        The last layer's states, ``(steps, batch, states)``, zero past a row's end, and those that have read all of
+        it, ``(batch, states)``.
+    """
     last = ""
-    layers = zip(model.forward_lstms, model.backward_lstms, strict=True)
     for number, directions in enumerate(layers):
-        names = [graph.constant(f"lstm_{number}_{name}", value) for name, value in _lstm(directions).items()]
-        every, last = graph.nodes_of(
-            "LSTM",
-            states,
-            *names,
-            lengths,
-            outputs=2,
-            hidden_size=model.config.hidden_size,
-            direction="bidirectional",
+        forward = directions[0]
+        assert isinstance(forward, nn.LSTM)
+        units = forward.hidden_size
+        weights = [
+            graph.constant(f"{name}_{number}_{kind}", value) for kind, value in _lstm(directions).items()
+        ]
+        every, both = graph.nodes_of(
+            "LSTM", states, *weights, lengths, outputs=2, hidden_size=units, direction="bidirectional"
         )
-        # (tokens, direction, batch, hidden) -> (tokens, batch, states); past a sentence's end all is zero.
+        # (steps, direction, batch, units) -> (steps, batch, states)
         side_by_side = graph.node("Transpose", every, perm=[0, 2, 1, 3])
-        states = graph.node("Reshape", side_by_side, graph.axes(0, 0, both))
-    if model.config.pooling == "last":
-        return graph.node("Reshape", graph.node("Transpose", last, perm=[1, 0, 2]), graph.axes(0, both))
-    return _pool(graph, model, states)
+        states = graph.node("Reshape", side_by_side, graph.axes(0, 0, 2 * units))
+        if number == len(layers) - 1:
+            turned = graph.node("Transpose", both, perm=[1, 0, 2])
+            last = graph.node("Reshape", turned, graph.axes(0, 2 * units))
+    return states, last
 
 
 def _pool(graph: _Graph, model: BiLSTMForSequenceClassification, states: str) -> str:
@@ -165,6 +230,91 @@ def _pool(graph: _Graph, model: BiLSTMForSequenceClassification, states: str) ->
     largest = graph.node("ReduceMax", graph.node("Where", is_real, states, lowest), axes=[0], keepdims=0)
     some = graph.node("ReduceMax", real, axes=[0], keepdims=0)  # (batch,): 0 for a sentence without tokens
     return graph.node("Mul", largest, graph.node("Unsqueeze", some, graph.axes(1)))
+
+
+def _tagger_states(graph: _Graph, model: BiLSTMForTokenClassification) -> str:
+    """``(tokens, batch, states)``."""
+    read = _embedded(graph, model)
+    if model.spelling is not None:
+        spelled = _spelled(graph, model.spelling)  # (batch, words, width)
+        reaching = graph.node("MatMul", _members(graph), spelled)  # (batch, tokens, width)
+        read = graph.node("Concat", read, reaching, axis=2)
+    states, _ = _sentence_states(graph, read, model)
+    return states
+
+
+def _words(graph: _Graph, states: str) -> str:
+    """States of words' first tokens, nought after the last word: ``(tokens, batch, w) -> (batch, words, w)``."""
+    by_sentence = graph.node("Transpose", states, perm=[1, 0, 2])
+    place = graph.node("Unsqueeze", _first_tokens(graph), graph.axes(2))
+    taken = graph.node("GatherND", by_sentence, place, batch_dims=1)
+    is_word = graph.node("GreaterOrEqual", "word_starts", _nought(graph))
+    real = graph.node("Cast", is_word, to=TensorProto.FLOAT)
+    return graph.node("Mul", taken, graph.node("Unsqueeze", real, graph.axes(2)))
+
+
+def _members(graph: _Graph) -> str:
+    """One where a token is of a word, ``(batch, tokens, words)``."""
+    count = graph.node("Squeeze", graph.node("Shape", "input_ids", start=1, end=2), graph.axes(0))
+    one = graph.constant("one_step", np.array(1, dtype=np.int64))
+    place = graph.node("Unsqueeze", graph.node("Range", _nought(graph), count, one), graph.axes(1))
+    starts = graph.node("Unsqueeze", _first_tokens(graph), graph.axes(1))  # (batch, 1, words)
+    ends = graph.node("Unsqueeze", "word_ends", graph.axes(1))
+    within = graph.node(
+        "And", graph.node("GreaterOrEqual", place, starts), graph.node("LessOrEqual", place, ends)
+    )
+    return graph.node("Cast", within, to=TensorProto.FLOAT)
+
+
+def _first_tokens(graph: _Graph) -> str:
+    """``word_starts`` with nought after the last word."""
+    return graph.node("Max", "word_starts", _nought(graph))
+
+
+def _nought(graph: _Graph) -> str:
+    return graph.constant("nought", np.array(0, dtype=np.int64))
+
+
+def _spelled(graph: _Graph, spelling: Spelling) -> str:
+    """What is read from words' bytes, ``(batch, words, width)``; inside, all words in one row, ``n``."""
+    count = graph.node("Shape", "word_bytes", start=2, end=3)
+    rows = graph.node("Concat", graph.constant("all", np.array([-1], dtype=np.int64)), count, axis=0)
+    flat = graph.node("Reshape", "word_bytes", rows)  # (n, bytes)
+    table = graph.constant("byte_embeddings", spelling.embeddings.weight.float())
+    is_byte = graph.node("Greater", flat, _nought(graph))
+    real = graph.node("Cast", is_byte, to=TensorProto.FLOAT)  # (n, bytes)
+    embedded = graph.node(
+        "Mul", graph.node("Gather", table, flat), graph.node("Unsqueeze", real, graph.axes(2))
+    )
+    if spelling.convolution is not None:
+        read = _convolved(graph, embedded, is_byte, spelling.convolution)
+    else:
+        lengths = graph.node(
+            "Cast", graph.node("ReduceSum", real, graph.axes(1), keepdims=0), to=TensorProto.INT32
+        )
+        layers = list(zip(spelling.forward_lstms, spelling.backward_lstms, strict=True))
+        _, read = _lstms(
+            graph, graph.node("Transpose", embedded, perm=[1, 0, 2]), lengths, layers, "byte_lstm"
+        )
+    some = graph.node("ReduceMax", real, axes=[1], keepdims=1)  # (n, 1): 0 for a word without bytes
+    size = graph.constant("spelling_size", np.array([spelling.size], dtype=np.int64))
+    shape = graph.node("Concat", graph.node("Shape", "word_bytes", start=0, end=2), size, axis=0)
+    return graph.node("Reshape", graph.node("Mul", read, some), shape)
+
+
+def _convolved(graph: _Graph, embedded: str, is_byte: str, convolution: nn.Conv1d) -> str:
+    """The largest value of each filter, ``(n, bytes, width) -> (n, size)``."""
+    weight = graph.constant("convolution_weight", convolution.weight.float())
+    assert convolution.bias is not None
+    bias = graph.constant("convolution_bias", convolution.bias.float())
+    edge = int(convolution.kernel_size[0]) // 2
+    seen = graph.node(
+        "Conv", graph.node("Transpose", embedded, perm=[0, 2, 1]), weight, bias, pads=[edge, edge]
+    )
+    masked = graph.node(
+        "Where", graph.node("Unsqueeze", is_byte, graph.axes(1)), seen, graph.constant("lowest", LOWEST)
+    )
+    return graph.node("ReduceMax", masked, axes=[2], keepdims=0)
 
 
 def _softmax(graph: _Graph, scores: str, real: str, axis: int) -> str:

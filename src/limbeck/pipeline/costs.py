@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,13 +14,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
 from limbeck.core.recipe import Export
 from limbeck.evaluate.cost import Cost, Engine, parameters, tensor_bytes, weight_bytes
 from limbeck.evaluate.speed import Contender, Speed, alternate
 from limbeck.models.export import export
+from limbeck.models.outputs import potentials_of
+from limbeck.models.taggers.tagger import Tagger
 from limbeck.pipeline.run import TEACHER, Run
-from limbeck.serve.bundle import Bundle
-from limbeck.transfer.teachers import ModelTeacher
+from limbeck.serve.opening import open_bundle
+from limbeck.serve.tagger import TaggerBundle
+from limbeck.structure.chain import viterbi
+from limbeck.text.encode import collate
+from limbeck.text.words import encode_words
+from limbeck.transfer.teachers import FileTeacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Timed:
     bundle: Path
 
     def engines(self) -> Iterator[tuple[Engine, int, Contender]]:
-        """Each engine, the bytes of its weights, and what is timed: from text to logits."""
+        """Each engine, the bytes of its weights, and what is timed: from text to logits, or from words to tags."""
         yield "pytorch", tensor_bytes(self.model), self._in_pytorch()
         onnx: tuple[tuple[Engine, Literal["fp32", "int8"], str], ...] = (
             ("onnx", "fp32", "model.onnx"),
@@ -50,36 +57,42 @@ class Timed:
         )
         for engine, precision, file in onnx:
             if (self.bundle / file).is_file():
-                yield (
-                    engine,
-                    weight_bytes(self.bundle / file),
-                    Bundle(self.bundle, precision, threads=1).logits,
-                )
+                bundle = open_bundle(self.bundle, precision, threads=1)
+                answer = bundle.tags if isinstance(bundle, TaggerBundle) else bundle.logits
+                yield engine, weight_bytes(self.bundle / file), answer
 
-    def _in_pytorch(self) -> Callable[[Sequence[str]], torch.Tensor]:
-        model = self.model.eval()
+    def _in_pytorch(self) -> Callable[[Sequence[Any]], object]:
+        is_tagger = isinstance(self.model.eval(), Tagger)
+        return torch.inference_mode()(self._tags if is_tagger else self._logits)
 
-        @torch.inference_mode()
-        def answer(texts: Sequence[str]) -> torch.Tensor:
-            inputs = self.tokeniser(
-                list(texts),
-                padding=True,
-                truncation=True,
-                max_length=self.max_length,
-                return_tensors="pt",
-                return_token_type_ids=False,
-            )
-            logits: torch.Tensor = model(**inputs).logits
-            return logits
+    def _logits(self, texts: Sequence[str]) -> torch.Tensor:
+        """Class scores, ``(batch, classes)``."""
+        inputs = self.tokeniser(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=self.max_length,
+            return_tensors="pt",
+            return_token_type_ids=False,
+        )
+        logits: torch.Tensor = self.model(**inputs).logits
+        return logits
 
-        return answer
+    def _tags(self, sentences: Sequence[Sequence[str]]) -> torch.Tensor:
+        """The best tags of sentences of words, ``(batch, words)``."""
+        examples = [Example("", "", words=tuple(words)) for words in sentences]
+        encoded = encode_words(self.tokeniser, examples, None, self.max_length, silent=True)
+        inputs = collate(encoded, np.arange(len(encoded))).inputs
+        chain = potentials_of(self.model, self.model(**inputs).logits, inputs, decoding=True)
+        return viterbi(chain)[1]
 
 
 def costs(run: Run) -> list[Cost]:
     """Parameters, bytes and speed of the teacher and of the best student, on each engine.
 
-    The models take turns; each answers every timed test sentence, one at a time, on one thread, tokenising
-    included. The student's numbers hold for the control too: it is the same model with other weights.
+    The models take turns; each answers every timed test sentence, one at a time, on one thread, tokenising (and
+    a tagger's decoding) included. The student's numbers hold for the control too: it is the same model with other
+    weights.
     """
     with tempfile.TemporaryDirectory(prefix="limbeck-") as scratch:
         timed = [*_teacher(run, Path(scratch)), _student(run)]
@@ -97,9 +110,9 @@ def costs(run: Run) -> list[Cost]:
 
 def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
     """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
-    if not isinstance(run.teacher, ModelTeacher):
-        return
     teacher = run.teacher
+    if isinstance(teacher, FileTeacher):
+        return
     if run.recipe.evaluate.latency_sentences:
         progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
         try:
@@ -107,7 +120,7 @@ def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
                 teacher.model,
                 teacher.tokeniser,
                 scratch / TEACHER,
-                texts=[example.text for example in run.prepared.dev.examples[:200]],
+                texts=_asked(run, run.prepared.dev.examples[:200]),
                 max_length=teacher.max_length,
                 settings=Export(changed=1.0),
                 card={"name": TEACHER},
@@ -129,4 +142,11 @@ def _speeds(run: Run, contenders: dict[tuple[str, Engine], Contender]) -> dict[t
     if count == 0:
         return {}
     drawn = np.random.default_rng(0).choice(len(run.prepared.test.examples), count, replace=False)
-    return alternate(contenders, [run.prepared.test.examples[row].text for row in drawn])
+    return alternate(contenders, _asked(run, [run.prepared.test.examples[row] for row in drawn]))
+
+
+def _asked(run: Run, examples: Sequence[Example]) -> list[Any]:
+    """What a run's models are asked: texts, or for taggers sentences of words."""
+    if run.recipe.task == "tagging":
+        return [example.words for example in examples]
+    return [example.text for example in examples]

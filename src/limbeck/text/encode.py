@@ -19,6 +19,8 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD, Batch
+from limbeck.text.pieces import kept_of, padded_spelling
+from limbeck.text.ragged import padded, places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,8 +60,7 @@ class Words:
     @cached_property
     def kept(self) -> NDArray[np.int64]:
         """Words of each sentence that have a position: ``(sentences,)``."""
-        before = np.concatenate(([0], np.cumsum(self.starts >= 0)))
-        return np.asarray(np.diff(before[self.offsets]), dtype=np.int64)
+        return kept_of(self.starts, self.offsets)
 
 
 @dataclass(frozen=True)
@@ -152,9 +153,9 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
         that was kept, ``word_bytes`` ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold
         ``(batch, words)``.
     """
-    mask, positions = _places(encoded.offsets[rows], encoded.lengths[rows])  # (batch, tokens)
+    mask, positions = places(encoded.offsets[rows], encoded.lengths[rows])  # (batch, tokens)
     inputs = {
-        "input_ids": _padded(encoded.tokens, mask, positions, encoded.pad_id),
+        "input_ids": torch.from_numpy(padded(encoded.tokens, mask, positions, encoded.pad_id)),
         "attention_mask": torch.from_numpy(mask.astype(np.int64)),
     }
     gold = torch.from_numpy(encoded.gold[rows])
@@ -166,37 +167,14 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
 
 def _collate_words(words: Words, rows: NDArray[np.int64]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """What collate says of words, and their gold ``(batch, words)``."""
-    mask, positions = _places(words.offsets[rows], words.kept[rows])  # (batch, words)
-    numbers = np.where(mask, positions, 0)
-    begin = _taken(words.spelling_offsets, numbers)
-    sizes = np.where(mask, _taken(words.spelling_offsets, numbers + 1) - begin, 0)
-    in_word, bytes_at = _places(begin, sizes)  # (batch, words, bytes)
+    mask, positions = places(words.offsets[rows], words.kept[rows])  # (batch, words)
+    spelled = padded_spelling(words.spelling, words.spelling_offsets, mask, positions)
     inputs = {
-        "word_starts": _padded(words.starts, mask, positions, -1),
-        "word_ends": _padded(words.ends, mask, positions, -1),
-        "word_bytes": _padded(words.spelling, in_word, bytes_at, 0).to(torch.uint8),
+        "word_starts": torch.from_numpy(padded(words.starts, mask, positions, -1)),
+        "word_ends": torch.from_numpy(padded(words.ends, mask, positions, -1)),
+        "word_bytes": torch.from_numpy(spelled).to(torch.uint8),
     }
-    return inputs, _padded(words.gold, mask, positions, NO_GOLD)
-
-
-def _places(
-    starts: NDArray[np.int64], lengths: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """For slices of a flat array, padded to the longest: what is real, and where it stands, ``(..., longest)``."""
-    columns = np.arange(lengths.max(initial=1))
-    return columns < lengths[..., None], starts[..., None] + columns
-
-
-def _padded(
-    flat: NDArray[np.generic], mask: NDArray[np.bool_], positions: NDArray[np.int64], padding: int
-) -> torch.Tensor:
-    """The values at these positions, int64, and padding where nothing is real."""
-    return torch.from_numpy(np.where(mask, _taken(flat, positions), padding).astype(np.int64))
-
-
-def _taken(flat: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any]:
-    """Values at positions; those past the end, which stand in padding, are any."""
-    return flat[np.minimum(positions, len(flat) - 1)] if len(flat) else np.zeros_like(positions)
+    return inputs, torch.from_numpy(padded(words.gold, mask, positions, NO_GOLD))
 
 
 @contextmanager

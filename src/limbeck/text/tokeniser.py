@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 
-MARKS = ("▁", "Ġ")
-"""What tokenisers write before a piece that begins a word."""
-
 
 def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
     """The tokeniser of a model.

@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import initialization as init
@@ -22,8 +21,10 @@ from transformers import initialization as init
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.schema import Settings
+from limbeck.text.tags import allowed
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from limbeck.structure.chain import Chain
@@ -132,7 +133,6 @@ def _iob2(tags: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], ND
     Raises:
         LimbeckError: These are not the tags of IOB2.
     """
-    inside = np.array([tag.startswith("I-") for tag in tags])
     strange = [tag for tag in tags if tag != "O" and tag[:2] not in ("B-", "I-")]
     strange += [tag for tag in tags if tag.startswith("I-") and f"B-{tag[2:]}" not in tags]
     if strange:
@@ -140,5 +140,5 @@ def _iob2(tags: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_], ND
         raise LimbeckError(
             f"'student.constrain' is for IOB2, and the tag '{strange[0]}' is not of it", fix=fix
         )
-    follows = np.array([[later[2:] == earlier[2:] and earlier != "O" for later in tags] for earlier in tags])
-    return ~inside, follows | ~inside, np.ones(len(tags), dtype=np.bool_)
+    may = allowed(tags)
+    return may.start, may.transitions, may.end

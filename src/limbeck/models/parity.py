@@ -1,0 +1,129 @@
+"""Parity: how far a bundle's answers are from PyTorch's, each reading text by its own tokeniser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.models.outputs import predict, predict_emissions, predict_tags
+from limbeck.models.taggers.tagger import Tagger
+from limbeck.serve.bundle import Bundle
+from limbeck.serve.exported import Precision
+from limbeck.serve.tagger import TaggerBundle
+from limbeck.text.encode import encode
+from limbeck.text.words import encode_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+Text = str | Sequence[str]
+"""What a classifier reads, or the words that a tagger reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far one model of a bundle is from PyTorch.
+
+    Attributes:
+        largest_difference: Of a logit (of a tagger, an emission), relative to the largest of them.
+        changed: Share of predictions (of a tagger, of words' tags) that are others.
+        predictions: How many were compared.
+    """
+
+    largest_difference: float
+    changed: float
+    predictions: int
+
+    def facts(self) -> dict[str, float]:
+        """What ``bundle.json`` says of it."""
+        return {"largest_difference": self.largest_difference, "changed": self.changed}
+
+
+def parity(
+    model: PreTrainedModel,
+    tokeniser: PreTrainedTokenizerFast,
+    folder: Path,
+    texts: Sequence[Text],
+    max_length: int,
+    precisions: Sequence[Precision],
+) -> dict[Precision, Parity]:
+    """Compare a bundle with the model that it was made from.
+
+    Args:
+        model: A classifier or a tagger.
+        tokeniser: Its tokeniser.
+        folder: The bundle.
+        texts: What both are asked; for a tagger sentences of words.
+        max_length: Tokens kept of a text.
+        precisions: Which of the bundle's models are compared.
+
+    Raises:
+        LimbeckError: A tagger is given text that is not cut into words, or no word at all.
+    """
+    compare = _of_tagger if isinstance(model, Tagger) else _of_classifier
+    return compare(model, tokeniser, folder, texts, max_length, precisions)
+
+
+def _of_classifier(
+    model: PreTrainedModel,
+    tokeniser: PreTrainedTokenizerFast,
+    folder: Path,
+    texts: Sequence[Text],
+    max_length: int,
+    precisions: Sequence[Precision],
+) -> dict[Precision, Parity]:
+    asked = [str(text) for text in texts]
+    examples = [Example(str(number), text) for number, text in enumerate(asked)]
+    expected = predict(model, encode(tokeniser, examples, None, max_length))
+    found = {}
+    for precision in precisions:
+        logits = Bundle(folder, precision).logits(asked)
+        changed = logits.argmax(1) != expected.argmax(1)
+        found[precision] = Parity(_difference(logits, expected), float(changed.mean()), len(changed))
+    return found
+
+
+def _of_tagger(
+    model: PreTrainedModel,
+    tokeniser: PreTrainedTokenizerFast,
+    folder: Path,
+    texts: Sequence[Text],
+    max_length: int,
+    precisions: Sequence[Precision],
+) -> dict[Precision, Parity]:
+    sentences = [_words(text) for text in texts]
+    if not any(sentences):
+        raise LimbeckError("no word was given to compare the bundle with PyTorch on")
+    examples = [Example(str(number), " ".join(words), words=words) for number, words in enumerate(sentences)]
+    encoded = encode_words(tokeniser, examples, None, max_length)
+    expected, _ = predict_emissions(model, encoded)
+    tags = np.concatenate(predict_tags(model, encoded))
+    found = {}
+    for precision in precisions:
+        bundle = TaggerBundle(folder, precision)
+        emissions = np.concatenate(bundle.emissions(sentences))
+        changed = np.concatenate(bundle.tags(sentences)) != tags
+        found[precision] = Parity(_difference(emissions, expected), float(changed.mean()), len(changed))
+    return found
+
+
+def _words(text: Text) -> tuple[str, ...]:
+    if isinstance(text, str):
+        raise LimbeckError(
+            f"a tagger is compared on sentences of words, and this is one string: {text!r}",
+            fix="Give each sentence as a list of words",
+        )
+    return tuple(text)
+
+
+def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Between scores ``(rows, classes)``, the largest, relative to the largest score."""
+    largest = float(np.abs(expected).max(initial=0)) or 1.0
+    return float(np.abs(found - expected).max(initial=0)) / largest

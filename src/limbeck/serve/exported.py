@@ -1,0 +1,169 @@
+"""What all bundles share: the folder and its card, files that are what was exported, tokeniser and model.
+
+A bundle is a folder: ``bundle.json`` (task, labels, length, digests of the other files; of a tagger the chain, too),
+``tokenizer.json``, ``model.onnx`` and ``model.int8.onnx``. Nothing in this room, and nothing that it imports, needs
+PyTorch or transformers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+from limbeck.core import fingerprint
+from limbeck.core.errors import LimbeckError
+from limbeck.core.files import read_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT = 1
+"""Of bundle.json; a bundle with another number is from another Limbeck."""
+
+CARD = "bundle.json"
+TOKENISER = "tokenizer.json"
+MODELS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+
+KEYS = ("labels", "max_length", "pad_id", "unknown_id", "files")
+"""What every card says."""
+
+Precision = Literal["fp32", "int8"]
+
+
+class Exported:
+    """An exported student, ready to run; its kinds say how it is asked.
+
+    In int8, activations are scaled by the largest in the batch, so that a sentence's scores differ a little
+    (about as much as int8 differs from fp32) with the sentences that share its batch; in fp32 they do not.
+
+    Args:
+        folder: What ``limbeck export`` wrote.
+        precision: ``int8`` is smaller and faster; without it in the bundle, fp32 is taken.
+        threads: Of ONNX Runtime; None leaves it to that. One is best for one sentence at a time.
+
+    Attributes:
+        labels: Names of the classes (or tags), in the order of the scores.
+        precision: The one taken.
+        card: What ``bundle.json`` says.
+
+    Raises:
+        LimbeckError: No such precision, the folder is no bundle, or one of another kind, or a file of it is
+            missing, cut short or changed.
+    """
+
+    task: ClassVar[str]
+    """What ``bundle.json`` calls this kind."""
+
+    def __init__(self, folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> None:
+        if precision not in MODELS:
+            raise LimbeckError(f"no precision '{precision}'", fix=f"There are: {', '.join(MODELS)}")
+        self.folder = Path(folder)
+        self.card = read_card(self.folder)
+        if task_of(self.card) != self.task:
+            raise LimbeckError(
+                f"this is a bundle for {task_of(self.card)}, and one for {self.task} was asked for",
+                where=self.folder,
+                fix="Open it with limbeck.open_bundle, which tells them apart",
+            )
+        self.labels = tuple(self.card["labels"])
+        self.precision: Precision = precision if MODELS[precision] in self.card["files"] else "fp32"
+        self._tokeniser = self._load_tokeniser()
+        self._session = self._load_session(threads)
+
+    def _run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """What the model makes of a batch."""
+        scores: NDArray[np.float32] = self._session.run(None, inputs)[0]
+        return scores
+
+    def _load_tokeniser(self) -> Tokenizer:
+        path = self._checked(TOKENISER)
+        try:
+            tokeniser = Tokenizer.from_file(str(path))
+        except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
+            raise LimbeckError(f"the tokeniser cannot be read ({error})", where=path) from None
+        tokeniser.no_padding()
+        tokeniser.enable_truncation(self.card["max_length"])
+        return tokeniser
+
+    def _load_session(self, threads: int | None) -> Any:
+        path = self._checked(MODELS[self.precision])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if threads is not None:
+            options.intra_op_num_threads = threads
+            options.inter_op_num_threads = threads
+        try:
+            return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
+            reason = str(error).strip().splitlines()[0]
+            raise LimbeckError(f"ONNX Runtime cannot load it ({reason})", where=path) from None
+
+    def _checked(self, name: str) -> Path:
+        """A file of the bundle, found to be what was exported."""
+        path = self.folder / name
+        fix = "Export the bundle again, or copy it again"
+        if not path.is_file():
+            raise LimbeckError("the bundle lacks this file", where=path, fix=fix)
+        if fingerprint.sha256(path) != self.card["files"].get(name):
+            raise LimbeckError("the file is damaged: it is not what was exported", where=path, fix=fix)
+        return path
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """What ``bundle.json`` says.
+
+    Raises:
+        LimbeckError: There is none, it cannot be read, or it lacks what every card says.
+    """
+    if not (folder / CARD).is_file():
+        fix = "Give a folder that 'limbeck export' wrote"
+        raise LimbeckError(f"not a bundle (it holds no {CARD})", where=folder, fix=fix)
+    card = read_json(folder / CARD)
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        found = card.get("format") if isinstance(card, dict) else None
+        raise LimbeckError(
+            f"a bundle of format {found}, and this Limbeck reads {FORMAT}", where=folder / CARD
+        )
+    lacking = [key for key in KEYS if key not in card]
+    if lacking:
+        raise LimbeckError(f"the bundle's card lacks {', '.join(lacking)}", where=folder / CARD)
+    return card
+
+
+def task_of(card: dict[str, Any]) -> str:
+    """What a bundle is for; cards of the first bundles, which were all classifiers', do not say."""
+    return str(card.get("task", "classification"))
+
+
+def by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[np.int64]]:
+    """Rows of each batch: texts of like length together, to waste little on padding.
+
+    Args:
+        lengths: Tokens of each text.
+        batch_size: Texts of a batch.
+    """
+    order = np.argsort(lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        yield order[start : start + batch_size]
+
+
+def clean(text: object, what: str = "a text") -> str:
+    """A text without halves of surrogate pairs, which no tokeniser takes.
+
+    Raises:
+        LimbeckError: It is no text.
+    """
+    if not isinstance(text, str):
+        raise LimbeckError(f"{what} is a string, and this is a {type(text).__name__}: {text!r}")
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def refuse_one_string(texts: object) -> None:
+    """Refuse one text where a list of them is meant."""
+    if isinstance(texts, str):
+        raise LimbeckError("one string was given for a list of texts", fix="Put it into a list: [text]")

@@ -1,0 +1,115 @@
+"""``limbeck predict`` on taggers' bundles."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from limbeck import models
+from limbeck.core.recipe import Export
+from limbeck.models.export import export
+from limbeck.models.taggers import bilstm
+
+Limbeck = Callable[..., Any]
+
+TEXT = ["Ada lives in York .", "York , York", "Ada and Bo went there", "nobody"]
+
+
+def made(folder: Path, tags: tuple[str, ...]) -> Path:
+    """An untrained tagger's bundle."""
+    torch.set_num_threads(1)
+    settings = bilstm.Settings(embeddings="random", dimension=8, hidden=6, tokeniser="words")
+    tokeniser = models.tokeniser_for(settings, teacher_tokeniser=None, texts=TEXT, task="tagging")
+    model = models.build(
+        "bilstm", settings, labels=tags, tokeniser=tokeniser, teacher=None, seed=2, task="tagging"
+    )
+    with torch.no_grad():
+        model.head.emissions.bias[0] = -9  # few words are outside
+    texts = [text.split() for text in TEXT]
+    export(model, tokeniser, folder, texts=texts, max_length=12, settings=Export(changed=1), card={})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tagger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("tagger") / "bundle", ("O", "B-PER", "I-PER"))
+
+
+@pytest.fixture(scope="module")
+def part_of_speech(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("pos") / "bundle", ("ADJ", "NOUN", "VERB"))
+
+
+def test_json_lines_hold_words_tags_and_spans(limbeck: Limbeck, tagger: Path) -> None:
+    told = limbeck("predict", tagger, "Ada lives in York.", "")
+    first, empty = map(json.loads, told.stdout.splitlines())
+    assert empty == {"text": "", "words": [], "tags": [], "spans": []}
+    assert list(first) == ["text", "words", "tags", "spans"]
+    assert first["text"] == "Ada lives in York."
+    assert first["words"] == ["Ada", "lives", "in", "York", "."]
+    assert len(first["tags"]) == 5
+    assert first["spans"]
+    for span in first["spans"]:
+        assert list(span) == ["type", "text", "start", "end", "words", "score"]
+        assert first["text"][span["start"] : span["end"]] == span["text"]
+        assert first["words"][span["words"][0]] == span["text"].split()[0].rstrip(".")
+        assert 0 <= span["score"] <= 1
+
+
+def test_words_may_be_split_already(limbeck: Limbeck, tagger: Path, tmp_path: Path) -> None:
+    (tmp_path / "in.txt").write_text("Ada's  York.\n")
+    told = limbeck("predict", tagger, "--words", "--file", tmp_path / "in.txt", "--precision", "fp32")
+    line = json.loads(told.stdout)
+    assert line["text"] == "Ada's York."
+    assert line["words"] == ["Ada's", "York."]
+
+
+def test_csv_has_a_row_a_span(limbeck: Limbeck, tagger: Path) -> None:
+    typed = "Ada lives in York .\n\nBo , there\n"
+    lines = [json.loads(line) for line in limbeck("predict", tagger, typed=typed).stdout.splitlines()]
+    table = limbeck("predict", tagger, "--format", "csv", "--batch-size", "32", typed=typed).stdout
+    header, *rows = csv.reader(io.StringIO(table))
+    assert header == ["text", "start", "end", "type", "span", "score"]
+    wanted = [
+        [line["text"], *(str(span[key]) for key in ("start", "end", "type", "text", "score"))]
+        for line in lines
+        for span in line["spans"]
+    ]
+    assert rows == wanted != []
+
+
+def test_csv_of_plain_tags_has_a_row_a_word(limbeck: Limbeck, part_of_speech: Path) -> None:
+    told = limbeck("predict", part_of_speech, "--format", "csv", "Ada went there.")
+    rows = list(csv.DictReader(io.StringIO(told.stdout)))
+    assert [row["span"] for row in rows] == ["Ada", "went", "there", "."]
+    assert [(row["start"], row["end"]) for row in rows] == [("0", "3"), ("4", "8"), ("9", "14"), ("14", "15")]
+    assert all(row["type"] in ("ADJ", "NOUN", "VERB") for row in rows)
+
+
+def test_predicting_loads_no_torch(tagger: Path) -> None:
+    check = (
+        "import sys; from limbeck.cli import main; status = main(sys.argv[1:]); "
+        "heavy = {'torch', 'transformers', 'numba'} & set(sys.modules); sys.exit(status or bool(heavy))"
+    )
+    command = [sys.executable, "-c", check, "predict", str(tagger), "Ada"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def test_words_are_for_taggers(limbeck: Limbeck, tmp_path: Path) -> None:
+    settings = models.settings_for("static", {"embeddings": "random", "dimension": 4, "tokeniser": "words"})
+    tokeniser = models.tokeniser_for(settings, teacher_tokeniser=None, texts=TEXT)
+    model = models.build("static", settings, labels=("a", "b"), tokeniser=tokeniser, teacher=None, seed=1)
+    folder = tmp_path / "bundle"
+    export(model, tokeniser, folder, texts=TEXT, max_length=12, settings=Export(changed=1), card={})
+    assert json.loads(limbeck("predict", folder, "Ada").stdout)["label"] in ("a", "b")
+    refused = limbeck("predict", folder, "--words", "Ada", status=2)
+    assert (
+        refused.sentence == f"limbeck: {folder}: --words is for taggers, and this bundle is a classifier's."
+    )
