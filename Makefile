@@ -7,7 +7,7 @@ WHAT_SETS_UP := pyproject.toml requirements/constraints.txt scripts/set-up
 PYTEST_ARGS ?= -q -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo test check format tables bench clean distclean
+.PHONY: help set-up demo demo-tagger test check format tables bench clean distclean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -17,6 +17,9 @@ set-up: $(SET_UP)  ## make .venv, and nothing else (the targets below do so when
 
 demo: $(SET_UP)  ## distil a transformer that reads tweets, and show what was kept
 	@$(BIN)/limbeck distill examples/demo.yaml
+
+demo-tagger: $(SET_UP)  ## the same for a tagger: entities in tweets
+	@$(BIN)/limbeck distill examples/tagger.yaml
 
 # One thread a worker: two workers on two cores, and sums in the same order everywhere. No test asks the network.
 test: $(SET_UP)  ## run the tests (PYTEST_ARGS='-m slow' for the long ones)
@@ -38,6 +41,8 @@ tables: $(SET_UP)  ## write the README's tables from benchmarks/results
 bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/sentiment.py
 	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/chain_speed.py
+	@$(BIN)/python benchmarks/taggers.py
 	@$(BIN)/python benchmarks/tables.py
 
 clean:  ## remove caches and build files; keep .venv and runs

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from limbeck.core import progress
 from limbeck.evaluate.evaluate import Model, Role, evaluate
-from limbeck.models.outputs import predict
+from limbeck.evaluate.tagging import TagModel, evaluate_tagging
+from limbeck.models.outputs import predict, predict_tags
 from limbeck.pipeline.costs import costs
 from limbeck.pipeline.run import CONTROL, TEACHER, Run
-from limbeck.text.encode import encode
+from limbeck.structure.chain import viterbi
 
 
 def judge(run: Run, folder: Path) -> None:
     """Score and time the models of a run; write ``evaluation.json`` and ``predictions.parquet``."""
-    evaluate(
-        folder,
-        run.labels,
-        run.prepared.test.examples,
-        [*_teacher(run), *_students(run)],
-        costs=costs(run),
-        settings=run.recipe.evaluate,
-        truncated=_truncated(run),
-    )
+    judged = folder, run.labels, run.prepared.test.examples
+    told: dict[str, Any] = {
+        "costs": costs(run),
+        "settings": run.recipe.evaluate,
+        "truncated": _truncated(run),
+    }
+    if run.recipe.task == "tagging":
+        evaluate_tagging(*judged, [*_tagger_teacher(run), *_taggers(run)], **told)
+    else:
+        evaluate(*judged, [*_teacher(run), *_students(run)], **told)
 
 
 def card(run: Run, title: str, seed: int) -> dict[str, Any]:
@@ -63,15 +67,44 @@ def _teacher(run: Run) -> list[Model]:
 
 def _students(run: Run) -> list[Model]:
     """Every student and control, answering with the weights that were saved."""
-    judged = []
+    return [
+        Model(title, role, seed, predict(model, run.encoded_test), run.dev_score(title, seed))
+        for title, role, seed, model in _trained(run)
+    ]
+
+
+def _tagger_teacher(run: Run) -> list[TagModel]:
+    """The teacher's best tags by its answers; words that it did not read are ``O``."""
+    if run.test_answers is None:
+        return []
+    chain = run.test_answers.signals(run.prepared.test.ids, torch.device("cpu")).potentials
+    assert chain is not None
+    _, paths = viterbi(chain)
+    outside = run.labels.index("O") if "O" in run.labels else 0
+    tags = []
+    for example, path, read in zip(run.prepared.test.examples, paths, chain.lengths.tolist(), strict=True):
+        found = np.full(len(example.words), outside, dtype=np.int64)
+        found[:read] = path[:read].numpy()
+        tags.append(found)
+    return [TagModel(TEACHER, "teacher", None, tags)]
+
+
+def _taggers(run: Run) -> list[TagModel]:
+    """Every student and control that tags."""
+    return [
+        TagModel(title, role, seed, predict_tags(model, run.encoded_test), run.dev_score(title, seed))
+        for title, role, seed, model in _trained(run)
+    ]
+
+
+def _trained(run: Run) -> Iterator[tuple[str, Role, int, PreTrainedModel]]:
+    """Every student and control, with the weights that were saved."""
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     with progress.task("evaluate", len(pairs)) as task:
         for title, seed in pairs:
-            logits = predict(run.load_student(title, seed), run.encoded_test)
             role: Role = "control" if title == CONTROL and run.recipe.control else "student"
-            judged.append(Model(title, role, seed, logits, run.dev_score(title, seed)))
+            yield title, role, seed, run.load_student(title, seed)
             task.advance()
-    return judged
 
 
 def _truncated(run: Run) -> dict[str, int]:
@@ -79,5 +112,5 @@ def _truncated(run: Run) -> dict[str, int]:
     counts = {"student": run.encoded_test.truncated}
     if run.teacher_tokeniser is not None:
         examples, longest = run.prepared.test.examples, run.recipe.teacher.max_length
-        counts[TEACHER] = encode(run.teacher_tokeniser, examples, None, longest).truncated
+        counts[TEACHER] = run.task.encode(run.teacher_tokeniser, examples, None, longest).truncated
     return counts
