@@ -104,12 +104,14 @@ def _of_tagger(
     examples = [Example(str(number), " ".join(words), words=words) for number, words in enumerate(sentences)]
     encoded = encode_words(tokeniser, examples, None, max_length)
     expected, _ = predict_emissions(model, encoded)
-    tags = np.concatenate(predict_tags(model, encoded))
+    assert encoded.words is not None
+    kept = encoded.words.kept
+    tags = _of_kept(predict_tags(model, encoded), kept)
     found = {}
     for precision in precisions:
         bundle = TaggerBundle(folder, precision)
         emissions = np.concatenate(bundle.emissions(sentences))
-        changed = np.concatenate(bundle.tags(sentences)) != tags
+        changed = _of_kept(bundle.tags(sentences), kept) != tags
         found[precision] = Parity(_difference(emissions, expected), float(changed.mean()), len(changed))
     return found
 
@@ -121,6 +123,11 @@ def _words(text: Text) -> tuple[str, ...]:
             fix="Give each sentence as a list of words",
         )
     return tuple(text)
+
+
+def _of_kept(tags: Sequence[NDArray[np.int64]], kept: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tags of all words but those that the maximum length cut off, which no model tags."""
+    return np.concatenate([row[:count] for row, count in zip(tags, kept, strict=True)])
 
 
 def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:

@@ -38,8 +38,9 @@ Precision = Literal["fp32", "int8"]
 class Exported:
     """An exported student, ready to run; its kinds say how it is asked.
 
-    In int8, activations are scaled by the largest in the batch, so that a sentence's scores differ a little
-    (about as much as int8 differs from fp32) with the sentences that share its batch; in fp32 they do not.
+    In int8, activations are scaled by the largest in the batch (or in a thread's part of it), so that a sentence's
+    scores differ a little (about as much as int8 differs from fp32) with the sentences that share its batch, and with
+    the number of threads; in fp32 they do not.
 
     Args:
         folder: What ``limbeck export`` wrote.
