@@ -41,7 +41,7 @@ def card(run: Run, title: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "student": run.recipe.student.kind,
         "teacher": run.recipe.teacher.answers or run.recipe.teacher.model,
-        f"dev {run.recipe.train.metric}": round(run.dev_score(title, seed), 4),
+        f"dev {run.training.metric}": round(run.dev_score(title, seed), 4),
         "transfer sentences": len(run.transfer_set.examples),
     }
 

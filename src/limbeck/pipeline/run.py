@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from transformers import PreTrainedModel
 
@@ -15,11 +15,12 @@ from limbeck import methods, models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
-from limbeck.core.recipe import Recipe
+from limbeck.core.recipe import Recipe, Training, main_metric
 from limbeck.models.embeddings import TokeniserSettings
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.text import resources
 from limbeck.text.encode import Encoded
+from limbeck.text.tags import mark_spans
 from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer import rewrites
 from limbeck.transfer.ask import Answers, ask
@@ -43,6 +44,9 @@ TEACHER = "teacher"
 OF_TOKENS = {"hidden", "attention", "embeddings"}
 """Signals that models for any task have."""
 LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "accelerate", "numpy", "onnx", "onnxruntime")
+
+
+Settings = TypeVar("Settings", bound=Training)
 
 
 class Run:
@@ -287,6 +291,18 @@ class Run:
     def score(self) -> Score:
         """What the training loop scores dev by."""
         return self.task.scorer(self.labels, self.prepared.dev.examples)
+
+    @cached_property
+    def training(self) -> Training:
+        """How students are trained, picked by a score that these labels have."""
+        return self.picked(self.recipe.train)
+
+    def picked(self, settings: Settings) -> Settings:
+        """The settings with a metric that these labels have: plain tags mark no spans, and so have no F1."""
+        if self.recipe.task != "tagging":
+            return settings
+        metric = main_metric("tagging", settings.metric, spans=mark_spans(self.labels))
+        return settings.model_copy(update={"metric": metric})
 
     def new_student(self, seed: int) -> PreTrainedModel:
         """An untrained student."""

@@ -39,7 +39,7 @@ def train(run: Run, pairs: Sequence[tuple[str, int]]) -> None:
                 future.result()
                 title, seed = waiting[future]
                 score = run.dev_score(title, seed)
-                progress.say(f"train     {title}, seed {seed}: {run.recipe.train.metric} {score:.4f} on dev")
+                progress.say(f"train     {title}, seed {seed}: {run.training.metric} {score:.4f} on dev")
                 task.advance()
         except BrokenProcessPool:
             raise LimbeckError(

@@ -100,14 +100,14 @@ def teach(run: Run) -> None:
             run.task.encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
             None,
             run.task.encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
-            choice.fine_tune,
+            run.picked(choice.fine_tune),
             folder,
             choice.fine_tune.seed,
             score=run.score,
             stage="teacher",
             what=what,
         )
-    _tell(what, trained, choice.fine_tune.metric)
+    _tell(what, trained, run.picked(choice.fine_tune).metric)
 
 
 def teach_inputs(run: Run) -> dict[str, Any]:
@@ -161,7 +161,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 run.encoded_labelled if stage.hears == "labelled" else run.encoded_train,
                 run.answers if stage.objective.needs else None,
                 run.encoded_dev,
-                run.recipe.train,
+                run.training,
                 folder if last else folder / stage.name,
                 seed,
                 steps=stage_steps(run, stage),
@@ -169,7 +169,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 stage=stage.name,
                 what=what,
             )
-    _tell(what, trained, run.recipe.train.metric)
+    _tell(what, trained, run.training.metric)
 
 
 def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:

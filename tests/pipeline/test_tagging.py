@@ -1,0 +1,158 @@
+"""A whole run of taggers, from columns of words to the report, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from limbeck import distill, open_bundle
+from limbeck.core.errors import LimbeckError
+from limbeck.core.recipe import load
+from limbeck.pipeline import Run, check
+from limbeck.pipeline.plan import plan
+
+NAMES, PLACES = ("lovely", "bright", "clever"), ("plot", "scene", "story")
+OTHERS = ("the", "was", "is", "felt", "with", "of", "in")
+METHODS = ["chain_kbest", "chain_posterior", "chain_structural", "chain_substructure"]
+
+
+def sentence(generator: random.Random, plain: bool) -> list[tuple[str, str]]:
+    """Names follow 'the', places follow 'in'; words of the tiny encoder's vocabulary."""
+    words: list[tuple[str, str]] = []
+    for _ in range(generator.randint(2, 4)):
+        words.append((generator.choice(OTHERS[1:6]), "O"))
+        if generator.random() < 0.7:
+            kind, lead, pool = generator.choice((("PER", "the", NAMES), ("LOC", "in", PLACES)))
+            words += [(lead, "O"), (generator.choice(pool), f"B-{kind}")]
+            if generator.random() < 0.5:
+                words.append((generator.choice(pool), f"I-{kind}"))
+    return [(word, {"O": "other"}.get(tag, tag[2:].lower()) if plain else tag) for word, tag in words]
+
+
+def write(path: Path, count: int, seed: int, plain: bool = False) -> None:
+    generator = random.Random(seed)
+    sentences = (sentence(generator, plain) for _ in range(count))
+    path.write_text("\n\n".join("\n".join(f"{w}\t{t}" for w, t in one) for one in sentences) + "\n")
+
+
+def recipe(folder: Path, encoder: Path, **more: Any) -> Path:
+    """A recipe of seconds."""
+    for number, (name, count) in enumerate((("train", 120), ("dev", 30), ("test", 40))):
+        if not (folder / f"{name}.conll").is_file():
+            write(folder / f"{name}.conll", count, number)
+    values = {
+        "name": "tiny",
+        "task": "tagging",
+        "data": {
+            **{part: str(folder / f"{part}.conll") for part in ("train", "dev", "test")},
+            "clean": {"duplicates": False},
+        },
+        "teacher": {
+            "model": str(encoder),
+            "fine_tune": {"epochs": 12, "learning_rate": 0.01, "tokens_per_batch": 256, "chain_rate": 3},
+            "max_length": 32,
+        },
+        "student": {"kind": "transformer", "from_teacher": [0], "max_length": 32},
+        "method": ["chain_structural"],
+        "seeds": 1,
+        "train": {"epochs": 12, "learning_rate": 0.01, "tokens_per_batch": 256},
+        "evaluate": {"latency_sentences": 5, "resamples": 200},
+        "export": {"changed": 0.5},
+        "out": str(folder / "runs"),
+        **more,
+    }
+    path = folder / "recipe.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.mark.recipe
+def test_a_run_from_columns_to_spans(tmp_path: Path, encoder: Path) -> None:
+    path = recipe(tmp_path, encoder, method=METHODS)
+    result = distill(path)
+    rows = {row["name"]: row for row in result.rows}
+    assert set(rows) == {"teacher", "gold", *METHODS}
+    assert rows["teacher"]["f1"] > 0.9
+    assert all(rows[name]["f1"] > 0.8 for name in METHODS), rows
+    evaluation = json.loads((result.folder / "evaluation" / "evaluation.json").read_text())
+    assert evaluation["task"] == "tagging"
+    assert {row["type"] for row in evaluation["types"]["teacher"]} == {"LOC", "PER"}
+    page = (result.folder / "report.html").read_text()
+    assert "entity F1" in page or "Entity F1" in page
+    bundle = open_bundle(result.bundle, "fp32")
+    (tagged,) = bundle.predict(["felt the lovely bright was in plot"])
+    assert [(span.type, span.text) for span in tagged.spans] == [("PER", "lovely bright"), ("LOC", "plot")]
+    # Again: every step is done.
+    before = {file: file.stat().st_mtime_ns for file in result.folder.rglob("*.safetensors")}
+    distill(path)
+    assert before == {file: file.stat().st_mtime_ns for file in result.folder.rglob("*.safetensors")}
+
+
+@pytest.mark.recipe
+def test_a_bilstm_reads_words_and_plain_tags_are_scored_by_word(tmp_path: Path, encoder: Path) -> None:
+    for number, (name, count) in enumerate((("train", 120), ("dev", 30), ("test", 40))):
+        write(tmp_path / f"{name}.conll", count, number, plain=True)
+    student = {"kind": "bilstm", "embeddings": "random", "dimension": 16, "hidden": 16, "tokeniser": "words"}
+    result = distill(recipe(tmp_path, encoder, student=student, method=["chain_posterior"]))
+    rows = {row["name"]: row for row in result.rows}
+    assert rows["chain_posterior"]["token_accuracy"] > 0.9
+    dev = [json.loads(line) for line in next(result.folder.glob("students/*/seed-1/journal.jsonl")).open()]
+    assert any(line["kind"] == "dev" and line["best"] for line in dev)
+    trained = json.loads(next(result.folder.glob("students/chain_posterior/seed-1/trained.json")).read_text())
+    assert trained["dev_score"] > 0.9
+
+
+def test_a_plan_counts_potentials(tmp_path: Path, encoder: Path) -> None:
+    text = plan(Run(load(recipe(tmp_path, encoder)))).text()
+    assert "of potentials, stored" in text
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("task", "method", "told"),
+    [
+        ("tagging", "soft_labels", "'soft_labels' compares logits, and in tagging there are potentials"),
+        ("classification", "chain_structural", "compares potentials, and in classification there are logits"),
+    ],
+)
+def test_a_method_of_another_task_is_refused(
+    tmp_path: Path, encoder: Path, task: str, method: str, told: str
+) -> None:
+    path = recipe(tmp_path, encoder)
+    with pytest.raises(LimbeckError, match=told) as caught:
+        check(Run(load(path, [f"task={task}", f"method={method}"])))
+    assert "Methods for" in str(caught.value)
+    assert ("chain_kbest" if task == "tagging" else "logit_regression") in str(caught.value)
+
+
+def test_a_teacher_of_other_tags_is_refused(tmp_path: Path, encoder: Path) -> None:
+    path = recipe(tmp_path, encoder)
+    distill(
+        path,
+        "teacher.fine_tune.epochs=1",
+        "train.epochs=1",
+        "evaluate.latency_sentences=0",
+        "export.int8=false",
+    )
+    other = tmp_path / "other"
+    other.mkdir()
+    for part in ("train", "dev", "test"):
+        text = (tmp_path / f"{part}.conll").read_text()
+        (other / f"{part}.conll").write_text(text.replace("-LOC", "-PLACE"))
+    taken = recipe(
+        other, encoder, teacher={"model": str(tmp_path / "runs" / "tiny" / "teacher"), "max_length": 32}
+    )
+    with pytest.raises(LimbeckError, match="B-PLACE|B-LOC"):
+        distill(taken)
+    result = distill(
+        taken,
+        "teacher.labels={B-LOC: B-PLACE, I-LOC: I-PLACE}",
+        "train.epochs=1",
+        "evaluate.latency_sentences=0",
+    )
+    assert result.rows
