@@ -206,7 +206,8 @@ def rows(cell: Cell, run: Run) -> list[Row]:
     written = []
     for row in table.rows(found):
         teacher = row["role"] == "teacher"
-        mine = {**key(cell, row["name"]), "model": row["role"], "sentences": len(run.transfer_set)}
+        role = "control" if row["name"] == "gold" else row["role"]
+        mine = {**key(cell, row["name"]), "model": role, "sentences": len(run.transfer_set)}
         if teacher:
             mine |= {"student": None, "transfer": None, "method": "fine-tuned", "seeds": 1, "sentences": None}
         mine |= {

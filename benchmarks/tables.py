@@ -73,26 +73,54 @@ def summaries(_: str, content: dict[str, Any]) -> list[Row]:
     return [row for row in rows if row.get("kind") == "summary"] or rows
 
 
+def on_which_aims_rest(_: str, content: dict[str, Any]) -> list[Row]:
+    """The teacher, and the rows of five seeds."""
+    rows: list[Row] = content["rows"]
+    return [row for row in rows if row["model"] == "teacher" or row["seeds"] >= 5]
+
+
+def shape(row: Row) -> str:
+    """Shows batch, words and tags."""
+    return f"{row['batch']} × {row['words']} × {row['tags']}"
+
+
+def milliseconds(field: str) -> Callable[[Row], str]:
+    """Shows a time in milliseconds."""
+    return lambda row: _number(row.get(field))
+
+
 def aims(name: str, content: dict[str, Any]) -> list[Row]:
     """The aims, each with its benchmark's name."""
     return [{"benchmark": name, **aim} for aim in content["aims"]]
 
 
+SENTIMENT: Columns = {
+    "model": text("model"),
+    "student": text("student"),
+    "method": text("method"),
+    "transfer text": text("transfer"),
+    "accuracy": lambda row: percent(row.get("accuracy"), row.get("deviation")),
+    "gain over control": lambda row: points(row.get("gain"), row.get("low"), row.get("high")),
+    "of teacher's": share("retention"),
+    "times faster": lambda row: times(row.get("times_faster")),
+    "size": lambda row: size(row.get("bytes")),
+}
+SENTIMENT_WORDS = frozenset({"model", "student", "method", "transfer text"})
+
 TABLES: dict[str, Table] = {
-    "sentiment": Table(
-        results="sentiment",
+    "sentiment": Table("sentiment", SENTIMENT, SENTIMENT_WORDS, on_which_aims_rest),
+    "sentiment-all": Table("sentiment", {**SENTIMENT, "seeds": text("seeds")}, SENTIMENT_WORDS, summaries),
+    "chain-speed": Table(
+        results="chain_speed",
         columns={
-            "model": text("model"),
-            "student": text("student"),
-            "method": text("method"),
-            "transfer text": text("transfer"),
-            "accuracy": lambda row: percent(row.get("accuracy"), row.get("deviation")),
-            "gain over control": lambda row: points(row.get("gain"), row.get("low"), row.get("high")),
-            "of teacher's": share("retention"),
-            "times faster": lambda row: times(row.get("times_faster")),
-            "size": lambda row: size(row.get("bytes")),
+            "program": text("program"),
+            "batch × words × tags": shape,
+            "Limbeck, ms": milliseconds("limbeck_ms"),
+            "pytorch-crf, ms": milliseconds("pytorch-crf_ms"),
+            "torch-struct, ms": milliseconds("torch-struct_ms"),
+            "full tensor, ms": milliseconds("full tensor_ms"),
         },
-        words=frozenset({"model", "student", "method", "transfer text"}),
+        words=frozenset({"program"}),
         rows=summaries,
     ),
     "throughput": Table(

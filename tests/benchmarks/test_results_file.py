@@ -122,7 +122,7 @@ def test_aims_are_computed_from_the_rows_and_stay_when_not_met(path):
 
 
 def test_an_aim_has_one_target():
-    with pytest.raises(ValueError, match="either 'at_least' or 'above'"):
+    with pytest.raises(ValueError, match="one of 'at_least', 'above' and 'at_most'"):
         Aim("x", lambda rows: 1.0)
-    with pytest.raises(ValueError, match="either 'at_least' or 'above'"):
+    with pytest.raises(ValueError, match="one of 'at_least', 'above' and 'at_most'"):
         Aim("x", lambda rows: 1.0, at_least=1, above=1)
