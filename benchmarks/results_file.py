@@ -29,11 +29,14 @@ Row = dict[str, Any]
 PACKAGES = (
     "accelerate",
     "limbeck",
+    "numba",
     "numpy",
     "onnxruntime",
+    "pytorch-crf",
     "textbrewer",
     "tokenizers",
     "torch",
+    "torch-struct",
     "transformers",
 )
 

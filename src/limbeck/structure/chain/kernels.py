@@ -147,6 +147,7 @@ def forward(
     tags, width = transposed.shape[2:]
     safe = True
     for s in range(first, x.shape[0], step):
+        product = 1.0  # of scales whose logarithm is yet to be taken
         for l in range(lengths[s]):
             there = s if transposed.shape[0] > 1 else 0, l - 1 if transposed.shape[1] > 1 else 0
             factor, now, before = x[s, l], a[s, l], a[s, l - 1]
@@ -164,15 +165,17 @@ def forward(
             c[s, l] = scale
             if l > 0:
                 log_z[s] += divided_out[there]
+            product *= scale
             if scale > nought:
-                log_z[s] += np.log(scale)
+                if product < 1e-100 or product > 1e100:
+                    log_z[s] += np.log(product)
+                    product = 1.0
                 inverse = one / scale
                 for j in range(width):
                     now[j] *= inverse
-            else:  # all forbidden, or not a number
-                log_z[s] = -np.inf if scale == nought else np.nan
             if watch and safe:
                 safe = _is_safe(before, transposed[there], factor, now, l)
+        log_z[s] += np.log(product) if product > 0.0 else product - np.inf  # all forbidden, or not a number
     return safe
 
 

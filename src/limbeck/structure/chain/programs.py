@@ -49,7 +49,7 @@ def negative_log_likelihood(chain: Chain, tags: Tensor) -> Tensor:
         chain: The scores.
         tags: As in :func:`log_score`.
     """
-    return cross_entropy(Paths.single(tags), chain)
+    return cross_entropy(Paths(tags[:, None]), chain)
 
 
 def cross_entropy(of: Chain | Counts | Paths, under: Chain) -> Tensor:
@@ -221,7 +221,7 @@ def _expected_score(of: Counts | Paths, chain: Chain) -> Tensor:
     """``sum_y p(y) s(y)``, ``(batch,)``."""
     if isinstance(of, Paths):
         scores = torch.stack([log_score(chain, tags) for tags in of.tags.unbind(1)], dim=1)
-        return _product(of.weights, scores)
+        return scores.sum(1) if of.weights is None else _product(of.weights, scores)
     chain = chain.folded()
     words = _product(of.tokens, chain.emissions).sum(1)
     return words + _product(of.pairs, chain.transitions).sum((1, 2)) if of.pairs.shape[1] else words

@@ -25,7 +25,7 @@ from limbeck.structure.chain.scores import Chain, Counts, Paths
 RANGE = {np.dtype(np.float32): 50.0, np.dtype(np.float64): 300.0}
 """Nats by which finite transitions may lie apart in kernels of this dtype; beyond the last the reference stands in."""
 LANES = 8
-"""Numbers that are multiplied at once; more tags than that are filled up to a multiple of it."""
+"""Numbers that are multiplied at once; more tags than twice as many are filled up to a multiple of it."""
 SMALL = 1_000_000
 """Products under which a second thread costs more than it spares."""
 
@@ -86,7 +86,7 @@ def factors(chain: Chain) -> Factors | None:
         return None
     narrow = emissions.dtype == np.float32 and range_ < RANGE[emissions.dtype] and not forbidden
     dtype = np.dtype(np.float32 if narrow else np.float64)
-    width = tags if tags < LANES else -(-tags // LANES) * LANES
+    width = tags if tags <= 2 * LANES else -(-tags // LANES) * LANES
     E, transposed = np.zeros((2, *edges.shape[:3], width), dtype)
     kernels.exponentials(edges, divided_out, E, transposed)
     x, log_z = np.empty((batch, words, width), dtype), np.zeros(batch)
@@ -171,7 +171,7 @@ class _Given:
 
     def __init__(self, paths: Paths) -> None:
         self.tags = np.ascontiguousarray(paths.tags.numpy())
-        self.weights = _array(paths.weights)
+        self.weights = np.ones(self.tags.shape[:2]) if paths.weights is None else _array(paths.weights)
 
     def score(self, known: Factors) -> NDArray[np.float64]:
         """Their score, ``(batch,)``."""
@@ -407,9 +407,9 @@ def run(kernel: Callable[..., Any], *arguments: NDArray[Any], owns: Sequence[NDA
         owns: A last argument for each thread.
     """
     threads = _threads(arguments[0])
-    calls = [(first, threads, *arguments, *owns[first : first + 1]) for first in range(threads)]
     if threads == 1:
-        return [kernel(*calls[0])]
+        return [kernel(0, 1, *arguments, *owns)]
+    calls = [(first, threads, *arguments, *owns[first : first + 1]) for first in range(threads)]
     return list(_pool(threads).map(lambda call: kernel(*call), calls))
 
 

@@ -177,13 +177,8 @@ class Paths:
 
     Attributes:
         tags: ``(batch, paths, words)``; what stands after the last word is not read.
-        weights: Probabilities, ``(batch, paths)``; paths of weight nought are not read.
+        weights: Probabilities, ``(batch, paths)``; paths of weight nought are not read. None is one for each.
     """
 
     tags: Tensor
-    weights: Tensor
-
-    @classmethod
-    def single(cls, tags: Tensor) -> Paths:
-        """One path a sentence, ``(batch, words)``."""
-        return cls(tags[:, None], torch.ones(len(tags), 1, dtype=torch.float64, device=tags.device))
+    weights: Tensor | None = None

@@ -1,0 +1,36 @@
+"""The taggers' benchmark: what it reads off its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import taggers
+from limbeck.core.errors import LimbeckError
+
+
+def test_without_data_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LIMBECK_DATA", raising=False)
+    with pytest.raises(LimbeckError, match="LIMBECK_DATA names no folder that holds conll2003"):
+        taggers.recipe("entities", "transformer", full=False)
+
+
+def test_means_are_over_seeds() -> None:
+    scores = {"precision": 0.5, "recall": 0.5, "token_accuracy": 0.9}
+    found = taggers.mean([{"f1": 0.4, **scores}, {"f1": 0.6, **scores}])
+    assert found["f1"] == pytest.approx(0.5) and found["precision"] == 0.5 and found["seeds"] == 2
+    assert found["deviation"] == pytest.approx(0.1414, abs=1e-4)
+
+
+def test_aims_are_the_gap_that_is_closed_and_the_price_of_exactness() -> None:
+    rows: list[dict[str, Any]] = []
+    for data, step in (("entities", 1.05), ("chunks", 1.2)):
+        rows.append({"kind": "summary", "data": data, "student": "transformer", "method": "chain_substructure",
+                     "closed": 0.3})  # fmt: skip
+        for method, time in (("chain_structural", step), ("chain_substructure", 1.0)):
+            rows.append({"kind": "seconds", "data": data, "student": "transformer", "method": method,
+                         "student_step": time})  # fmt: skip
+    assert [aim.measure(rows) for aim in taggers.AIMS] == pytest.approx([30, 30, 1.2])
+    assert [aim.judge(rows)["met"] for aim in taggers.AIMS] == [True, False, False]
+    assert [aim.measure(rows[:3]) for aim in taggers.AIMS] == [pytest.approx(30), None, None]
