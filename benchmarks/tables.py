@@ -75,8 +75,8 @@ def summaries(_: str, content: dict[str, Any]) -> list[Row]:
 
 def on_which_aims_rest(_: str, content: dict[str, Any]) -> list[Row]:
     """The teacher, and the rows of five seeds."""
-    rows: list[Row] = content["rows"]
-    return [row for row in rows if row["model"] == "teacher" or row["seeds"] >= 5]
+    rows = summaries(_, content)
+    return [row for row in rows if row.get("model") == "teacher" or row.get("seeds", 5) >= 5]
 
 
 def shape(row: Row) -> str:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-import chain_speed
 from limbeck.core.errors import LimbeckError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+try:
+    import chain_speed
+finally:
+    sys.path.pop(0)
 
 
 def test_all_contenders_compute_the_same_where_some_can_not_be_compared_by_time() -> None:

@@ -133,7 +133,7 @@ def refused(root, capsys, message):
 def test_an_unknown_table(root, capsys):
     page = root / "README.md"
     page.write_text("one\n<!-- table:speed -->\n<!-- /table:speed -->\n", encoding="utf-8")
-    refused(root, capsys, f"{page}:2: no such table: 'speed'. There are: sentiment, throughput, aims.")
+    refused(root, capsys, f"{page}:2: no such table: 'speed'. There are: {', '.join(tables.TABLES)}.")
 
 
 def test_an_end_without_a_beginning(root, capsys):

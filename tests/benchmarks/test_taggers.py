@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-import taggers
 from limbeck.core.errors import LimbeckError
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+try:
+    import taggers
+finally:
+    sys.path.pop(0)
 
 
 def test_without_data_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ def test_no_tokeniser(tmp_path):
         load_tokeniser(tmp_path)
 
 
-def test_a_folder_that_is_not_there_is_not_taken_for_a_name_on_the_hub():
+def test_a_folder_that_is_not_there_is_not_taken_for_a_name_on_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # this one may hold the runs of a demo
     with pytest.raises(LimbeckError, match="runs/demo/teacher: no such folder, and no name on the hub"):
         load_tokeniser("runs/demo/teacher")
