@@ -50,6 +50,8 @@ TURN = 10
 """Calls in a turn of a contender, after one that does not count."""
 LONG = 0.1
 """Seconds of a call from which it is a turn by itself."""
+WARM = 0.5
+"""Seconds for which a contender is called before its turns begin."""
 FEW = 3
 """Rounds at least where a contender's call is long."""
 
@@ -281,6 +283,8 @@ def compare(name: str, contenders: Mapping[str, Call]) -> None:
 def measured(contenders: Mapping[str, Call], more: int) -> Row:
     """Median milliseconds of each, in turns; and how many times faster Limbeck is than each other."""
     taken: dict[str, list[float]] = {title: [] for title in contenders}
+    for call in contenders.values():
+        warm_up(call)
     turns = {title: TURN if timed(call, 1) < LONG else 1 for title, call in contenders.items()}
     least, most = (ROUNDS[0] if min(turns.values()) > 1 else FEW), ROUNDS[1]
     began = time.perf_counter()
@@ -300,6 +304,13 @@ def measured(contenders: Mapping[str, Call], more: int) -> Row:
             if title != "limbeck"
         },
     }
+
+
+def warm_up(call: Call) -> None:
+    """Call for a while: a process's first calls, of whatever, take up to three times as long."""
+    start = time.perf_counter()
+    while time.perf_counter() - start < WARM:
+        call()
 
 
 def timed(call: Call, times: int) -> float:

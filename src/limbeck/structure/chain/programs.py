@@ -173,11 +173,12 @@ def mean_squared_distance(one: Chain, other: Chain) -> Tensor:
         one: Gradients flow to it.
         other: The same words and tags, of the same dtype; no gradient flows to it.
     """
-    one, other = one.wide(), other.wide().detach()
+    one, other = one.wide(), other.wide()
+    if one.shared and other.shared and one.emissions.device.type == "cpu":
+        return scaled.mean_squared_distance(one, other)
+    other = other.detach()
     if not (one.shared and other.shared):
         return _distance_by_pairs(one, other)
-    if one.emissions.device.type == "cpu":
-        return scaled.mean_squared_distance(one, other)
     d, D = _differences(one, other)
     pairs = (one.lengths - 1).clamp(min=0)
     squares, tags = d.square().sum(2), d.shape[2]

@@ -100,18 +100,17 @@ def factors(chain: Chain) -> Factors | None:
 
 def arrays(chain: Chain) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Emissions, transitions (with four axes), start and end as contiguous arrays."""
-    emissions, edges, start, end = (
-        None if part is None else np.ascontiguousarray(part.detach().numpy())
-        for part in (chain.emissions, chain.transitions, chain.start, chain.end)
+    emissions, edges = _contiguous(chain.emissions), _contiguous(chain.transitions)
+    start, end = (
+        np.zeros(emissions.shape[2], emissions.dtype) if part is None else _contiguous(part)
+        for part in (chain.start, chain.end)
     )
-    assert emissions is not None and edges is not None
-    none = np.zeros(emissions.shape[2], emissions.dtype)
-    return (
-        emissions,
-        edges[None, None] if chain.shared else edges,
-        none if start is None else start,
-        none if end is None else end,
-    )
+    return emissions, edges[None, None] if chain.shared else edges, start, end
+
+
+def _contiguous(part: Tensor) -> NDArray[Any]:
+    found: NDArray[Any] = part.detach().numpy()
+    return found if found.flags.c_contiguous else np.ascontiguousarray(found)
 
 
 def _checked(lengths: Tensor, emissions: NDArray[Any]) -> NDArray[np.int64]:
