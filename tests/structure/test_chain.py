@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from torch import Tensor
 
 from limbeck.structure import chain as chains
-from limbeck.structure.chain import Chain, reference, scaled, scan
+from limbeck.structure.chain import Chain, calling, reference, scan
 
 INF = math.inf
 KINDS = ("shared", "by sentence", "full")
@@ -338,7 +338,7 @@ def test_threads_change_the_last_bits_at_most(monkeypatch: pytest.MonkeyPatch) -
         return [*torch.autograd.grad(chains.entropy(chain).sum() + chains.log_partition(chain).sum(), inputs)]
 
     alone = grads()
-    monkeypatch.setattr(scaled, "SMALL", 0)
+    monkeypatch.setattr(calling, "SMALL", 0)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     for together, one in zip(grads(), alone, strict=True):
         torch.testing.assert_close(together, one)

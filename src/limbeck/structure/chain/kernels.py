@@ -19,11 +19,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import njit
+
+from limbeck.structure.chain.calling import kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -31,12 +30,6 @@ if TYPE_CHECKING:
 
 LEAST = 1e-150
 """A scaled probability under this may have lost what it is made of, where transitions are forbidden."""
-
-
-def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled at first use, kept on disk, run without the interpreter's lock; sums may be reordered."""
-    compiled: Callable[..., Any] = njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})(function)
-    return compiled
 
 
 @kernel
@@ -270,29 +263,10 @@ def covariances(
     ``out_transitions``, whose shape is one of ``E``'s; ``W`` is as ``E``, without what fills it up.
     """
     batch, words, tags = g.shape
-    u, v, q, total = np.empty((words, tags)), np.empty((words, tags)), np.empty(tags), np.empty(tags)
+    u, v, q = np.empty((words, tags)), np.empty((words, tags)), np.empty(tags)
     for s in range(first, batch, step):
         n = lengths[s]
-        for l in range(n):
-            u[l] = g[s, l]
-            if l > 0:
-                edge = E[s if E.shape[0] > 1 else 0, l - 1 if E.shape[1] > 1 else 0]
-                more = W[s if W.shape[0] > 1 else 0, l - 1 if W.shape[1] > 1 else 0]
-                total[:] = 0.0
-                q[:] = 0.0
-                for i in range(tags):
-                    p = a[s, l - 1, i]
-                    if p != 0.0:
-                        for j in range(tags):
-                            total[j] += p * edge[i, j]
-                            q[j] += p * edge[i, j] * (u[l - 1, i] + more[i, j])
-                for j in range(tags):
-                    if total[j] > 0.0:
-                        u[l, j] += q[j] / total[j]
-        mean = 0.0
-        for j in range(tags):
-            if n > 0:
-                mean += a[s, n - 1, j] * b[s, n - 1, j] * u[n - 1, j]
+        mean = _means_until(s, n, E, a, b, g, W, u)
         out_mean[s] = mean
         for l in range(n - 1, -1, -1):
             v[l] = 0.0
@@ -323,264 +297,37 @@ def covariances(
 
 
 @kernel
-def expected_scores(
-    first: int,
-    step: int,
-    emissions: NDArray[Any],
-    transitions: NDArray[Any],
-    start: NDArray[Any],
-    end: NDArray[Any],
-    lengths: Integers,
-    tokens: NDArray[Any],
-    pairs: Floats,
-    scores: Floats,
-) -> None:
-    """Scores of paths whose tags and pairs have these expected counts, ``(batch,)``.
-
-    ``pairs`` is ``(batch, 1, tags, tags)``, summed over words, where words share transitions, else
-    ``(batch, words - 1, tags, tags)``. What does not occur counts nothing, were it forbidden or not.
-    """
-    tags = emissions.shape[2]
-    for s in range(first, emissions.shape[0], step):
-        total = 0.0
-        for l in range(lengths[s]):
-            for j in range(tags):
-                if tokens[s, l, j] > 0.0:
-                    score = np.float64(emissions[s, l, j])
-                    if l == 0:
-                        score += start[j]
-                    if l == lengths[s] - 1:
-                        score += end[j]
-                    total += tokens[s, l, j] * score
-        for l in range(min(pairs.shape[1], max(lengths[s] - 1, 0))):
-            edge = transitions[s if transitions.shape[0] > 1 else 0, l if transitions.shape[1] > 1 else 0]
+def _means_until(
+    s: int,
+    n: int,
+    E: NDArray[Any],
+    a: NDArray[Any],
+    b: NDArray[Any],
+    g: Floats,
+    W: Floats,
+    u: Floats,
+) -> float:
+    """Fill ``u`` for one sentence of ``n`` words, and give E[G]; the arrays are those of :func:`covariances`."""
+    tags = g.shape[2]
+    q, total = np.empty(tags), np.empty(tags)
+    for l in range(n):
+        u[l] = g[s, l]
+        if l > 0:
+            edge = E[s if E.shape[0] > 1 else 0, l - 1 if E.shape[1] > 1 else 0]
+            more = W[s if W.shape[0] > 1 else 0, l - 1 if W.shape[1] > 1 else 0]
+            total[:] = 0.0
+            q[:] = 0.0
             for i in range(tags):
-                for j in range(tags):
-                    if pairs[s, l, i, j] > 0.0:
-                        total += pairs[s, l, i, j] * edge[i, j]
-        scores[s] = total
-
-
-@kernel
-def add_counts(
-    first: int,
-    step: int,
-    tokens: NDArray[Any],
-    pairs: Floats,
-    lengths: Integers,
-    more_tokens: Floats,
-    more_pairs: Floats,
-    weights: Floats,
-) -> None:
-    """Add other counts, times their sentence's weight; ``pairs`` as in :func:`backward`."""
-    tags = tokens.shape[2]
-    for s in range(first, tokens.shape[0], step):
-        for l in range(lengths[s]):
+                p = a[s, l - 1, i]
+                if p != 0.0:
+                    for j in range(tags):
+                        total[j] += p * edge[i, j]
+                        q[j] += p * edge[i, j] * (u[l - 1, i] + more[i, j])
             for j in range(tags):
-                tokens[s, l, j] += weights[s] * more_tokens[s, l, j]
-        for l in range(min(more_pairs.shape[1], max(lengths[s] - 1, 0))):
-            there = pairs[s if pairs.shape[0] > 1 else 0, l if pairs.shape[1] > 1 else 0]
-            for i in range(tags):
-                for j in range(tags):
-                    there[i, j] += weights[s] * more_pairs[s, l, i, j]
-
-
-@kernel
-def count_paths(
-    first: int,
-    step: int,
-    tokens: NDArray[Any],
-    pairs: Floats,
-    lengths: Integers,
-    tags: Integers,
-    weights: Floats,
-) -> None:
-    """Add to counts what weighted paths hold; paths as in :func:`path_scores`, ``pairs`` as in :func:`backward`."""
-    for s in range(first, tokens.shape[0], step):
-        for path in range(tags.shape[1]):
-            if weights[s, path] != 0.0:
-                for l in range(lengths[s]):
-                    now = tags[s, path, l]
-                    tokens[s, l, now] += weights[s, path]
-                    if l > 0:
-                        there = pairs[s if pairs.shape[0] > 1 else 0, l - 1 if pairs.shape[1] > 1 else 0]
-                        there[tags[s, path, l - 1], now] += weights[s, path]
-
-
-@kernel
-def path_scores(
-    first: int,
-    step: int,
-    emissions: NDArray[Any],
-    transitions: NDArray[Any],
-    start: NDArray[Any],
-    end: NDArray[Any],
-    lengths: Integers,
-    tags: Integers,
-    weights: Floats,
-    scores: Floats,
-) -> None:
-    """Scores of paths, weighted and summed: ``(batch,)``.
-
-    ``tags`` is ``(batch, paths, words)``, ``weights`` ``(batch, paths)``.
-    """
-    for s in range(first, emissions.shape[0], step):
-        for path in range(tags.shape[1]):
-            if weights[s, path] != 0.0:
-                total = 0.0
-                for l in range(lengths[s]):
-                    now = tags[s, path, l]
-                    if now < 0 or now >= emissions.shape[2]:
-                        raise IndexError("a path holds a number that is no tag's")
-                    total += emissions[s, l, now]
-                    if l == 0:
-                        total += start[now]
-                    else:
-                        edge = transitions[
-                            s if transitions.shape[0] > 1 else 0, l - 1 if transitions.shape[1] > 1 else 0
-                        ]
-                        total += edge[tags[s, path, l - 1], now]
-                    if l == lengths[s] - 1:
-                        total += end[now]
-                scores[s] += weights[s, path] * total
-
-
-@kernel
-def differences(
-    first: int,
-    step: int,
-    emissions: NDArray[Any],
-    start: NDArray[Any],
-    end: NDArray[Any],
-    other_emissions: NDArray[Any],
-    other_start: NDArray[Any],
-    other_end: NDArray[Any],
-    lengths: Integers,
-    d: NDArray[Any],
-    rest: Floats,
-    squares: Floats,
-) -> None:
-    """Fill ``d`` with the differences of two chains' emissions, start and end included, nought after the last word.
-
-    ``rest`` ``(batch, tags)`` takes their sum over all words but the first, ``squares`` ``(2, batch)`` the sums of
-    their squares over the first word and over the others.
-    """
-    tags = emissions.shape[2]
-    for s in range(first, emissions.shape[0], step):
-        n = lengths[s]
-        d[s, n:] = 0.0
-        for l in range(n):
-            row, theirs, out = emissions[s, l], other_emissions[s, l], d[s, l]
-            for j in range(tags):
-                out[j] = row[j] - theirs[j]
-            if l == 0:
-                for j in range(tags):
-                    out[j] += start[j] - other_start[j]
-            if l == n - 1:
-                for j in range(tags):
-                    out[j] += end[j] - other_end[j]
-            total = 0.0
-            for j in range(tags):
-                total += out[j] * out[j]
-            squares[min(l, 1), s] += total
-            if l > 0:
-                for j in range(tags):
-                    rest[s, j] += out[j]
-
-
-@kernel
-def distance_gradient(
-    first: int, step: int, d: NDArray[Any], c: Floats, lengths: Integers, weights: Floats, out: NDArray[Any]
-) -> None:
-    """Fill ``out`` with ``weight (tags d + c)``, or ``weight d`` at a first word; nought after the last one."""
-    tags = d.shape[2]
-    for s in range(first, d.shape[0], step):
-        out[s, lengths[s] :] = 0.0
-        for l in range(lengths[s]):
-            row, into = d[s, l], out[s, l]
-            by_d = weights[s] * (1 if l == 0 else tags)
-            by_c = 0.0 if l == 0 else weights[s]
-            for j in range(tags):
-                into[j] = by_d * row[j] + by_c * c[j]
-
-
-@kernel
-def sum_ends(tokens: NDArray[Any], lengths: Integers, start: Floats, end: Floats) -> None:
-    """Sum over sentences the counts of first tags and of last ones, ``(tags,)`` each."""
-    for s in range(tokens.shape[0]):
-        if lengths[s] > 0:
-            for j in range(tokens.shape[2]):
-                start[j] += tokens[s, 0, j]
-                end[j] += tokens[s, lengths[s] - 1, j]
-
-
-@kernel
-def k_best(
-    first: int,
-    step: int,
-    emissions: NDArray[Any],
-    transitions: NDArray[Any],
-    start: NDArray[Any],
-    end: NDArray[Any],
-    lengths: Integers,
-    scores: Floats,
-    paths: Integers,
-) -> None:
-    """The best paths of each sentence, best first; a score of minus infinity where there are fewer.
-
-    Each tag of a word keeps its k best prefixes. ``transitions`` has a shape of ``E``'s, ``scores`` is ``(batch, k)``
-    and ``paths`` ``(batch, k, words)``.
-    """
-    batch, words, tags = emissions.shape
-    k = scores.shape[1]
-    best = np.empty((tags, k))
-    former = np.empty((tags, k))
-    back = np.empty((words, tags, k), np.int64)  # former tag and its rank, as one number
-    for s in range(first, batch, step):
-        n = lengths[s]
-        if n == 0:
-            scores[s, 0] = 0.0
-            continue
-        best[:] = -np.inf
+                if total[j] > 0.0:
+                    u[l, j] += q[j] / total[j]
+    mean = 0.0
+    if n > 0:
         for j in range(tags):
-            best[j, 0] = np.float64(emissions[s, 0, j]) + start[j]
-        for l in range(1, n):
-            edge = transitions[s if transitions.shape[0] > 1 else 0, l - 1 if transitions.shape[1] > 1 else 0]
-            former, best = best, former
-            best[:] = -np.inf
-            for i in range(tags):
-                for j in range(tags):
-                    for rank in range(k):
-                        score = former[i, rank] + edge[i, j]
-                        if score <= best[j, k - 1]:
-                            break  # the later ranks of this tag score no more
-                        _insert(best[j], back[l, j], score, i * k + rank)
-            for j in range(tags):
-                for rank in range(k):
-                    best[j, rank] += emissions[s, l, j]
-        ends = np.full(k, -np.inf)
-        last = np.zeros(k, np.int64)
-        for j in range(tags):
-            for rank in range(k):
-                if best[j, rank] + end[j] > ends[k - 1]:
-                    _insert(ends, last, best[j, rank] + end[j], j * k + rank)
-        for rank in range(k):
-            scores[s, rank] = ends[rank]
-            if ends[rank] > -np.inf:
-                at = last[rank]
-                for l in range(n - 1, -1, -1):
-                    paths[s, rank, l] = at // k
-                    if l > 0:
-                        at = back[l, at // k, at % k]
-
-
-@kernel
-def _insert(scores: Floats, marks: Integers, score: float, mark: int) -> None:
-    """Insert into a list sorted from the best down, dropping its last; the earlier comes first of equals."""
-    at = len(scores) - 1
-    while at > 0 and scores[at - 1] < score:
-        scores[at] = scores[at - 1]
-        marks[at] = marks[at - 1]
-        at -= 1
-    scores[at] = score
-    marks[at] = mark
+            mean += a[s, n - 1, j] * b[s, n - 1, j] * u[n - 1, j]
+    return mean

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from limbeck.structure.chain import kernels, reference, scaled, scan
+from limbeck.structure.chain import distance, path_kernels, reference, scaled, scan
+from limbeck.structure.chain.calling import arrays, run
 from limbeck.structure.chain.scores import Chain, Counts, Paths
 
 NO_TAG = -1
@@ -115,11 +116,11 @@ def k_best(chain: Chain, k: int) -> tuple[Tensor, Tensor]:
     """
     chain = chain.wide()
     device, dtype = chain.emissions.device, chain.emissions.dtype
-    emissions, transitions, start, end = scaled.arrays(chain.to(torch.device("cpu")))
+    emissions, transitions, start, end = arrays(chain.to(torch.device("cpu")))
     scores = np.full((len(emissions), k), -np.inf)
     paths = np.full((len(emissions), k, emissions.shape[1]), NO_TAG)
     lengths = chain.lengths.cpu().numpy()
-    scaled.run(kernels.k_best, emissions, transitions, start, end, lengths, scores, paths)
+    run(path_kernels.k_best, emissions, transitions, start, end, lengths, scores, paths)
     return torch.from_numpy(scores).to(device, dtype), torch.from_numpy(paths).to(device)
 
 
@@ -175,7 +176,7 @@ def mean_squared_distance(one: Chain, other: Chain) -> Tensor:
     """
     one, other = one.wide(), other.wide()
     if one.shared and other.shared and one.emissions.device.type == "cpu":
-        return scaled.mean_squared_distance(one, other)
+        return distance.mean_squared_distance(one, other)
     other = other.detach()
     if not (one.shared and other.shared):
         return _distance_by_pairs(one, other)

@@ -7,9 +7,7 @@ the gradient is a pass of its own, so that losses on marginals train at the same
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,20 +15,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import once_differentiable
 
-from limbeck.structure.chain import kernels
+from limbeck.structure.chain import kernels, path_kernels
+from limbeck.structure.chain.calling import array, arrays, by_scores, checked, run, summed
 from limbeck.structure.chain.scores import Chain, Counts, Paths
 
 RANGE = {np.dtype(np.float32): 50.0, np.dtype(np.float64): 300.0}
 """Nats by which finite transitions may lie apart in kernels of this dtype; beyond the last the reference stands in."""
 LANES = 8
 """Numbers that are multiplied at once; more tags than twice as many are filled up to a multiple of it."""
-SMALL = 1_000_000
-"""Products under which a second thread costs more than it spares."""
-
-Scores = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
-"""Emissions, transitions, start, end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ def factors(chain: Chain) -> Factors | None:
     """
     scores = emissions, edges, start, end = arrays(chain)
     batch, words, tags = emissions.shape
-    lengths = _checked(chain.lengths, emissions)
+    lengths = checked(chain.lengths, emissions)
     divided_out = np.empty(edges.shape[:2])
     forbidden, range_ = kernels.extremes(edges, divided_out)
     if range_ > RANGE[np.dtype(np.float64)]:
@@ -98,29 +91,6 @@ def factors(chain: Chain) -> Factors | None:
     return Factors(scores, x, E, lengths, a, c, log_z) if all(safe) else None
 
 
-def arrays(chain: Chain) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Emissions, transitions (with four axes), start and end as contiguous arrays."""
-    emissions, edges = _contiguous(chain.emissions), _contiguous(chain.transitions)
-    start, end = (
-        np.zeros(emissions.shape[2], emissions.dtype) if part is None else _contiguous(part)
-        for part in (chain.start, chain.end)
-    )
-    return emissions, edges[None, None] if chain.shared else edges, start, end
-
-
-def _contiguous(part: Tensor) -> NDArray[Any]:
-    found: NDArray[Any] = part.detach().numpy()
-    return found if found.flags.c_contiguous else np.ascontiguousarray(found)
-
-
-def _checked(lengths: Tensor, emissions: NDArray[Any]) -> NDArray[np.int64]:
-    """As an array that no kernel reads beyond the words with."""
-    found: NDArray[np.int64] = lengths.numpy()
-    if found.max(initial=0) > emissions.shape[1]:
-        raise ValueError(f"a length of {found.max()} where the emissions have {emissions.shape[1]} words")
-    return found
-
-
 def cross_entropy(chain: Chain, known: Factors, of: Counts | Paths | None) -> Tensor:
     """``log Z``, less the score that is expected, ``(batch,)``; the difference is taken in float64.
 
@@ -130,7 +100,7 @@ def cross_entropy(chain: Chain, known: Factors, of: Counts | Paths | None) -> Te
         of: What is averaged over, a constant; None for ``log Z`` alone.
     """
     target = None if of is None else _Given(of) if isinstance(of, Paths) else _Expected(of)
-    found: Tensor = _CrossEntropy.apply(*_scores(chain), known, target)
+    found: Tensor = _CrossEntropy.apply(*chain.parts, known, target)
     return found
 
 
@@ -142,7 +112,7 @@ def marginals(chain: Chain, known: Factors, weights: Tensor) -> tuple[Tensor, Te
         known: Its factors.
         weights: ``(batch,)``.
     """
-    found: tuple[Tensor, ...] = _Gradient.apply(*_scores(chain), weights, known, None)
+    found: tuple[Tensor, ...] = _Gradient.apply(*chain.parts, weights, known, None)
     return found[0], found[1]
 
 
@@ -155,53 +125,43 @@ def counts(known: Factors) -> Counts:
     return Counts(torch.from_numpy(tokens), torch.from_numpy(pairs[..., :tags].astype(np.float64)))
 
 
-def mean_squared_distance(one: Chain, other: Chain) -> Tensor:
-    """As :func:`limbeck.structure.chain.mean_squared_distance`, for chains with shared transitions."""
-    found: Tensor = _Distance.apply(*_scores(one), one, other)
-    return found
-
-
-def _scores(chain: Chain) -> Scores:
-    return chain.emissions, chain.transitions, chain.start, chain.end
-
-
 class _Given:
     """A few weighted paths of each sentence."""
 
-    def __init__(self, paths: Paths) -> None:
-        self.tags = np.ascontiguousarray(paths.tags.numpy())
-        self.weights = np.ones(self.tags.shape[:2]) if paths.weights is None else _array(paths.weights)
+    def __init__(self, given: Paths) -> None:
+        self.tags = np.ascontiguousarray(given.tags.numpy())
+        self.weights = np.ones(self.tags.shape[:2]) if given.weights is None else array(given.weights)
 
     def score(self, known: Factors) -> NDArray[np.float64]:
         """Their score, ``(batch,)``."""
         scores = np.zeros(len(known.x))
-        run(kernels.path_scores, *known.scores, known.lengths, self.tags, self.weights, scores)
+        run(path_kernels.path_scores, *known.scores, known.lengths, self.tags, self.weights, scores)
         return scores
 
     def add(
         self, scale: NDArray[np.float64], known: Factors, tokens: NDArray[Any], pairs: NDArray[Any]
     ) -> None:
         """Add their counts to others, times a number a sentence."""
-        kernels.count_paths(0, 1, tokens, pairs, known.lengths, self.tags, self.weights * scale[:, None])
+        path_kernels.count_paths(0, 1, tokens, pairs, known.lengths, self.tags, self.weights * scale[:, None])
 
 
 class _Expected:
     """Expected counts of each sentence."""
 
     def __init__(self, counts: Counts) -> None:
-        self.tokens, self.pairs = _array(counts.tokens), _array(counts.pairs)
+        self.tokens, self.pairs = array(counts.tokens), array(counts.pairs)
 
     def score(self, known: Factors) -> NDArray[np.float64]:
         """The score that goes with them, ``(batch,)``."""
         scores = np.zeros(len(known.x))
-        run(kernels.expected_scores, *known.scores, known.lengths, self.tokens, self.pairs, scores)
+        run(path_kernels.expected_scores, *known.scores, known.lengths, self.tokens, self.pairs, scores)
         return scores
 
     def add(
         self, scale: NDArray[np.float64], known: Factors, tokens: NDArray[Any], pairs: NDArray[Any]
     ) -> None:
         """Add them to others, times a number a sentence."""
-        kernels.add_counts(0, 1, tokens, pairs, known.lengths, self.tokens, self.pairs, scale)
+        path_kernels.add_counts(0, 1, tokens, pairs, known.lengths, self.tokens, self.pairs, scale)
 
 
 class _CrossEntropy(Function):
@@ -254,14 +214,14 @@ class _Gradient(Function):
         b, tokens = np.empty_like(known.a), np.zeros(g.shape)
         _marginals(np.empty_like(tokens), np.ones(len(g)), known, b)
         mean = np.zeros(len(g))
-        pairs = _summed(
-            kernels.covariances, *known.passed, _array(weights), b, g, W, tokens, mean, like=known.E
+        pairs = summed(
+            kernels.covariances, *known.passed, array(weights), b, g, W, tokens, mean, like=known.E
         )
         if ctx.target is not None:
             wiggled = replace(known, scores=(g, W, np.zeros(g.shape[2]), np.zeros(g.shape[2])))
             mean -= ctx.target.score(wiggled)
         by_weights = torch.from_numpy(mean).to(weights.dtype)
-        found = (*_by_scores(tokens, pairs, known.lengths, scores), by_weights)
+        found = (*by_scores(tokens, pairs, known.lengths, scores), by_weights)
         if torch.is_grad_enabled():
             found = _final(found, (*scores, weights, *wiggles))
         return *found, None, None
@@ -277,93 +237,31 @@ def _gradient(
     target: _Given | _Expected | None,
 ) -> tuple[Tensor | None, ...]:
     """Marginals less the target's counts, times the weights, in the shapes of the scores."""
-    scale = _array(weights)
+    scale = array(weights)
     tokens = np.empty_like(known.scores[0])
     pairs = _marginals(tokens, scale, known, known.nothing)
     if target is not None:
         target.add(-scale, known, tokens, pairs)
-    return _by_scores(tokens, pairs, known.lengths, (emissions, transitions, start, end))
-
-
-class _Distance(Function):
-    @staticmethod
-    def forward(
-        ctx: Any,
-        emissions: Tensor,
-        transitions: Tensor,
-        start: Tensor | None,
-        end: Tensor | None,
-        one: Chain,
-        other: Chain,
-    ) -> Tensor:
-        ours, edges, *ends = arrays(one)
-        theirs, other_edges, *other_ends = arrays(other)
-        batch, _, tags = ours.shape
-        lengths = _checked(one.lengths, ours)
-        d, rest, squares = np.empty_like(ours), np.zeros((batch, tags)), np.zeros((2, batch))
-        run(kernels.differences, ours, *ends, theirs, *other_ends, lengths, d, rest, squares)
-        D = (edges - other_edges)[0, 0].astype(np.float64)
-        pairs = np.maximum(lengths - 1, 0)
-        ctx.save_for_backward(emissions, transitions, start, end)
-        counted = tags + pairs * tags**2
-        ctx.parts = d, rest, D, lengths, pairs, counted
-        total = squares[0] + tags * squares[1] + 2 * rest @ D.sum(0) + pairs * np.square(D).sum()
-        return torch.from_numpy((total / counted).astype(ours.dtype))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, weights: Tensor) -> tuple[Tensor | None, ...]:
-        d, rest, D, lengths, pairs, counted = ctx.parts
-        scale = 2 * _array(weights) / counted
-        tokens = np.empty_like(d)
-        run(kernels.distance_gradient, d, D.sum(0), lengths, scale, tokens)
-        by_edges = D * (scale @ pairs) + scale @ rest
-        return *_by_scores(tokens, by_edges, lengths, ctx.saved_tensors), None, None
+    return by_scores(tokens, pairs, known.lengths, (emissions, transitions, start, end))
 
 
 def _marginals(
     tokens: NDArray[Any], weights: NDArray[np.float64], known: Factors, b: NDArray[Any]
 ) -> NDArray[Any]:
     """Weighted marginals of pairs; those of tags are written to ``tokens``."""
-    return _summed(kernels.backward, *known.passed, weights, b, tokens, like=known.E)
-
-
-def _by_scores(
-    tokens: NDArray[Any], pairs: NDArray[Any], lengths: NDArray[np.int64], scores: Sequence[Tensor | None]
-) -> tuple[Tensor | None, ...]:
-    """Derivatives by emissions, transitions, start and end, from those by the tags of words and of pairs."""
-    emissions, transitions, start, end = scores
-    assert emissions is not None and transitions is not None
-    tags = tokens.shape[2]
-    first, last = np.zeros((2, tags), tokens.dtype)
-    if start is not None or end is not None:
-        kernels.sum_ends(tokens, lengths, first, last)
-    return (
-        _like(tokens, emissions),
-        _like(pairs[..., :tags], transitions),
-        None if start is None else _like(first, start),
-        None if end is None else _like(last, end),
-    )
-
-
-def _like(values: NDArray[Any], scores: Tensor) -> Tensor:
-    """In the shape and dtype of the scores."""
-    found = torch.from_numpy(values)
-    if found.dtype != scores.dtype:
-        found = found.to(scores.dtype)
-    return found if found.shape == scores.shape else found.reshape(scores.shape)
+    return summed(kernels.backward, *known.passed, weights, b, tokens, like=known.E)
 
 
 def _along_the_path(wiggles: Sequence[Tensor | None], known: Factors) -> tuple[NDArray[np.float64], ...]:
     """``g`` and ``W`` of the sum G whose mean is what comes in times the marginals."""
     emissions, transitions, start, end = wiggles
     assert emissions is not None and transitions is not None
-    g, rows = _array(emissions).copy(), np.flatnonzero(known.lengths)
+    g, rows = array(emissions).copy(), np.flatnonzero(known.lengths)
     if start is not None:
-        g[rows, 0] += _array(start)
+        g[rows, 0] += array(start)
     if end is not None:
-        g[rows, known.lengths[rows] - 1] += _array(end)
-    return g, _array(transitions).reshape(known.scores[1].shape)
+        g[rows, known.lengths[rows] - 1] += array(end)
+    return g, array(transitions).reshape(known.scores[1].shape)
 
 
 def _final(values: Sequence[Tensor | None], inputs: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
@@ -384,44 +282,3 @@ class _Final(Function):
             "a chain's log partition can be differentiated twice, and this asks for a third derivative; "
             "limbeck.structure.chain.reference gives derivatives of any order"
         )
-
-
-def _summed(kernel: Callable[..., Any], *arguments: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
-    """What a kernel adds to its last argument, an array ``like`` that; threads that share it add to their own."""
-    if like.shape[:2] != (1, 1):
-        total = np.zeros_like(like)
-        run(kernel, *arguments, total)
-        return total
-    owns = [np.zeros_like(like) for _ in range(_threads(arguments[0]))]
-    run(kernel, *arguments, owns=owns)
-    return sum(owns[1:], owns[0])
-
-
-def run(kernel: Callable[..., Any], *arguments: NDArray[Any], owns: Sequence[NDArray[Any]] = ()) -> list[Any]:
-    """Run a kernel over all sentences, dealt out to as many threads as PyTorch may use.
-
-    Args:
-        kernel: Called with its first sentence, the step to its next, and the arguments.
-        arguments: The first is ``(batch, words, tags)``.
-        owns: A last argument for each thread.
-    """
-    threads = _threads(arguments[0])
-    if threads == 1:
-        return [kernel(0, 1, *arguments, *owns)]
-    calls = [(first, threads, *arguments, *owns[first : first + 1]) for first in range(threads)]
-    return list(_pool(threads).map(lambda call: kernel(*call), calls))
-
-
-def _threads(scores: NDArray[Any]) -> int:
-    """How many threads are worth their while; ``scores`` is ``(batch, words, tags)``."""
-    batch, words, tags = scores.shape
-    return 1 if batch * words * tags * tags < SMALL else max(1, min(torch.get_num_threads(), batch))
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "chain")
-
-
-def _array(values: Tensor) -> NDArray[np.float64]:
-    return np.ascontiguousarray(values.detach().double().numpy())

@@ -89,6 +89,11 @@ class Chain:
         return cls(potentials.new_zeros(batch, pairs + 1, tags), potentials, lengths)
 
     @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Emissions, transitions, start and end."""
+        return self.emissions, self.transitions, self.start, self.end
+
+    @property
     def shared(self) -> bool:
         """Whether all words share one table of transitions."""
         return self.transitions.dim() == 2
