@@ -10,14 +10,21 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torchcrf import CRF
-from transformers import AutoConfig, AutoModel, AutoModelForTokenClassification, pipeline
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForTokenClassification,
+    BertConfig,
+    BertForTokenClassification,
+    pipeline,
+)
 
 from limbeck import models
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD
 from limbeck.models.configs import BiLSTMTaggerConfig, TransformerTaggerConfig
-from limbeck.models.heads import encoder_with_tag_head
+from limbeck.models.heads import encoder_with_tag_head, load_tagger
 from limbeck.models.outputs import predict_emissions, predict_tags, say
 from limbeck.models.taggers import bilstm, transformer
 from limbeck.models.taggers.head import TagHead
@@ -130,6 +137,41 @@ def test_saved_and_loaded_by_the_auto_class(tagger, tmp_path):
         assert np.array_equal(one, other)
     state, other = model.state_dict(), loaded.state_dict()
     assert all(torch.equal(state[name], other[name]) for name in state)
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert", "roberta", "electra"])
+def test_a_token_classifier_of_transformers_tags_words_by_their_first_tokens(family, tokeniser, tmp_path):
+    config = AutoConfig.for_model(
+        family, vocab_size=len(tokeniser), hidden_size=8, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=8, max_position_embeddings=40, n_layers=1, n_heads=2, dim=8, hidden_dim=8,
+        id2label=dict(enumerate(TAGS)), label2id={tag: n for n, tag in enumerate(TAGS)},
+    )  # fmt: skip
+    theirs = shaken(AutoModelForTokenClassification.from_config(config)).eval()
+    theirs.save_pretrained(tmp_path)
+    ours = load_tagger(tmp_path)
+    encoded = encode_words(tokeniser, examples(SENTENCES), None, 30)
+    inputs = collate(encoded, np.arange(len(SENTENCES))).inputs
+    with torch.no_grad():
+        tokens = theirs(inputs["input_ids"], attention_mask=inputs["attention_mask"]).logits
+    flat, offsets = predict_emissions(ours, encoded)
+    for row, words in enumerate(SENTENCES):
+        starts = inputs["word_starts"][row, : len(words)]
+        np.testing.assert_allclose(flat[offsets[row] : offsets[row + 1]], tokens[row, starts], atol=1e-5)
+    best = tokens.argmax(-1)
+    for row, tags in enumerate(predict_tags(ours, encoded)):
+        assert tags.tolist() == best[row, inputs["word_starts"][row, : len(tags)]].tolist()
+
+
+def test_a_token_classifier_that_scores_otherwise_is_refused(tmp_path):
+    class Odd(BertForTokenClassification):
+        def forward(self, *args, **keys):
+            output = super().forward(*args, **keys)
+            output.logits = output.logits * 2
+            return output
+
+    odd = Odd(BertConfig(vocab_size=9, hidden_size=8, num_hidden_layers=1, num_attention_heads=2))
+    with pytest.raises(LimbeckError, match="Odd does not score tokens by one linear layer"):
+        transformer.of_token_classifier(odd)
 
 
 def test_pipeline_tags_tokens(tagger, tmp_path):

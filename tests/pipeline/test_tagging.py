@@ -156,3 +156,34 @@ def test_a_teacher_of_other_tags_is_refused(tmp_path: Path, encoder: Path) -> No
         "evaluate.latency_sentences=0",
     )
     assert result.rows
+
+
+@pytest.mark.recipe
+def test_a_teacher_reads_the_document_and_its_student_the_sentence_alone(
+    tmp_path: Path, encoder: Path
+) -> None:
+    """What a plot is, a person or a place, stands in the sentence before it."""
+    generator = random.Random(0)
+    for part, count in (("train", 120), ("dev", 30), ("test", 40)):
+        kinds = [generator.choice(("PER", "LOC")) for _ in range(count)]
+        (tmp_path / f"{part}.conll").write_text(
+            "".join(
+                f"-DOCSTART- O\n\n{'clever' if kind == 'PER' else 'bright'} O\n\nfelt O\nplot B-{kind}\n\n"
+                for kind in kinds
+            )
+        )
+    path = recipe(tmp_path, encoder, method=["chain_posterior"], export={"int8": False, "changed": 0.5})
+    result = distill(
+        path,
+        "data.context=8",
+        "evaluate.latency_sentences=0",
+        "teacher.fine_tune.epochs=40",
+        "teacher.fine_tune.learning_rate=0.003",
+    )
+    rows = {row["name"]: row for row in result.rows}
+    assert rows["teacher"]["f1"] == 1.0
+    assert rows["chain_posterior"]["f1"] < 0.8
+    lines = ({"tokens": ["a", "plot"], "tags": ["O", f"B-{kind}"]} for kind in ("PER", "LOC", "PER"))
+    (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with pytest.raises(LimbeckError, match="'data.context': no training sentence has others around it"):
+        distill(path, "data.context=8", f"data.train={tmp_path / 'lines.jsonl'}", "data.dev=1", "data.test=1")

@@ -55,6 +55,19 @@ def test_conll_columns_with_documents_and_lines(file):
     assert tagged(path, format="conll", tags=None)[0].tags is None
 
 
+def test_context_stays_within_its_document(file):
+    path = file("-DOCSTART- O\n\na O\nb O\n\nc B-X\n\nd O\n\n-DOCSTART- O\n\ne O\n\nf O\n")
+    found = read(Source(path=path, format="conll"), task="tagging", context=2)
+    assert [(e.before, e.words, e.after) for e in found] == [
+        ((), ("a", "b"), ("c", "d")),
+        (("a", "b"), ("c",), ("d",)),
+        (("b", "c"), ("d",), ()),
+        ((), ("e",), ("f",)),
+        (("e",), ("f",), ()),
+    ]
+    assert all(e.alone == one for e, one in zip(found, tagged(path, format="conll"), strict=True))
+
+
 def test_a_line_that_holds_a_tab_ends_a_sentence(file):
     path = file("New York\tB-LOC\nis\tO\n\t\nbig\tO\n\t\n")
     assert [e.words for e in tagged(path, format="conll")] == [("New York", "is"), ("big",)]

@@ -121,6 +121,42 @@ def test_tokens_and_places_are_those_of_words_one_at_a_time(name, pieces, tokeni
     assert encoded.truncated == cut
 
 
+@pytest.mark.parametrize("name", NAMES)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@given(sentences=st.lists(st.tuples(*[st.lists(st.sampled_from(WORDS), max_size=6)] * 3), max_size=4),
+       max_length=st.integers(3, 18))  # fmt: skip
+def test_context_fills_the_room_that_a_sentence_leaves(name, pieces, tokenisers, sentences, max_length):
+    tokeniser = pieces if name == "pieces" else tokenisers[name]
+    space = " " if name.startswith("bytes") else ""
+    within = [
+        Example(f"id{n}", " ".join(words), words=tuple(words), before=tuple(before), after=tuple(after))
+        for n, (before, words, after) in enumerate(sentences)
+    ]
+    encoded = encode_words(tokeniser, within, None, max_length)
+    alone = encode_words(tokeniser, [example.alone for example in within], None, max_length)
+    assert encoded.truncated == alone.truncated
+    assert np.array_equal(encoded.words.offsets, alone.words.offsets)
+    assert np.array_equal(encoded.words.kept, alone.words.kept)
+    for row, (before, words, after) in enumerate(sentences):
+        ids = encoded.tokens[encoded.offsets[row] : encoded.offsets[row + 1]].tolist()
+        assert len(ids) <= max_length
+        readings = {
+            (left, right): one_at_a_time(tokeniser, [*before[left:], *words, *after[:right]], 10**6, space)
+            for left in range(len(before) + 1)
+            for right in range(len(after) + 1)
+        }
+        whole = [key for key, reading in readings.items() if reading[0] == ids]
+        if words and len(one_at_a_time(tokeniser, words, 10**6, space)[0]) <= max_length:
+            fitting = {key for key, reading in readings.items() if len(reading[0]) <= max_length}
+            assert any((left, right + 1) not in fitting for left, right in whole)
+            mine = slice(encoded.words.offsets[row], encoded.words.offsets[row + 1])
+            starts = encoded.words.starts[mine].tolist()
+            assert any(
+                [start for start, _ in readings[key][1][len(before) - key[0] :][: len(words)]] == starts
+                for key in whole
+            )
+
+
 def test_byte_level_words_are_tokenised_as_in_a_text(tokenisers):
     words = ["the", "film", "was", "good"]
     for name in ("bytes", "bytes with prefix", "bytes after a split"):

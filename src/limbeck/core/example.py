@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,8 @@ class Example:
         origin: Where it came from, e.g. ``train.csv:17``.
         words: What a tagger tags; empty for a text that is not cut into words.
         tags: Their gold tags, one a word, or None for unlabelled text.
+        before: Words of its document that stand before it, for a teacher that reads them.
+        after: Words that stand after it.
     """
 
     id: str
@@ -24,11 +26,23 @@ class Example:
     origin: str = ""
     words: tuple[str, ...] = ()
     tags: tuple[str, ...] | None = None
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
         """What a model reads of it, as one string: two examples that share it get the same answer."""
-        return "\x1f".join(("", *self.words)) if self.words else self.text
+        if not self.words:
+            return self.text
+        sentence = "\x1f".join(("", *self.words))
+        if not (self.before or self.after):
+            return sentence
+        return "\x1e".join(("\x1f".join(self.before), sentence, "\x1f".join(self.after)))
+
+    @property
+    def alone(self) -> Example:
+        """Without the words around it, as a student reads it."""
+        return replace(self, before=(), after=()) if self.before or self.after else self
 
     @property
     def labelled(self) -> bool:

@@ -131,6 +131,9 @@ class Data(Settings):
     """Use at most this many rows of ``train``, drawn at random: for quick trials."""
     seed: int = 0
     """Of the draws above."""
+    context: int = Field(0, ge=0)
+    """Words of the same document that a tagging teacher reads on each side of a sentence, as far as its
+    ``max_length`` goes; of conll files, whose -DOCSTART- lines part documents. Students read sentences alone."""
     clean: Clean = Clean()
     """What is dropped before anything else."""
 

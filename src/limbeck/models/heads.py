@@ -19,7 +19,12 @@ from transformers.utils import logging
 from limbeck.core.errors import LimbeckError
 from limbeck.models import Task
 from limbeck.models.taggers.tagger import Tagger
-from limbeck.models.taggers.transformer import TransformerForTokenClassification, load_encoder, on_encoder
+from limbeck.models.taggers.transformer import (
+    TransformerForTokenClassification,
+    load_encoder,
+    of_token_classifier,
+    on_encoder,
+)
 from limbeck.text import resources
 
 AUTO: dict[Task, tuple[Any, str]] = {
@@ -124,15 +129,19 @@ def load_with_head(reference: str | Path, task: Task) -> PreTrainedModel:
 
 
 def load_tagger(reference: str | Path) -> Tagger:
-    """A tagger of Limbeck's own; arguments and errors as of :func:`load_with_head`."""
+    """A tagger of Limbeck's own, or a token classifier of transformers; arguments as of :func:`load_with_head`.
+
+    Raises:
+        LimbeckError: There is no such model, or it cannot score the tags of words.
+    """
     model = load_with_head(reference, "tagging")
-    if not isinstance(model, Tagger):
-        raise LimbeckError(
-            f"a {type(model).__name__} is no tagger of Limbeck's",
-            where=reference,
-            fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to put a head on its encoder and train it",
-        )
-    return model
+    if isinstance(model, Tagger):
+        return model
+    try:
+        return of_token_classifier(model)
+    except LimbeckError as error:
+        fix = "Set teacher.fine_tune, e.g. 'fine_tune: {}', to put a head on its encoder and train it"
+        raise LimbeckError(error.what, where=reference, fix=fix) from None
 
 
 @contextmanager

@@ -271,7 +271,8 @@ class Run:
         return self._encoded(self.prepared.test.examples)
 
     def _encoded(self, examples: Sequence[Example]) -> Encoded:
-        return self.task.encode(self.tokeniser, examples, self.labels, self.recipe.student.max_length)
+        alone = [example.alone for example in examples]
+        return self.task.encode(self.tokeniser, alone, self.labels, self.recipe.student.max_length)
 
     @cached_property
     def answers(self) -> Answers:

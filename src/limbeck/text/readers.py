@@ -15,7 +15,7 @@ from limbeck.core.example import Example
 from limbeck.core.recipe import Source, Task
 from limbeck.text import resources
 from limbeck.text.columns import LineFormat, read_sentences
-from limbeck.text.sentences import SURROGATES, examples_of
+from limbeck.text.sentences import SURROGATES, examples_of, in_documents
 from limbeck.text.tables import ENDINGS, Table, TableFormat, classes_of, format_of, from_arrow, read_table
 from limbeck.text.tagged import sentences_of
 
@@ -32,7 +32,9 @@ PLAIN_TEXT = {
 CONLL_ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 
 
-def read(source: Source, name: str | None = None, task: Task = "classification") -> list[Example]:
+def read(
+    source: Source, name: str | None = None, task: Task = "classification", context: int = 0
+) -> list[Example]:
     """The examples of a file or data set, in its order.
 
     Texts and labels lose the space around them; an empty label means no gold. Ids default to ``FILE:LINE``,
@@ -42,6 +44,7 @@ def read(source: Source, name: str | None = None, task: Task = "classification")
         source: Where, in which format, and in which columns.
         name: Stands for the file or data set in ids; by default the last part of its path.
         task: Whether sentences have labels, or their words have tags.
+        context: Words of its document that an example of a conll file keeps on each side.
 
     Raises:
         LimbeckError: The source cannot be found or read (with the line), lacks a column, or repeats an id.
@@ -53,7 +56,9 @@ def read(source: Source, name: str | None = None, task: Task = "classification")
         if task != "tagging":
             what = f"the format {form} holds tagged words, which '{task}' has no use for"
             raise LimbeckError(what, where=source.path, fix="Set 'task: tagging' in the recipe")
-        return examples_of(read_sentences(Path(place), form, source), source, name)
+        sentences = read_sentences(Path(place), form, source)
+        examples = examples_of(sentences, source, name)
+        return in_documents(examples, sentences, context) if form == "conll" and context else examples
     if form == "txt":
         source = source.model_copy(update=PLAIN_TEXT)
     table, name = _table(source, place, form, name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
@@ -67,6 +68,20 @@ def examples_of(sentences: Sequence[Sentence], source: Source, name: str) -> lis
         words = sentence.words
         text = " ".join(words)
         found.append(Example(sentence.id or default, text, None, origin, words, tags))
+    return found
+
+
+def in_documents(examples: Sequence[Example], sentences: Sequence[Sentence], context: int) -> list[Example]:
+    """Examples with the words of their document around them, at most ``context`` on each side."""
+    found = []
+    for _, pairs in groupby(zip(examples, sentences, strict=True), lambda pair: pair[1].document):
+        document = [example for example, _ in pairs]
+        words = [word for example in document for word in example.words]
+        end = 0
+        for example in document:
+            start, end = end, end + len(example.words)
+            before, after = words[max(start - context, 0) : start], words[end : end + context]
+            found.append(replace(example, before=tuple(before), after=tuple(after)))
     return found
 
 

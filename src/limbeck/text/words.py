@@ -15,6 +15,7 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD
+from limbeck.text.context import cut_in_context
 from limbeck.text.encode import CHUNK, Encoded, Words, check_length, first_id, truncating
 from limbeck.text.pieces import Cutter, Pieces, spelling_of
 from limbeck.text.ragged import joined, offsets_of
@@ -32,6 +33,8 @@ def encode_words(
     silent: bool = False,
 ) -> Encoded:
     """Tokenise examples' words with special tokens, cut to ``max_length``, and say where each word stands.
+
+    Where examples have words before and after them, those that fit are read, too; they are no words of the sentence.
 
     Args:
         tokeniser: A fast tokeniser.
@@ -55,7 +58,7 @@ def encode_words(
     with truncating(backend, max_length), bar as task:
         for start in range(0, len(examples), CHUNK):
             chunk = examples[start : start + CHUNK]
-            parts.append(cutter.cut([example.words for example in chunk]))
+            parts.append(cut_in_context(cutter, chunk, max_length))
             if task is not None:
                 task.advance(len(chunk))
     return Encoded(

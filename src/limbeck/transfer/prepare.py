@@ -87,7 +87,7 @@ def prepare(
     """
     resources.check_sums(checksums or {})
     report: dict[str, Any] = {"read": {}, "dropped": {}, "cut": {}}
-    reader = Reader(_names(data), task)
+    reader = Reader(_names(data), task, data.context)
     train = _cleaned(data.train, reader, data.clean, "train", report)
     held_out = {role: _published(source, reader, role, report) for role, source in _held_out_sources(data)}
     hidden = [source.model_copy(update={"label": None}) for source in data.unlabelled]
@@ -97,6 +97,9 @@ def prepare(
         train, held_out = _cut(train, held_out, data, report, task)
     except LimbeckError as error:
         raise LimbeckError(error.what, where=data.train[0].path, fix=error.fix) from None
+    if data.context and not any(example.before or example.after for example in train):
+        fix = "Leave it out, or give conll files, whose sentences stand in documents"
+        raise LimbeckError("'data.context': no training sentence has others around it", fix=fix)
     labels = cutting.labels_of(train)
     for role, source in _held_out_sources(data):
         _check_published(held_out[role], labels, role, source, task)
@@ -141,14 +144,15 @@ def _names(data: Data) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Reader:
-    """How a recipe's sources are read: what stands for them in ids, and for which task."""
+    """How a recipe's sources are read: what stands for them in ids, for which task, and with how much context."""
 
     names: Mapping[str, str]
     task: Task
+    context: int
 
     def read(self, source: Source) -> list[Example]:
         """The examples of a source; says how many."""
-        return _told_of(source, read(source, self.names[source.path], self.task))
+        return _told_of(source, read(source, self.names[source.path], self.task, self.context))
 
 
 def _told_of(source: Source, examples: list[Example]) -> list[Example]:

@@ -29,7 +29,7 @@ POTENTIALS: frozenset[SignalName] = frozenset({"potentials"})
 
 
 class TaggerTeacher(ModelTeacher):
-    """A tagger of Limbeck's own, fine-tuned here or elsewhere.
+    """A tagger, fine-tuned here or elsewhere.
 
     Args:
         model: The tagger; it is put into evaluation mode.
@@ -78,7 +78,7 @@ class TaggerTeacher(ModelTeacher):
             renamed: The model's tags to ours, where they differ.
 
         Raises:
-            LimbeckError: There is no such model, it is no tagger of Limbeck's, or one of other tags.
+            LimbeckError: There is no such model, it cannot score the tags of words, or it has other tags.
         """
         model = load_tagger(reference)
         columns = arrange(tag_names(model.config), labels, renamed, where=reference)

@@ -21,6 +21,8 @@ SCHEMA = pa.schema(
 )
 TAGGED = pa.schema([("words", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
 """Columns that stand beside these where any example has words."""
+AROUND = pa.schema([("before", pa.list_(pa.string())), ("after", pa.list_(pa.string()))])
+"""Columns that stand beside those where any example has words of its document around it."""
 LABELS = b"limbeck.labels"
 """Key of the schema's metadata that holds the labels, as a JSON list."""
 
@@ -73,6 +75,10 @@ class TransferSet:
         return any(example.words for example in self.examples)
 
     @cached_property
+    def _has_context(self) -> bool:
+        return any(example.before or example.after for example in self.examples)
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The examples' ids, in order."""
         return tuple(example.id for example in self.examples)
@@ -92,6 +98,8 @@ class TransferSet:
             words = (json.dumps(example.words) for example in self.examples)
             tags = (json.dumps(example.tags) for example in self.examples)
             parts += [fingerprint.of_strings(words), fingerprint.of_strings(tags)]
+        if self._has_context:
+            parts.append(fingerprint.of_strings(json.dumps([e.before, e.after]) for e in self.examples))
         return fingerprint.of_value(parts)
 
     @cached_property
@@ -101,7 +109,9 @@ class TransferSet:
 
     def save(self, folder: Path, name: str) -> None:
         """Write ``NAME.arrow``, atomically."""
-        fields = pa.schema([*SCHEMA, *TAGGED]) if self._has_words else SCHEMA
+        fields = pa.schema(
+            [*SCHEMA, *(TAGGED if self._has_words else ()), *(AROUND if self._has_context else ())]
+        )
         columns = {
             field.name: pa.array((getattr(e, field.name) for e in self.examples), field.type)
             for field in fields
@@ -127,6 +137,8 @@ class TransferSet:
                 if TAGGED.names[0] in table.column_names:
                     words, tags = (table.column(field.name).to_pylist() for field in TAGGED)
                     columns += [map(tuple, words), (None if one is None else tuple(one) for one in tags)]
+                if AROUND.names[0] in table.column_names:
+                    columns += [map(tuple, table.column(field.name).to_pylist()) for field in AROUND]
         except FileNotFoundError:
             raise LimbeckError(
                 "no such transfer set", where=path, fix="'limbeck prepare' writes it"

@@ -22,7 +22,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.models import transformer
 from limbeck.models.configs import TransformerTaggerConfig
 from limbeck.models.embeddings import vocabulary_size
-from limbeck.models.student import class_names
+from limbeck.models.student import class_names, encoder_of
 from limbeck.models.taggers.head import HeadSettings, TagHead
 from limbeck.models.taggers.tagger import Inputs, Reading, Tagger, first_of_word, mean_of_word, tag_names
 from limbeck.text.resources import resolve
@@ -163,6 +163,27 @@ def on_encoder(
     tagger = TransformerForTokenClassification(config)
     tagger.backbone = encoder
     return tagger
+
+
+def of_token_classifier(model: PreTrainedModel) -> TransformerForTokenClassification:
+    """A token classifier of transformers as a tagger of words: a word has the scores of its first token.
+
+    Args:
+        model: It scores tokens by one linear layer on the encoder's last states, as BERT and its kin do; its weights
+            are shared, and both are in evaluation mode afterwards.
+
+    Raises:
+        LimbeckError: It scores them otherwise.
+    """
+    tagger = on_encoder(encoder_of(model), tag_names(model.config), head="softmax")
+    linear = next((layer for _, layer in model.named_children() if isinstance(layer, nn.Linear)), None)
+    if linear is not None and linear.weight.shape == tagger.head.emissions.weight.shape:
+        tagger.head.emissions = linear
+        tokens = torch.tensor([[0, 1]], device=model.device)
+        with torch.inference_mode():
+            if torch.allclose(model.eval()(tokens).logits, tagger.eval()(tokens).logits, atol=1e-5):
+                return tagger
+    raise LimbeckError(f"a {type(model).__name__} does not score tokens by one linear layer on its encoder")
 
 
 class TransformerForTokenClassification(Tagger):
