@@ -299,6 +299,36 @@ def test_init_on_other_peoples_files(
     assert len({example.gold for example in examples}) == 2
 
 
+TWEETS = "New B-LOC\nYork I-LOC\nis O\nbig O\n\nBonn B-LOC\nis O\nsmall O\n\n" * 4
+SPANS = '{"text": "Bonn is small", "label": [[0, 4, "LOC"]]}\n' * 4
+LISTS = '{"tokens": ["Bonn", "is", "small"], "ner_tags": ["B-LOC", "O", "O"]}\n' * 4
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "told"),
+    [
+        ("ner.conll", TWEETS, "8 sentences of words tagged LOC"),
+        ("ner.txt", TWEETS, "8 sentences of words tagged LOC"),
+        ("ner.tsv", TWEETS.replace(" ", "\t"), "8 sentences of words tagged LOC"),
+        ("pos.txt", "this D\nis V\na D\nword N\n\n" * 4, "4 sentences of words tagged D, N, V"),
+        ("pairs.txt", "Bonn:B-LOC is:O small:O <=> tell\n" * 4, "4 sentences of words tagged LOC"),
+        ("spans.jsonl", SPANS, "4 sentences of words tagged LOC"),
+        ("lists.jsonl", LISTS, "4 sentences of words tagged LOC"),
+        ("seq.in", "Bonn is small\n" * 4, "4 sentences of words tagged LOC"),
+    ],
+)
+def test_init_on_tagged_words(limbeck: Limbeck, tmp_path: Path, file: str, content: str, told: str) -> None:
+    from limbeck.core import recipe
+    from limbeck.text import readers
+
+    (tmp_path / file).write_text(content)
+    (tmp_path / "seq.out").write_text("B-LOC O O\n" * 4)
+    assert told in limbeck("init", file).stdout
+    loaded = recipe.load(tmp_path / "recipe.yaml")
+    assert loaded.task == "tagging"
+    assert all(example.tags for example in readers.read(loaded.data.train[0], task="tagging"))
+
+
 def test_methods_are_told(limbeck: Limbeck, tmp_path: Path) -> None:
     assert "soft_labels" in limbeck("methods").stdout
     assert "Hinton" in limbeck("methods", "soft_labels").stdout

@@ -114,7 +114,12 @@ def _show(rows: Sequence[Mapping[str, Any]]) -> None:
 
 @app.command(rich_help_panel=START)
 def init(
-    data: Annotated[Path, typer.Argument(help="Your labelled text: CSV, TSV, JSON Lines or Parquet.")],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Your text, labelled (CSV, TSV, JSON Lines, Parquet) or tagged (CoNLL columns and others)."
+        ),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path("recipe.yaml"),
     teacher: Annotated[
         str, typer.Option(help="Hub name or folder of the teacher to start from.")
@@ -124,8 +129,8 @@ def init(
     """Write a commented recipe for your own data."""
     from limbeck.cli.init import write_recipe
 
-    columns = write_recipe(data, out, teacher, encoding)
-    typer.echo(f"{out}: text from '{columns.text}', labels from '{columns.label}'. Next: limbeck plan {out}")
+    told = write_recipe(data, out, teacher, encoding)
+    typer.echo(f"{out}: {told}. Next: limbeck plan {out}")
 
 
 @app.command(rich_help_panel=START)

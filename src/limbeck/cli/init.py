@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
-from limbeck.text.tables import Table, read_table
+from limbeck.core.recipe import Source
+from limbeck.text.readers import CONLL_ENDINGS, read
+from limbeck.text.tables import ENDINGS, Table, read_table
+from limbeck.text.tags import mark_spans
 
 MOST_LABELS = 200
 """A column with more different values than this holds no labels."""
@@ -30,8 +35,8 @@ class Columns:
         return isinstance(self.text, str)
 
 
-def write_recipe(data: Path, out: Path, teacher: str, encoding: str = "utf-8") -> Columns:
-    """Write a commented recipe for a file of labelled text.
+def write_recipe(data: Path, out: Path, teacher: str, encoding: str = "utf-8") -> str:
+    """Write a commented recipe for a file of labelled text, or of tagged words.
 
     Args:
         data: The file.
@@ -39,29 +44,86 @@ def write_recipe(data: Path, out: Path, teacher: str, encoding: str = "utf-8") -
         teacher: Hub name or folder of the encoder to fine-tune.
         encoding: Of the file.
 
+    Returns:
+        What was found in the file, to be told.
+
     Raises:
         LimbeckError: The file cannot be read, has no text and label columns, or the recipe is there already.
     """
     if out.exists():
         raise LimbeckError("there is such a file already", where=out, fix="Name another with --out")
+    tagged = find_tagged(data, encoding)
+    template, told, values = _of_sentences(data, encoding) if tagged is None else _of_words(*tagged)
+    name = _plain_name(data.stem)
+    values |= {"name": _quoted(name), "folder": f"runs/{name}", "path": _quoted(str(data))}
+    values["more"] += "" if encoding == "utf-8" else f"\n    encoding: {_quoted(encoding)}"
+    filled = files("limbeck.cli").joinpath(template).read_text(encoding="utf-8")
+    with atomic_write(out) as file:
+        file.write(filled.format(teacher=_quoted(teacher), **values))
+    return told
+
+
+# Tagged words.
+
+
+def find_tagged(data: Path, encoding: str = "utf-8") -> tuple[Source, list[Example]] | None:
+    """How a file's words and tags are read, and its sentences; None for a file that is not one of tagged words."""
+    ending = data.suffix.lower()
+    if ending in CONLL_ENDINGS:
+        source = Source(path=str(data), format="conll", encoding=encoding)
+        return source, read(source, task="tagging")
+    if data.name == "seq.in":
+        forms = ["parallel"]
+    elif ending in (".csv", ".tsv"):
+        forms = ["auto", "conll"]
+    else:
+        forms = ["auto"] if ending in ENDINGS and ending != ".txt" else ["conll", "word_tag"]
+    for form in forms:
+        source = Source.model_validate({"path": str(data), "format": form, "encoding": encoding})
+        try:
+            sentences = read(source, task="tagging")
+        except LimbeckError:
+            continue
+        if _look_tagged(sentences):
+            return source, sentences
+    return None
+
+
+def _look_tagged(sentences: Sequence[Example]) -> bool:
+    """Whether tags mark spans, or are few, of words that make sentences."""
+    tags = [tag for sentence in sentences for tag in sentence.tags or ()]
+    if mark_spans(tags):
+        return True
+    return (
+        2 <= len(set(tags)) <= min(MOST_LABELS, len(tags) // 2)
+        and len(tags) >= WORDS * len(sentences) > WORDS
+    )
+
+
+def _of_words(source: Source, sentences: Sequence[Example]) -> tuple[str, str, dict[str, str]]:
+    """The template for tagged words, what was found, and what fills it."""
+    tags = {tag for sentence in sentences for tag in sentence.tags or ()}
+    kinds = sorted({tag.partition("-")[2] for tag in tags} - {""}) if mark_spans(tags) else sorted(tags)
+    shown = ", ".join(kinds[:6]) + (", ..." if len(kinds) > 6 else "")
+    more = "" if source.format == "auto" else f"\n    format: {source.format}"
+    return "tagger.yaml", f"{len(sentences):,} sentences of words tagged {shown}", {"more": more}
+
+
+# Sentences with labels.
+
+
+def _of_sentences(data: Path, encoding: str) -> tuple[str, str, dict[str, str]]:
+    """The template for labelled sentences, what was found, and what fills it."""
     columns = guess_columns(read_table(data, encoding=encoding), data)
     if lacks_header(columns, read_table(data, encoding=encoding)):
         columns = guess_columns(read_table(data, encoding=encoding, header=False), data)
-    template = files("limbeck.cli").joinpath("recipe.yaml").read_text(encoding="utf-8")
     more = (
         ""
         if columns.are_named
         else "\n    header: false                # its first line is an example already"
     )
-    more += "" if encoding == "utf-8" else f"\n    encoding: {_quoted(encoding)}"
-    name = _plain_name(data.stem)
-    filled = template.format(
-        name=_quoted(name), folder=f"runs/{name}", path=_quoted(str(data)), text=_quoted(columns.text),
-        label=_quoted(columns.label), more=more, teacher=_quoted(teacher),
-    )  # fmt: skip
-    with atomic_write(out) as file:
-        file.write(filled)
-    return columns
+    values = {"text": _quoted(columns.text), "label": _quoted(columns.label), "more": more}
+    return "recipe.yaml", f"text from '{columns.text}', labels from '{columns.label}'", values
 
 
 def guess_columns(table: Table, where: Path) -> Columns:
