@@ -20,6 +20,8 @@ MOST_LABELS = 200
 """A column with more different values than this holds no labels."""
 WORDS = 4
 """A column's name seldom has so many words."""
+SENTENCE = 3
+"""Words of a sentence, on average, under which lines of words and values are no tagged sentences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +96,15 @@ def _look_tagged(sentences: Sequence[Example]) -> bool:
     tags = [tag for sentence in sentences for tag in sentence.tags or ()]
     if mark_spans(tags):
         return True
-    return (
-        2 <= len(set(tags)) <= min(MOST_LABELS, len(tags) // 2)
-        and len(tags) >= WORDS * len(sentences) > WORDS
-    )
+    few = 2 <= len(set(tags)) <= min(MOST_LABELS, len(tags) // 2)
+    return few and len(sentences) > 1 and len(tags) >= SENTENCE * len(sentences)
 
 
 def _of_words(source: Source, sentences: Sequence[Example]) -> tuple[str, str, dict[str, str]]:
     """The template for tagged words, what was found, and what fills it."""
     tags = {tag for sentence in sentences for tag in sentence.tags or ()}
     kinds = sorted({tag.partition("-")[2] for tag in tags} - {""}) if mark_spans(tags) else sorted(tags)
-    shown = ", ".join(kinds[:6]) + (", ..." if len(kinds) > 6 else "")
+    shown = ", ".join(kinds[:6]) + (f" and {len(kinds) - 6} more" if len(kinds) > 6 else "")
     more = "" if source.format == "auto" else f"\n    format: {source.format}"
     return "tagger.yaml", f"{len(sentences):,} sentences of words tagged {shown}", {"more": more}
 
