@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.tagging_recipe import recipe as tagging_recipe
+
+TRAIN = {"epochs": 60, "learning_rate": 0.01, "tokens_per_batch": 128, "checkpoint_seconds": 0}
+
 
 def weights(folder: Path) -> dict[str, bytes]:
     return {
@@ -17,13 +21,16 @@ def weights(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.recipe
-def test_kill_anywhere_and_go_on(recipe_file: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["classification", "tagging"])
+def test_kill_anywhere_and_go_on(
+    task: str, recipe_file: Callable[..., Path], tmp_path: Path, encoder: Path
+) -> None:
     from limbeck import distill
 
-    recipe = recipe_file(
-        seeds=1,
-        train={"epochs": 60, "learning_rate": 0.01, "tokens_per_batch": 128, "checkpoint_seconds": 0},
-    )
+    if task == "tagging":
+        recipe, method = tagging_recipe(tmp_path, encoder, train=TRAIN | {"epochs": 20}), "chain_structural"
+    else:
+        recipe, method = recipe_file(seeds=1, train=TRAIN), "logit_regression"
     distill(recipe, f"out={tmp_path / 'peace'}")
     expected = weights(tmp_path / "peace" / "tiny")
     assert len(expected) == 3  # teacher, student, control
@@ -42,7 +49,7 @@ def test_kill_anywhere_and_go_on(recipe_file: Callable[..., Path], tmp_path: Pat
             process.wait()
             kills += 1
     assert process.returncode == 0
-    assert "logit_regression" in done
+    assert method in done
     assert kills >= 1
     found = weights(tmp_path / "runs" / "tiny")
     assert found.keys() == expected.keys()
