@@ -72,10 +72,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = ResultsFile(RESULTS, "python benchmarks/taggers.py" + " --full" * full)
     for student in STUDENTS:
         for task in SETS:
-            run = Run(recipe(task, student, full))
+            for method in METHODS:
+                train(Run(recipe(task, student, method, full)), task, student, method, results)
             if not results.has(kind="seconds", data=task, student=student, method=METHODS[-1]):
-                train(run, task, student, results)
-                for row in seconds(run):
+                for row in seconds(Run(recipe(task, student, METHODS[-1], full))):
                     results.append(kind="seconds", data=task, student=student, **row)
             results.finish(AIMS)
     for aim in results.finish(AIMS):
@@ -83,8 +83,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
 
 
-def recipe(task: str, student: str, full: bool) -> Recipe:
-    """The recipe of a student on a data set; students share the teacher's folder through its fingerprint."""
+def recipe(task: str, student: str, method: str, full: bool) -> Recipe:
+    """The recipe of a student on a data set; all share a teacher, and the methods of a student its control."""
     source = os.environ.get("LIMBECK_DATA")
     files = dict(SETS[task])
     folder = Path(source or "") / files.pop("folder")
@@ -107,7 +107,7 @@ def recipe(task: str, student: str, full: bool) -> Recipe:
         if taught
         else {"model": ENCODER, "fine_tune": fine_tune, "max_length": 128},
         "student": {**STUDENTS[student], "max_length": 128},
-        "method": list(METHODS),
+        "method": method,
         "seeds": 5 if full else 3,
         "train": {**TRAINING[student], **BATCHES},
         "out": str(RUNS),
@@ -119,11 +119,11 @@ def recipe(task: str, student: str, full: bool) -> Recipe:
     run = Run(made)
     steps.prepare(run)
     steps.teach(run)
-    return recipe(task, student, full)
+    return recipe(task, student, method, full)
 
 
-def train(run: Run, task: str, student: str, results: ResultsFile) -> None:
-    """Train every method and seed, and write their rows."""
+def train(run: Run, task: str, student: str, method: str, results: ResultsFile) -> None:
+    """Train a method, and before the first one the control, with every seed, and write their rows."""
     for step in (steps.prepare, steps.teach, steps.ask, steps.train):
         step(run)
     place = {"data": task, "student": student}
@@ -131,18 +131,18 @@ def train(run: Run, task: str, student: str, results: ResultsFile) -> None:
     if not results.has(kind="teacher", data=task):
         encoded = run.task.encode(run.teacher.tokeniser, run.prepared.test.examples, run.labels, 128)
         results.append(kind="teacher", data=task, **scores(run, predict_tags(run.teacher.model, encoded)))
-    for title in (CONTROL, *METHODS):
+    for title in (CONTROL, method):
         for seed in run.recipe.seeds:
             if not results.has(kind="seed", **place, method=title, seed=seed):
                 tags = predict_tags(run.load_student(title, seed), run.encoded_test)
                 results.append(kind="seed", **place, method=title, seed=seed, **scores(run, tags))
-    teacher = results.find(kind="teacher", data=task)[0]
-    means = {title: mean(results.find(kind="seed", **place, method=title)) for title in (CONTROL, *METHODS)}
-    for title, row in means.items():
-        if not results.has(kind="summary", **place, method=title):
-            gap = teacher["f1"] - means[CONTROL]["f1"]
-            closed = (row["f1"] - means[CONTROL]["f1"]) / gap if title != CONTROL and gap > 0 else None
-            results.append(kind="summary", **place, method=title, **row, closed=closed)
+    (teacher,) = results.find(kind="teacher", data=task)
+    control, row = (mean(results.find(kind="seed", **place, method=title)) for title in (CONTROL, method))
+    if not results.has(kind="summary", **place, method=CONTROL):
+        results.append(kind="summary", **place, method=CONTROL, **control)
+    if not results.has(kind="summary", **place, method=method):
+        closed = (row["f1"] - control["f1"]) / (teacher["f1"] - control["f1"])
+        results.append(kind="summary", **place, method=method, **row, closed=closed)
 
 
 def scores(run: Run, numbers: Sequence[np.ndarray[Any, np.dtype[np.int64]]]) -> Row:
