@@ -20,7 +20,7 @@ finally:
 def test_without_data_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LIMBECK_DATA", raising=False)
     with pytest.raises(LimbeckError, match="LIMBECK_DATA names no folder that holds conll2003"):
-        taggers.recipe("entities", "transformer", "chain_kbest", full=False)
+        taggers.recipe("entities", "transformer", "tagged", "chain_kbest", full=False)
 
 
 def test_means_are_over_seeds() -> None:
