@@ -8,12 +8,14 @@ folder that holds ``conll2003`` and ``conll2000``.
     python benchmarks/taggers.py --full   # all sentences, five seeds
 
 Students hear the teacher on the tagged sentences alone (``text: tagged``, the paper's setting), and on 5,000 more of
-the same set without their tags (``text: more``); either way for as many steps as the control, which trains on the tagged ones. Scores are those of conlleval on test, a row a seed (``kind: seed``) and their mean (``kind: summary``);
-``closed`` is the share of the gap between control and teacher. Sub-structure distillation mixes gold in as its
-authors' code does (lambda 0.9 throughout); the other methods as Limbeck does (lambda from 1 to 0). Times
-(``kind: seconds``) are an epoch's, split into the teacher's forward pass, the student's forward pass with its loss,
-and the student's backward pass, measured batch by batch with the methods in turn. Each row is written as it is
-finished; run again, it goes on where it stopped.
+the same set without their tags (``text: more``); either way for as many steps as the control, which trains on the
+tagged ones. Sub-structure distillation mixes gold in as its authors' code does (lambda 0.9 throughout); the other
+methods as Limbeck does (lambda from 1 to 0).
+
+Scores are those of conlleval on test, a row a seed (``kind: seed``) and their mean (``kind: summary``); ``closed`` is
+the share of the gap between control and teacher. Times (``kind: seconds``) are an epoch's, split into the teacher's
+forward pass, the student's forward pass with its loss, and the student's backward pass, measured batch by batch with
+the methods in turn. Each row is written as it is finished; run again, it goes on where it stopped.
 """
 
 from __future__ import annotations
