@@ -103,7 +103,7 @@ def adapt(
         fix = "Give text of the kind that you have: thousands of sentences, one a line"
         raise LimbeckError(f"{len(distinct)} distinct sentence(s) to train on", fix=fix)
     step = StepFolder(folder)
-    if folder.exists() and not ((folder / DONE).is_file() and (folder / FACTS).is_file()):
+    if _is_anothers(folder):
         raise LimbeckError(
             "this is there already, and holds something else", where=folder, fix="Name a new folder"
         )
@@ -117,6 +117,13 @@ def adapt(
         with step.writing(inputs) as partial, deterministic():
             _Adaptation(encoder, distinct, partial, settings, whole, max_length, seed).run()
     return Adapted(**read_json(folder / FACTS))
+
+
+def _is_anothers(folder: Path) -> bool:
+    """Whether something stands there that was not written here, and must not be replaced."""
+    if folder.is_dir():
+        return any(folder.iterdir()) and not all((folder / name).is_file() for name in (DONE, FACTS))
+    return folder.exists()
 
 
 class _Adaptation:
