@@ -1,12 +1,13 @@
 """Adapt: a head that guesses better than before, in a folder that transformers loads; the same after a kill."""
 
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Training
@@ -32,12 +33,12 @@ def test_it_learns_and_transformers_loads_it(encoder: Path, tmp_path: Path, whol
     out = tmp_path / "out"
     told = adapt(str(encoder), sentences(300), out, Training(**QUICK), whole=whole)
     assert (told.sentences, told.held_out) == (270, 30)
-    assert told.after < told.before - 0.5
+    assert told.after < told.before - (1 if whole else 0.2)
     model, loading = AutoModelForMaskedLM.from_pretrained(out, output_loading_info=True)
     assert not loading["missing_keys"] and not loading["unexpected_keys"]
     tokeniser = AutoTokenizer.from_pretrained(out)
     scores = model(**tokeniser("the [MASK] was lovely", return_tensors="pt")).logits[0, 2]
-    assert tokeniser.decode(scores.argmax()) in PLAIN
+    assert not whole or tokeniser.decode(scores.argmax()) in PLAIN
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
     old, new = AutoModel.from_pretrained(encoder).state_dict(), model.base_model.state_dict()
     assert all(torch.equal(old[name], value) for name, value in new.items()) is not whole
@@ -64,6 +65,56 @@ def test_told_losses_are_those_of_the_model(encoder: Path, tmp_path: Path) -> No
             total += float(again.model(**inputs, labels=gold).loss.detach()) * picked
         count += picked
     assert told.after == pytest.approx(total / count, abs=1e-4)
+
+
+def test_a_fresh_head_begins_with_how_frequent_tokens_are(encoder: Path, tmp_path: Path) -> None:
+    texts = sentences(100)
+    new = module._Adaptation(str(encoder), texts, tmp_path, Training(**QUICK), False, 128, 1)
+    counts = Counter(token for token in new.data.tokens.tolist() if token > 4)
+    bias = new.model.get_output_embeddings().bias.detach().softmax(0)
+    for token, count in counts.items():
+        assert float(bias[token]) == pytest.approx(count / sum(counts.values()), rel=0.05)
+    assert bias[:5].max() < 0.001
+    plain = load_masked_lm(encoder, fresh_head=1)
+    assert not plain.get_output_embeddings().bias.any()
+    new.model.get_output_embeddings().bias.data.fill_(0)
+    flat = new._loss()
+    module._start_at_frequencies(new.model, new.data, range(5))
+    assert new._loss() < flat - 0.5
+
+
+SMALL: dict[str, Any] = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "max_position_embeddings": 20,
+    "pad_token_id": 0,
+}
+
+
+FAMILIES = "albert bert camembert deberta-v2 distilbert electra ernie modernbert mpnet roberta xlm-roberta"
+
+
+@pytest.mark.parametrize("family", FAMILIES.split())
+def test_heads_of_all_families_look_at_single_positions(family: str) -> None:
+    small = dict(SMALL)
+    if family == "distilbert":
+        small = {
+            "vocab_size": 40,
+            "dim": 16,
+            "n_layers": 1,
+            "n_heads": 2,
+            "hidden_dim": 16,
+            "pad_token_id": 0,
+        }
+    model = AutoModelForMaskedLM.from_config(AutoConfig.for_model(family, **small)).eval()
+    ids = torch.tensor([[2, 7, 8, 9, 3], [2, 9, 3, 0, 0]])
+    inputs = {"input_ids": ids, "attention_mask": (ids > 0).long()}
+    places = ids == 9
+    with torch.no_grad():
+        assert torch.allclose(logits_at(model, inputs, places), model(**inputs).logits[places], atol=1e-5)
 
 
 def test_scores_at_places_are_those_of_the_whole_head(encoder: Path) -> None:

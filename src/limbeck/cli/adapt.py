@@ -18,7 +18,7 @@ def training(epochs: float, learning_rate: float | None, tokens_per_batch: int, 
     Raises:
         LimbeckError: A number that is none, or nought.
     """
-    rate = (1e-4 if whole else 1e-3) if learning_rate is None else learning_rate
+    rate = (3e-4 if whole else 1e-3) if learning_rate is None else learning_rate
     given = {"epochs": epochs, "learning_rate": rate, "tokens_per_batch": tokens_per_batch}
     return validate(Training, {**given, "clip": 1.0})
 

@@ -277,13 +277,16 @@ def adapt(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
     column: Annotated[str, typer.Option(help="Of a table (CSV, TSV, ...), that of the text.")] = "text",
     whole: Annotated[
-        bool, typer.Option("--whole", help="Train the encoder, too; by default the head alone.")
-    ] = False,
+        bool,
+        typer.Option(
+            "--whole/--head-only", help="Train the encoder along, or leave it as it is (quicker, worse)."
+        ),
+    ] = True,
     epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the text.")] = 3,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0.0, help="Its peak. [default: 1e-3; with --whole 1e-4]")
+        float | None, typer.Option(min=0.0, help="Its peak. [default: 3e-4; of the head only 1e-3]")
     ] = None,
-    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Padding included.")] = 2048,
+    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Padding included.")] = 1024,
     max_length: Annotated[int, typer.Option(min=3, help="Tokens read of a sentence.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Of the head's start, batches and masks.")] = 1,
 ) -> None:

@@ -47,6 +47,8 @@ SHARE = 0.15
 """Of the tokens, that are guessed."""
 HELD_OUT, MOST_HELD_OUT = 0.1, 1000
 """Share of the sentences that the loss is told on, and the most of them."""
+UNSEEN = 0.1
+"""What is added to each token's count, so that none is impossible."""
 CHECKPOINT, FACTS = "checkpoint.safetensors", "adapted.json"
 
 
@@ -77,7 +79,7 @@ def adapt(
     folder: Path,
     settings: Training,
     *,
-    whole: bool = False,
+    whole: bool = True,
     max_length: int = 128,
     seed: int = 1,
 ) -> Adapted:
@@ -90,7 +92,7 @@ def adapt(
         texts: Plain sentences; of those equal but for case and spaces the first is taken.
         folder: Receives the model.
         settings: Passes, learning rate, batches; no evaluations are made on the way, so nothing picks weights.
-        whole: Train the encoder, too, and not the head alone.
+        whole: Train the encoder along; else the head alone, which a few times as many steps a minute do not make good.
         max_length: Tokens read of a sentence, special tokens included.
         seed: Of the head's start, the held-out sentences, batches, masks and dropout.
 
@@ -150,6 +152,7 @@ class _Adaptation:
         self.masker = _Masker(self.tokeniser)
         length = min(max_length, longest_input(self.model) or max_length)
         self.data, self.held_out = _split(self.tokeniser, texts, length, seed)
+        _start_at_frequencies(self.model, self.data, self.tokeniser.all_special_ids)
 
     def run(self) -> None:
         """All steps from the checkpoint on, and the folder."""
@@ -236,6 +239,20 @@ class _Adaptation:
         checkpoint.put_back(checkpoint.tensors_of(self.model), tensors["model"])
         checkpoint.put_back_optimiser(optimiser, self.model, tensors.get("optimiser", {}))
         return int(kept["step"]), float(kept["before"]), float(kept["seconds"])
+
+
+@torch.no_grad()
+def _start_at_frequencies(model: PreTrainedModel, data: Encoded, never: Sequence[int]) -> None:
+    """A fresh head begins with how frequent tokens are, so that its steps go into what the context tells.
+
+    Special tokens, which are never guessed, count as unseen.
+    """
+    bias = getattr(model.get_output_embeddings(), "bias", None)
+    if bias is not None and not bias.any():
+        counts = np.bincount(data.tokens, minlength=len(bias)) + UNSEEN
+        counts[list(never)] = UNSEEN
+        logs = np.log(counts / counts.sum())
+        bias.copy_(torch.from_numpy(logs - logs.mean()))
 
 
 class _Masker:
