@@ -302,7 +302,7 @@ class Recipe(Settings):
     data: Data
     """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
-    """Ways to make more text of the transfer set, e.g. ngrams; each sees what the ones before it left."""
+    """Ways to make more text of the transfer set, ngrams or masked_lm; each sees what the ones before it left."""
     teacher: TeacherChoice
     """Who teaches."""
     student: StudentChoice = StudentChoice()

@@ -130,7 +130,9 @@ def plan(run: Run) -> Plan:
     prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data, task=run.recipe.task))
-    run.use_transfer_set(steps.rewritten(run))
+    rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(steps.rewrite_inputs(run))
+    if not rewritten:
+        run.use_transfer_set(steps.rewritten(run, sketch=True))
     fine_tune = run.recipe.teacher.fine_tune
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
     if not taught:
@@ -143,7 +145,7 @@ def plan(run: Run) -> Plan:
         run.recipe.name,
         (
             _prepare(run, prepared),
-            *_rewrite(run),
+            *_rewrite(run, rewritten),
             _teach(run, taught),
             _ask(run),
             *trained,
@@ -171,11 +173,12 @@ def _prepare(run: Run, done: bool) -> Planned:
     return Planned("prepare", what, done=done)
 
 
-def _rewrite(run: Run) -> Iterator[Planned]:
+def _rewrite(run: Run, done: bool) -> Iterator[Planned]:
     if run.rewriters:
         made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
         names = ", ".join(choice.name for choice in run.recipe.rewrite)
-        yield Planned("rewrite", f"{made:,} more texts by {names}", 1)
+        seconds = 0 if done else sum(one.seconds(run.prepared.train.examples) for one in run.rewriters)
+        yield Planned("rewrite", f"{made:,} more texts by {names}", seconds, done=done)
 
 
 def _teach(run: Run, done: bool) -> Planned:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -25,6 +26,9 @@ from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.teachers import fingerprint_model
 from limbeck.transfer.transfer_set import TransferSet
+
+CACHE = "cache"
+"""Folder inside a step's own, for what it has done so far; gone once the step is."""
 
 
 def prepare(run: Run) -> None:
@@ -60,23 +64,26 @@ def rewrite(run: Run) -> None:
     if _skip(run.rewritten_folder, inputs, "rewrite"):
         return
     with _writing(run, run.rewritten_folder, inputs) as folder:
-        rewritten(run).save(folder, "transfer")
+        rewritten(run, folder / CACHE).save(folder, "transfer")
+        shutil.rmtree(folder / CACHE, ignore_errors=True)
     made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
     progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
 
 
 def rewrite_inputs(run: Run) -> dict[str, Any]:
-    """What the rewritten text depends on."""
+    """What the rewritten text depends on: data, settings, and the contents of models and files that they name."""
+    reads = {one: resources.contents(one) for rewriter in run.rewriters for one in rewriter.reads}
     return {
         "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
         "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
+        **({"reads": reads} if reads else {}),
     }
 
 
-def rewritten(run: Run) -> TransferSet:
-    """The training set with what the recipe's rewriters make of it."""
+def rewritten(run: Run, cache: Path | None = None, *, sketch: bool = False) -> TransferSet:
+    """The training set with what the recipe's rewriters make of it, or about as much; see ``rewrites.rewrite``."""
     unseen = (*run.prepared.dev.examples, *run.prepared.test.examples)
-    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen)
+    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen, cache=cache, sketch=sketch)
 
 
 def teach(run: Run) -> None:

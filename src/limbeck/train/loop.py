@@ -288,7 +288,18 @@ def _summary(run: Run) -> Trained:
 
 def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> None:
     """The Hugging Face folder; ``trained.json`` comes last and says that all else is there."""
-    folder, model = run.folder, run.lesson.model
+    save_model(run.lesson.model, tokeniser, run.folder)
+    facts: dict[str, Any] = asdict(trained)
+    write_json(run.folder / "trained.json", facts)
+    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+
+
+def save_model(model: PreTrainedModel, tokeniser: PreTrainedTokenizerBase, folder: Path) -> None:
+    """Write model and tokeniser as transformers do.
+
+    Raises:
+        LimbeckError: The disk is full, or the place cannot be written.
+    """
     try:
         with _without_bars():
             model.save_pretrained(folder)
@@ -302,9 +313,6 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
         raise write_error(system_error(error), folder) from error
     except OSError as error:
         raise write_error(error, folder) from error
-    facts: dict[str, Any] = asdict(trained)
-    write_json(folder / "trained.json", facts)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
 @contextmanager
