@@ -42,4 +42,10 @@ def test_aims_are_the_gap_that_is_closed_and_the_price_of_exactness() -> None:
             rows.append({"kind": "seconds", **place, "method": method, "student_step": time})
     assert [aim.measure(rows) for aim in taggers.AIMS] == pytest.approx([30, 40, 30, 40, 1.2])
     assert [aim.judge(rows)["met"] for aim in taggers.AIMS] == [True, True, False, True, False]
-    assert [aim.measure(rows[:2]) for aim in taggers.AIMS] == [pytest.approx(30), pytest.approx(40), None, None, None]
+    assert [aim.measure(rows[:2]) for aim in taggers.AIMS] == [
+        pytest.approx(30),
+        pytest.approx(40),
+        None,
+        None,
+        None,
+    ]

@@ -288,14 +288,19 @@ def _summary(run: Run) -> Trained:
 
 def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> None:
     """The Hugging Face folder; ``trained.json`` comes last and says that all else is there."""
-    save_model(run.lesson.model, tokeniser, run.folder)
+    save_model(run.lesson.model, tokeniser, run.folder, run.lesson.objective)
     facts: dict[str, Any] = asdict(trained)
     write_json(run.folder / "trained.json", facts)
     shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
 
 
-def save_model(model: PreTrainedModel, tokeniser: PreTrainedTokenizerBase, folder: Path) -> None:
-    """Write model and tokeniser as transformers do.
+def save_model(
+    model: PreTrainedModel,
+    tokeniser: PreTrainedTokenizerBase,
+    folder: Path,
+    objective: Objective | None = None,
+) -> None:
+    """Write model and tokeniser as transformers do, and beside them what an objective learnt along.
 
     Raises:
         LimbeckError: The disk is full, or the place cannot be written.
@@ -304,7 +309,7 @@ def save_model(model: PreTrainedModel, tokeniser: PreTrainedTokenizerBase, folde
         with _without_bars():
             model.save_pretrained(folder)
         tokeniser.save_pretrained(folder)
-        if tensors := tensors_of(run.lesson.objective):
+        if tensors := {} if objective is None else tensors_of(objective):
             save_file(tensors, folder / OBJECTIVE)
         # safetensors writes for the owner's eyes only; the weights are for whoever may read the rest.
         for weights in folder.glob("*.safetensors"):
