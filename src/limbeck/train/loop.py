@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -221,7 +222,7 @@ def _arrays(data: Encoded) -> tuple[NDArray[Any], ...]:
 
 
 def _digest(values: NDArray[Any]) -> str:
-    return hashlib.sha256(values.tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _finished(model: PreTrainedModel, folder: Path, key: str) -> Trained | None:
