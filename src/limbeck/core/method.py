@@ -39,14 +39,18 @@ class Stage:
     Attributes:
         name: Names the stage's folder and journal.
         objective: What the student is taught.
-        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set.
+        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set; ``raw`` on the raw
+            text of ``data.raw``, in blocks of tokens without gold.
         epochs: Overrides the recipe's number of epochs.
+        keeps: The weights that it ends with: the ``best`` on dev, or the ``last``, where the objective does not
+            teach what dev is scored by, as one of hidden states does not.
     """
 
     name: str
     objective: Objective
-    hears: Literal["labelled", "all"] = "all"
+    hears: Literal["labelled", "all", "raw"] = "all"
     epochs: float | None = None
+    keeps: Literal["best", "last"] = "best"
 
 
 class MethodSettings(BaseModel):

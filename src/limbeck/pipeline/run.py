@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from transformers import PreTrainedModel
 
 from limbeck import methods, models
@@ -20,6 +21,7 @@ from limbeck.models.embeddings import TokeniserSettings
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.text import resources
 from limbeck.text.encode import Encoded
+from limbeck.text.packed import load as load_packed
 from limbeck.text.tags import mark_spans
 from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer import rewrites
@@ -30,6 +32,7 @@ from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast
 
     from limbeck.core.example import Example
@@ -113,6 +116,12 @@ class Run:
             self._check_method(title, method.stages(settings))
         return found
 
+    @cached_property
+    def hears_raw(self) -> bool:
+        """Whether some method has a stage on raw text."""
+        stages = (stage for method, keys in self.methods.values() for stage in method.stages(keys))
+        return any(stage.hears == "raw" for stage in stages)
+
     def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
         """Insist that a method reads what this task's students say."""
         for stage in stages:
@@ -136,6 +145,11 @@ class Run:
     def rewritten_folder(self) -> StepFolder:
         """What ``rewrite`` writes, where the recipe asks for more text."""
         return StepFolder(self.folder / "rewritten")
+
+    @property
+    def packed_folder(self) -> StepFolder:
+        """What ``pack`` writes, where a method hears raw text."""
+        return StepFolder(self.folder / "packed")
 
     @property
     def teacher_folder(self) -> StepFolder:
@@ -222,6 +236,10 @@ class Run:
         """Work with this instead of what ``rewrite`` writes: for a plan."""
         self.__dict__["transfer_set"] = transfer_set
 
+    def use_raw_blocks(self, count: int) -> None:
+        """Count with as many blocks of raw text instead of what ``pack`` writes: for a plan."""
+        self.__dict__["raw_lengths"] = np.full(count, self.recipe.data.raw_length)
+
     def use_untaught_teacher(self) -> None:
         """Let the encoder that is yet to be fine-tuned stand in for the teacher: for a plan's estimates."""
         choice = self.recipe.teacher
@@ -259,6 +277,27 @@ class Run:
     def encoded_labelled(self) -> Encoded:
         """The part of the transfer set that has gold."""
         return self._encoded(self.transfer_set.labelled.examples)
+
+    @cached_property
+    def encoded_raw(self) -> Encoded:
+        """Raw text in blocks, as the student reads it; it has no gold.
+
+        Raises:
+            LimbeckError: ``pack`` has not run.
+        """
+        require(self.packed_folder, "pack")
+        return load_packed(self.packed_folder.path)
+
+    @cached_property
+    def raw_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each block of raw text, ``(blocks,)``."""
+        return self.encoded_raw.lengths
+
+    def heard(self, stage: Stage) -> Encoded:
+        """What a stage trains on."""
+        if stage.hears == "raw":
+            return self.encoded_raw
+        return self.encoded_labelled if stage.hears == "labelled" else self.encoded_train
 
     @cached_property
     def encoded_dev(self) -> Encoded:

@@ -12,10 +12,12 @@ import io
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import IO, cast
 
+from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.text import resources
 
@@ -37,6 +39,17 @@ def raw_files(refs: Sequence[str]) -> tuple[Path, ...]:
         LimbeckError: A path is missing, or a folder holds no text.
     """
     return tuple(file for ref in refs for file in _files_of(ref))
+
+
+def fingerprint_raw(files: Sequence[Path]) -> str:
+    """Digest of the contents of files in their order; one that has not changed is read once by a process."""
+    stats = [(path, path.stat()) for path in files]
+    return fingerprint.of_strings(_digest(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats)
+
+
+@cache
+def _digest(path: Path, size: int, modified: int) -> str:
+    return fingerprint.sha256(path)
 
 
 def _files_of(ref: str) -> list[Path]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -87,9 +87,10 @@ def train(
     score: Score,
     steps: int | None = None,
     stage: str = "train",
+    keeps: Literal["best", "last"] = "best",
     what: str = "training",
 ) -> Trained:
-    """Train a model, and leave its best weights in it and, as a Hugging Face folder, in ``folder``.
+    """Train a model, and leave its best (or last) weights in it and, as a Hugging Face folder, in ``folder``.
 
     Called again on the same folder after an interruption, it goes on from the last checkpoint, to the same
     weights.
@@ -107,6 +108,7 @@ def train(
         score: Scores dev from gold and predicted label indices; must name ``settings.metric``.
         steps: Optimiser steps; by default as many as ``settings.epochs`` take.
         stage: Named in the journal.
+        keeps: Which weights: the best on dev, or the last; then patience stops nothing.
         what: Named in the progress bar.
 
     Raises:
@@ -117,7 +119,7 @@ def train(
     accelerator = _accelerator(settings, folder)
     processes = accelerator.num_processes
     steps = steps or total_steps(data.lengths, settings, processes=processes)
-    key = _key(model, objective, data, dev, settings, seed, steps, stage, processes)
+    key = _key(model, objective, data, dev, settings, seed, steps, f"{stage}, {keeps}", processes)
     if (finished := _finished(model, folder, key)) is not None:
         return finished
     model.to(accelerator.device).train()
@@ -133,6 +135,7 @@ def train(
             seed=seed,
             score=score,
             stage=stage,
+            keeps=keeps,
             accelerator=accelerator,
             key=key,
         )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -81,6 +81,7 @@ class Run:
         seed: Of batch order and random numbers.
         score: Scores dev.
         stage: Named in the journal.
+        keeps: Which weights count as the best: those of the best evaluation, or of the last one.
         accelerator: Processes and trackers.
         key: Digest of all that the run depends on; a checkpoint with another one is not taken up.
     """
@@ -96,12 +97,13 @@ class Run:
         seed: int,
         score: Score,
         stage: str,
+        keeps: Literal["best", "last"],
         accelerator: Accelerator,
         key: str,
     ) -> None:
         self.lesson, self.dev, self.settings, self.folder = lesson, dev, settings, folder
         self.steps, self.seed, self.score, self.stage = steps, seed, score, stage
-        self.accelerator, self.key = accelerator, key
+        self.keeps, self.accelerator, self.key = keeps, accelerator, key
         rates = settings.embedding_rate, settings.chain_rate
         self.optimiser = adamw(lesson.modules, settings.learning_rate, settings.weight_decay, *rates)
         self.row_gradients = RowGradients(lesson.modules, lesson.device, accelerator.num_processes)
@@ -250,6 +252,8 @@ class Run:
         if math.isnan(score):
             score = -math.inf
         best = state.best
+        if self.keeps == "last":
+            best = None
         state.stale = 0 if best is None or score > best.score else state.stale + 1
         is_best = best is None or (score, -loss) > (best.score, -best.loss)
         if is_best:
