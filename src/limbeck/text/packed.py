@@ -120,13 +120,14 @@ def pack(
     if (folder / FACTS).is_file() and (done := Packed(**read_json(folder / FACTS))).key == key:
         return done
     try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / FACTS).unlink(missing_ok=True)
         state = _State.found(folder, key)
         text = RawText(files, state.file, state.line)
         windows = _windows(text, shuffle, seed, state.windows)
+        # What was written after the last note is written again.
         with (folder / TOKENS).open("ab") as out:
-            out.truncate(
-                state.tokens * TYPE.itemsize
-            )  # what was written after the last note is written again
+            out.truncate(state.tokens * TYPE.itemsize)
             _write_blocks(text, windows, tokeniser.backend_tokenizer, frame, out, state, folder)
         if not state.tokens:
             raise LimbeckError("the raw text is empty", where=refs[0])
