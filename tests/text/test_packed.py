@@ -20,7 +20,8 @@ from limbeck.text.packed import Numbered, estimate, load, pack
 from limbeck.text.tokeniser import word_tokeniser
 
 LINES = st.lists(
-    st.lists(st.sampled_from(["a", "b", "films", "good", ",", "zzz", "É", "\u200b"])).map(" ".join), max_size=9
+    st.lists(st.sampled_from(["a", "b", "films", "good", ",", "zzz", "É", "\u200b"])).map(" ".join),
+    max_size=9,
 )
 
 
@@ -35,7 +36,9 @@ def bytes_and_end():
 
 @pytest.fixture(params=["pieces", "words", "bytes"])
 def tokeniser(request, pieces):
-    return {"pieces": pieces, "words": word_tokeniser(["a", "good", ","]), "bytes": bytes_and_end()}[request.param]
+    return {"pieces": pieces, "words": word_tokeniser(["a", "good", ","]), "bytes": bytes_and_end()}[
+        request.param
+    ]
 
 
 def blocks_of(encoded):
@@ -51,7 +54,7 @@ def write(folder, parts):
     return [str(folder)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
 @given(parts=st.lists(LINES, min_size=1, max_size=3), length=st.integers(3, 9), chunk=st.integers(1, 5))
 def test_blocks_are_the_lines_tokens_one_after_the_other(tokeniser, tmp_path_factory, parts, length, chunk):
     folder = tmp_path_factory.mktemp("packed")
@@ -201,7 +204,9 @@ def test_shuffling_moves_lines_inside_windows_by_the_seed(tmp_path):
 def test_no_room_for_text_and_lost_tokens(pieces, tmp_path):
     (tmp_path / "a.txt").write_text("a b c\n")
     refs = [str(tmp_path / "a.txt")]
-    with pytest.raises(LimbeckError, match="raw_length 2 leaves no room beside the tokeniser's 2 special tokens"):
+    with pytest.raises(
+        LimbeckError, match="raw_length 2 leaves no room beside the tokeniser's 2 special tokens"
+    ):
         pack(refs, pieces, 2, tmp_path / "out")
     pack(refs, pieces, 4, tmp_path / "out")
     path = tmp_path / "out" / "tokens.int32"

@@ -18,7 +18,16 @@ def write(path, text):
 
 
 def test_folders_are_read_in_sorted_order_and_files_as_they_are_named(tmp_path):
-    for name in ("b/2.txt", "b/10.txt", "a.txt.gz", "B.txt", "c/wiki_00", "c/notes.md", ".git/x.txt", "c/.y.txt"):
+    for name in (
+        "b/2.txt",
+        "b/10.txt",
+        "a.txt.gz",
+        "B.txt",
+        "c/wiki_00",
+        "c/notes.md",
+        ".git/x.txt",
+        "c/.y.txt",
+    ):
         write(tmp_path / "corpus" / name, f"{name}\n")
     named = write(tmp_path / "named.en", "named\n")
     files = raw_files([str(named), str(tmp_path / "corpus")])
@@ -58,7 +67,9 @@ def test_long_lines_are_cut_at_spaces(tmp_path_factory, words, ended):
 def test_another_encoding_is_told_with_its_line(tmp_path, monkeypatch, ending, bad, line):
     monkeypatch.setattr(module, "CHUNK", 7)
     path = write(tmp_path / f"a.{ending}", "fünf\n\n".encode() + bad)
-    with pytest.raises(LimbeckError, match=rf"a.{ending}:{line}: not UTF-8 \(byte 0x(e9|c3|ff)\). Convert it"):
+    with pytest.raises(
+        LimbeckError, match=rf"a.{ending}:{line}: not UTF-8 \(byte 0x(e9|c3|ff)\). Convert it"
+    ):
         list(RawText([path]))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import chain, count, islice
 from pathlib import Path
@@ -189,18 +189,23 @@ def estimate(refs: Sequence[str], tokeniser: PreTrainedTokenizerFast, length: in
     for path in files[:: -(-len(files) // most)]:
         text = RawText([path])
         with truncating(tokeniser.backend_tokenizer, None):
-            left = characters
-            for lines in _windows(text):
+            for lines in _windows(_beginning(text, characters)):
                 tokens += len(_ids(tokeniser.backend_tokenizer, lines))
-                left -= sum(map(len, lines))
-                if left <= 0:
-                    break
         read += text.bytes_read
     if not tokens:
         raise LimbeckError("the raw text is empty", where=refs[0])
     more = max(1.0, RawText(files).bytes / read)
     blocks = -(-round(tokens * more) // frame.room)
     return Estimate(blocks, blocks * length * TYPE.itemsize, more * (time.perf_counter() - started))
+
+
+def _beginning(text: RawText, characters: int) -> Iterator[str]:
+    """Lines up to that many characters, about."""
+    for line in text:
+        yield line
+        characters -= len(line)
+        if characters <= 0:
+            return
 
 
 # Writing.
@@ -312,11 +317,11 @@ def _note(out: BinaryIO, state: _State, rest: NDArray[np.int32], folder: Path) -
     write_json(folder / STATE, asdict(state))
 
 
-def _windows(text: RawText, shuffle: int = 0, seed: int = 0, first: int = 0) -> Iterator[list[str]]:
+def _windows(text: Iterable[str], shuffle: int = 0, seed: int = 0, first: int = 0) -> Iterator[list[str]]:
     """Lines that are packed together, in their places.
 
     Args:
-        text: Where they come from.
+        text: The lines.
         shuffle: Lines of a window, which change places; 0 keeps their order.
         seed: Of their places.
         first: Number of the first window: each has its own shuffle, which depends on nothing before it.
