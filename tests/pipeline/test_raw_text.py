@@ -13,7 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.pipeline import Run, check, steps
 from limbeck.pipeline.plan import plan
-from limbeck.text import packed
+from limbeck.text import packing
 
 STUDENT = "students/quiet/seed-1/model.safetensors"
 METHOD = '''
@@ -144,9 +144,9 @@ def test_packing_that_was_interrupted_is_gone_on_with_by_the_next_run(
 ) -> None:
     run = Run(load(recipe()))
     steps.prepare(run)
-    monkeypatch.setattr(packed, "LINES", 10)
-    monkeypatch.setattr(packed, "SAVED", 0)
-    put, written = packed._put, []
+    monkeypatch.setattr(packing, "LINES", 10)
+    monkeypatch.setattr(packing, "SAVED", 0)
+    put, written = packing._put, []
 
     def interrupted(out: Any, blocks: Any) -> int:
         written.append(len(blocks))
@@ -154,7 +154,7 @@ def test_packing_that_was_interrupted_is_gone_on_with_by_the_next_run(
             raise KeyboardInterrupt
         return put(out, blocks)
 
-    monkeypatch.setattr(packed, "_put", interrupted)
+    monkeypatch.setattr(packing, "_put", interrupted)
     with pytest.raises(KeyboardInterrupt):
         steps.pack(run)
     assert not run.packed_folder.path.exists()
@@ -165,7 +165,7 @@ def test_packing_that_was_interrupted_is_gone_on_with_by_the_next_run(
         run.encoded_raw
     )  # no block but the broken off one was written twice
     monkeypatch.undo()
-    packed.pack(run.recipe.data.raw, run.tokeniser, 24, tmp_path / "straight")
+    packing.pack(run.recipe.data.raw, run.tokeniser, 24, tmp_path / "straight")
     whole = (tmp_path / "straight" / "tokens.int32").read_bytes()
     assert (run.packed_folder.path / "tokens.int32").read_bytes() == whole
 

@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from limbeck.text import packed
+from limbeck.text import packing
 from limbeck.text.tokeniser import word_tokeniser
 
 
@@ -30,8 +30,8 @@ def main(text: str, folder: Path) -> None:
 
 def pack_or_die(text: str, folder: Path, left: int) -> None:
     """Die at the write or note of that number, before it or half-way."""
-    packed.LINES, packed.SAVED = 3, 0
-    acts = {name: getattr(packed, name) for name in ("_put", "_note", "write_json")}
+    packing.LINES, packing.SAVED = 3, 0
+    acts = {name: getattr(packing, name) for name in ("_put", "_note", "write_json")}
     counter = iter(range(left, -1, -1))
 
     def deadly(name):
@@ -47,8 +47,8 @@ def pack_or_die(text: str, folder: Path, left: int) -> None:
         return act
 
     for name in acts:
-        setattr(packed, name, deadly(name))
-    packed.pack([text], word_tokeniser([*"abcdefghijklmnopqrstuvwxyz"]), 8, folder, shuffle=7)
+        setattr(packing, name, deadly(name))
+    packing.pack([text], word_tokeniser([*"abcdefghijklmnopqrstuvwxyz"]), 8, folder, shuffle=7)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from transformers import PreTrainedTokenizerFast
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD
-from limbeck.text import packed as module
+from limbeck.text import packing as module
 from limbeck.text.encode import collate
-from limbeck.text.packed import Numbered, estimate, load, pack
+from limbeck.text.packed import Numbered, load
+from limbeck.text.packing import estimate, pack
 from limbeck.text.tokeniser import word_tokeniser
 
 LINES = st.lists(

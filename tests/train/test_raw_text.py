@@ -11,7 +11,8 @@ from train_task import WORDS, make_data, make_settings, make_student, make_token
 from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective
 from limbeck.core.signals import Signals
 from limbeck.text.encode import Encoded
-from limbeck.text.packed import load, pack
+from limbeck.text.packed import load
+from limbeck.text.packing import pack
 from limbeck.train import run as module
 from limbeck.train.loop import Trained, train
 

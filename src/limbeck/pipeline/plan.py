@@ -19,7 +19,7 @@ from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
-from limbeck.text.packed import estimate
+from limbeck.text.packing import estimate
 from limbeck.text.raw import raw_files
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import check_trackers, total_steps

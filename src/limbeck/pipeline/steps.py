@@ -22,7 +22,7 @@ from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
 from limbeck.text.columns import files_of
-from limbeck.text.packed import pack as pack_text
+from limbeck.text.packing import pack as pack_text
 from limbeck.text.raw import fingerprint_raw, raw_files
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import Trained, total_steps, train as train_model
