@@ -185,6 +185,14 @@ def rewrite(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
 
 @app.command(rich_help_panel=STEPS)
+def pack(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Tokenise raw text and pack it to length, where a method hears it."""
+    from limbeck.pipeline import steps
+
+    steps.pack(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
 def teach(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Fine-tune the teacher, or check the one that is given."""
     from limbeck.pipeline import steps

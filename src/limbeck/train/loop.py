@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -90,11 +91,11 @@ def train(
     *,
     score: Score,
     steps: int | None = None,
-    keeps: Literal["best", "last"] = "best",
     stage: str = "train",
+    keeps: Literal["best", "last"] = "best",
     what: str = "training",
 ) -> Trained:
-    """Train a model, and leave its best weights in it and, as a Hugging Face folder, in ``folder``.
+    """Train a model, and leave its best (or last) weights in it and, as a Hugging Face folder, in ``folder``.
 
     Called again on the same folder after an interruption, it goes on from the last checkpoint, to the same
     weights.
@@ -111,8 +112,8 @@ def train(
         seed: Of batch order and dropout.
         score: Scores dev from gold and predicted label indices; must name ``settings.metric``.
         steps: Optimiser steps; by default as many as ``settings.epochs`` take.
-        keeps: Which weights: the best on dev, or the last.
         stage: Named in the journal.
+        keeps: Which weights: the best on dev, or the last; then patience stops nothing.
         what: Named in the progress bar.
 
     Raises:
@@ -138,8 +139,8 @@ def train(
             steps=steps,
             seed=seed,
             score=score,
-            keeps=keeps,
             stage=stage,
+            keeps=keeps,
             accelerator=accelerator,
             key=key,
         )
@@ -229,7 +230,7 @@ def _arrays(data: Encoded) -> tuple[NDArray[Any], ...]:
 
 
 def _digest(values: NDArray[Any]) -> str:
-    return hashlib.sha256(values.tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _finished(model: PreTrainedModel, objective: Objective, folder: Path, key: str) -> Trained | None:
