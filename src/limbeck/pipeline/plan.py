@@ -15,6 +15,7 @@ from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
 from limbeck.models.first_token import first_token_only
 from limbeck.models.outputs import tokens_at_a_time
+from limbeck.models.student import longest_input
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
@@ -131,7 +132,7 @@ def check_student(run: Run) -> None:
 
 def _check_positions(run: Run, student: PreTrainedModel) -> None:
     """Insist that a student can read a block of raw text."""
-    positions, length = getattr(student.config, "max_position_embeddings", None), run.recipe.data.raw_length
+    positions, length = longest_input(student), run.recipe.data.raw_length
     if run.hears_raw and positions is not None and positions < length:
         what = f"blocks of {length} tokens are longer than the student's {positions} positions"
         raise LimbeckError(what, where="data.raw_length", fix=f"Set it to {positions} or less")
