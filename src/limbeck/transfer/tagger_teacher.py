@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,13 +15,11 @@ from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.heads import load_tagger
 from limbeck.models.outputs import predict_emissions, say
-from limbeck.models.taggers.tagger import Tagger, tag_names
+from limbeck.models.taggers.tagger import Tagger
 from limbeck.structure.chain import Chain
 from limbeck.text.encode import collate
-from limbeck.text.tokeniser import load_tokeniser
 from limbeck.text.words import encode_words
-from limbeck.transfer.answer_files import arrange
-from limbeck.transfer.teachers import NO_NAMES, ModelTeacher
+from limbeck.transfer.teachers import ModelTeacher
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -62,29 +60,10 @@ class TaggerTeacher(ModelTeacher):
         super().__init__(model, tokeniser, labels, max_length, columns=columns, name=name, device=device)
         self.offers = frozenset({"potentials", "hidden", "embeddings"})
 
-    @classmethod
-    def load(
-        cls,
-        reference: str | Path,
-        labels: Sequence[str],
-        max_length: int,
-        renamed: Mapping[str, str] = NO_NAMES,
-    ) -> TaggerTeacher:
-        """A fine-tuned tagger, whose tags may stand in another order than ours.
-
-        Args:
-            reference: A folder, ``package:NAME/FOLDER``, or a name on the hub.
-            labels: Our tags, in the order that the answers shall have.
-            max_length: Tokens kept of a sentence, special tokens included.
-            renamed: The model's tags to ours, where they differ.
-
-        Raises:
-            LimbeckError: There is no such model, it cannot score the tags of words, or it has other tags.
-        """
-        model = load_tagger(reference)
-        columns = arrange(tag_names(model.config), labels, renamed, where=reference)
-        tokeniser = load_tokeniser(reference)
-        return cls(model, tokeniser, labels, max_length, columns=columns, name=str(reference))
+    @staticmethod
+    def loaded(reference: str | Path) -> Tagger:
+        """The model of such a teacher: a tagger of Limbeck's own, or a token classifier of transformers."""
+        return load_tagger(reference)
 
     def answer(self, examples: Sequence[Example], needs: frozenset[SignalName]) -> Signals:
         """What it says about the examples, in their order, without gradients; potentials are on the CPU."""

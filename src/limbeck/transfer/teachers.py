@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -94,6 +94,11 @@ class ModelTeacher:
             ]
         )
 
+    @staticmethod
+    def loaded(reference: str | Path) -> PreTrainedModel:
+        """The model of such a teacher, with its head."""
+        return load_with_head(reference, "classification")
+
     @classmethod
     def load(
         cls,
@@ -101,19 +106,19 @@ class ModelTeacher:
         labels: Sequence[str],
         max_length: int,
         renamed: Mapping[str, str] = NO_NAMES,
-    ) -> ModelTeacher:
-        """A fine-tuned classifier, whose labels may stand in another order than ours.
+    ) -> Self:
+        """A fine-tuned model, whose labels may stand in another order than ours.
 
         Args:
             reference: A folder, ``package:NAME/FOLDER``, or a name on the hub.
-            labels: Our labels, in the order that the answers shall have.
+            labels: Our labels (or tags), in the order that the answers shall have.
             max_length: Tokens kept of a text, special tokens included.
             renamed: The model's label names to ours, where they differ.
 
         Raises:
-            LimbeckError: There is no such model, it has no classifier, or one of other labels.
+            LimbeckError: There is no such model, it lacks its head, or it has other labels.
         """
-        model = load_with_head(reference, "classification")
+        model = cls.loaded(reference)
         theirs = [name for _, name in sorted((model.config.id2label or {}).items())]
         columns = arrange(theirs, labels, renamed, where=reference)
         tokeniser = load_tokeniser(reference)
@@ -132,7 +137,7 @@ class ModelTeacher:
             logits = predict(self.model, encoded, self.tokens_per_batch, self.device)
             return Signals(logits=torch.from_numpy(logits)[:, self.columns])
         batch = collate(encoded, np.arange(len(examples))).to(self.device)
-        with torch.inference_mode():
+        with torch.no_grad():  # a loss may keep what it says for its gradient
             said = say(self.model, batch.inputs, needs)
         return said if said.logits is None else replace(said, logits=said.logits[:, self.columns])
 
