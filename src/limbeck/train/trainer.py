@@ -7,7 +7,7 @@ over. So the gradient is that of the mean over items, however a step is cut into
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -27,6 +27,7 @@ from limbeck.models.student import classes
 from limbeck.train import checkpoint
 from limbeck.train.lesson import _full_precision
 from limbeck.train.optimiser import gradients
+from limbeck.train.tally import Tally
 from limbeck.train.trainer_teacher import (
     IDS,
     LiveTeacher,
@@ -290,47 +291,6 @@ class DistillationTrainer(Trainer):
         if "loss" in logs:
             logs = {**logs, **{f"loss_{name}": value for name, value in self._tally.read().items()}}
         super().log(logs, *args, **options)
-
-
-class Tally:
-    """The sums of the step under way, and the means of the steps since the last look."""
-
-    def __init__(self) -> None:
-        self._names: list[str] = []
-        self._sums: Tensor | None = None
-        self._means: list[Tensor] = []
-
-    def add(self, loss: Loss) -> None:
-        """Count a batch in.
-
-        Raises:
-            ValueError: Its parts are not those of the batches before.
-        """
-        names = self._names = self._names or list(loss.parts)
-        if loss.parts.keys() != set(names):
-            raise ValueError(
-                f"an objective must name the same terms for every batch: {names}, not {[*loss.parts]}"
-            )
-        parts = [loss.parts[name].detach().float() for name in names]
-        sums = torch.stack([*parts, torch.full_like(parts[0], loss.count)])
-        self._sums = sums if self._sums is None else self._sums + sums
-
-    def finish(self, over_all: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-        """End a step: the mean of each part, ``(parts,)``, and the number of items, a scalar, over all processes."""
-        assert self._sums is not None
-        sums = over_all(self._sums)
-        count = sums[-1].clamp(min=1)
-        self._means.append(sums[:-1] / count)
-        self._sums = None
-        return self._means[-1], count
-
-    def read(self) -> dict[str, float]:
-        """Each part's mean over the steps since the last look."""
-        if not self._means:
-            return {}
-        values = torch.stack(self._means).mean(0).tolist()
-        self._means = []
-        return dict(zip(self._names, values, strict=True))
 
 
 def _fit(objective: Objective, student: PreTrainedModel, teacher: Any) -> None:
