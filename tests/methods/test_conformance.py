@@ -23,7 +23,7 @@ def signals(seed: int, rows: int = BATCH) -> Signals:
 
 
 def reads_logits(name: str) -> bool:
-    return all("logits" in objective.reads for objective in objectives(name))
+    return all(objective.reads == {"logits"} for objective in objectives(name))
 
 
 def objectives(name: str) -> list[Objective]:
@@ -37,9 +37,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def of_classifiers(name: str) -> str:
-    """A method for classifiers; those for chains have a file of tests of their own."""
+    """A method on answers; those for chains and for inner states have files of tests of their own."""
     if not reads_logits(name):
-        pytest.skip("reads no logits")
+        pytest.skip("reads more than logits")
     return name
 
 

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from transformers import MPNetConfig, MPNetForSequenceClassification
 
 from limbeck import models
+from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.models import bilstm
 from limbeck.models.outputs import predict, say
@@ -35,9 +37,17 @@ def test_a_model_says_what_is_read_and_no_more(teacher, tokeniser, texts):
     only = say(teacher, inputs)
     assert only.logits.shape == (batch, 3)
     assert only.hidden is only.attention is only.embeddings is only.mask is None
-    all_of_it = say(teacher, inputs, frozenset({"logits", "hidden", "attention", "embeddings"}))
+    inner = frozenset({"hidden", "attention", "queries", "keys", "values", "embeddings"})
+    all_of_it = say(teacher, inputs, inner | {"logits"})
     assert [state.shape for state in all_of_it.hidden] == [(batch, tokens, 16)] * 4
-    assert [one.shape for one in all_of_it.attention] == [(batch, 2, tokens, tokens)] * 4
+    for part in (all_of_it.queries, all_of_it.keys, all_of_it.values):
+        assert [one.shape for one in part] == [(batch, 2, tokens, 8)] * 4
+    teacher.set_attn_implementation("eager")
+    probabilities = teacher(**inputs, output_attentions=True).attentions
+    teacher.set_attn_implementation("sdpa")
+    mask = inputs["attention_mask"][:, None, None].bool()
+    for scores, wanted in zip(all_of_it.attention, probabilities, strict=True):
+        torch.testing.assert_close(scores.masked_fill(~mask, -torch.inf).softmax(-1), wanted)
     torch.testing.assert_close(all_of_it.embeddings, teacher.bert.embeddings(inputs["input_ids"]))
     torch.testing.assert_close(all_of_it.logits, only.logits)
     assert torch.equal(all_of_it.mask, inputs["attention_mask"])
@@ -56,3 +66,19 @@ def test_a_bilstm_says_its_states(tokeniser, labels, texts):
     rows = torch.arange(batch)
     summary = torch.cat((said.hidden[-1][rows, last, :6], said.hidden[-1][rows, 0, 6:]), -1)
     torch.testing.assert_close(model.classify(summary), say(model, inputs).logits)
+
+
+def test_attention_that_cannot_be_listened_to_is_told(tokeniser, labels, texts):
+    config = MPNetConfig(
+        vocab_size=len(tokeniser),
+        hidden_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=8,
+    )
+    model = MPNetForSequenceClassification(config).eval()
+    inputs = tokeniser(texts, padding=True, return_tensors="pt")
+    inputs.pop("token_type_ids", None)
+    with pytest.raises(LimbeckError, match="MPNetForSequenceClassification computes attention in a way"):
+        say(model, inputs, frozenset({"attention"}))
+    assert config._attn_implementation != "limbeck"

@@ -487,8 +487,6 @@ def test_an_optimiser_with_its_own_schedule_must_hold_the_objective(tmp_path):
 
 
 def test_an_objective_is_fitted_to_the_shapes_of_both(tmp_path):
-    pytest.importorskip("limbeck.models.shapes")
-
     class Fitted(Tokens):
         def fit(self, student, teacher):
             self.seen = student.width, teacher.layers

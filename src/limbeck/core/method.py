@@ -39,14 +39,18 @@ class Stage:
     Attributes:
         name: Names the stage's folder and journal.
         objective: What the student is taught.
-        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set.
+        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set; ``raw`` on raw text.
         epochs: Overrides the recipe's number of epochs.
+        keeps: The weights that are ``best`` on dev, or the ``last`` ones, where dev does not say what is learnt.
+        teacher: ``tuned``, the one that knows the labels, or its encoder before it was fine-tuned, ``pretrained``.
     """
 
     name: str
     objective: Objective
-    hears: Literal["labelled", "all"] = "all"
+    hears: Literal["labelled", "all", "raw"] = "all"
     epochs: float | None = None
+    keeps: Literal["best", "last"] = "best"
+    teacher: Literal["tuned", "pretrained"] = "tuned"
 
 
 class MethodSettings(BaseModel):

@@ -60,6 +60,21 @@ class Loss:
         return torch.stack(tuple(self.parts.values())).sum()
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What an objective on inner states needs to know of an encoder.
+
+    Attributes:
+        layers: Their number.
+        width: Of hidden states.
+        heads: Attention heads of a layer.
+    """
+
+    layers: int
+    width: int
+    heads: int
+
+
 class Objective(nn.Module):
     """What a student is taught from a batch. It never calls a model: it is given what the models said.
 
@@ -72,6 +87,21 @@ class Objective(nn.Module):
     needs: frozenset[SignalName] = frozenset({"logits"})
     reads: frozenset[SignalName] = frozenset({"logits"})
     aligned_by: Alignment = "sentence"
+
+    def fit(self, student: Shape | None, teacher: Shape | None) -> None:
+        """Make what depends on the shapes of the models, such as projections; called once, before training.
+
+        Args:
+            student: None for one that is no transformer.
+            teacher: Likewise; also where the teacher is a file of answers.
+
+        Raises:
+            LimbeckError: It cannot compare such models.
+        """
+
+    def told(self) -> str:
+        """What a plan says of it once it is fitted, such as which layers it compares; empty for nothing."""
+        return ""
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """The loss of a batch, differentiable in the student's signals."""

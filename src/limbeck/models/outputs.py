@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD, Batch
-from limbeck.core.signals import SignalName, Signals
+from limbeck.core.signals import OF_ATTENTION, OF_TOKENS, SignalName, Signals
+from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
-from limbeck.models.student import classes, encoder_of
+from limbeck.models.student import classes
 from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Words, collate
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from limbeck.structure.chain import Chain
 
 LOGITS: frozenset[SignalName] = frozenset({"logits"})
-OF_TOKENS: frozenset[SignalName] = frozenset({"hidden", "attention", "embeddings"})
 
 TOKENS_PER_BATCH = {"cpu": 1024}
 """What a model is asked at a time, padding included, by type of device. On a CPU larger batches are slower: what a
@@ -52,23 +52,23 @@ def say(
         through: What is called in the model's place: the model as it is wrapped for several devices.
 
     Raises:
-        LimbeckError: Potentials of a model that is no tagger.
+        LimbeckError: Potentials of a model that is no tagger, or attention of one that has none to listen to.
     """
     wanted = {}
     if reads & {"hidden", "embeddings"}:
         wanted["output_hidden_states"] = True
-    if "attention" in reads:
-        # Other implementations never make the maps.
-        if encoder_of(model).config._attn_implementation != "eager":
-            model.set_attn_implementation("eager")
-        wanted["output_attentions"] = True
-    with first_token_only(model) if reads <= LOGITS else nullcontext():
+    nothing: AbstractContextManager[list[Attended]] = nullcontext([])
+    listening = attended(model) if reads & OF_ATTENTION else nothing
+    with first_token_only(model) if reads <= LOGITS else nullcontext(), listening as heard:
         output = (through or model)(**inputs, **wanted)
     states = output.hidden_states if wanted.get("output_hidden_states") else None
     return Signals(
         logits=output.logits if "logits" in reads else None,
         hidden=tuple(states[1:]) if states is not None and "hidden" in reads else None,
-        attention=tuple(output.attentions) if "attention" in reads else None,
+        attention=tuple(layer.scores for layer in heard) if "attention" in reads else None,
+        queries=tuple(layer.query for layer in heard) if "queries" in reads else None,
+        keys=tuple(layer.key for layer in heard) if "keys" in reads else None,
+        values=tuple(layer.value for layer in heard) if "values" in reads else None,
         embeddings=states[0] if states is not None and "embeddings" in reads else None,
         potentials=potentials_of(model, output.logits, inputs) if "potentials" in reads else None,
         mask=inputs.get("attention_mask") if reads & OF_TOKENS else None,

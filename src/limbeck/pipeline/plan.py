@@ -110,7 +110,12 @@ def check_student(run: Run) -> None:
     trial.use_transfer_set(run.transfer_set)
     if run.recipe.teacher.fine_tune is not None:
         trial.use_untaught_teacher()
-    trial.new_student(run.recipe.seeds[0])
+    seed = run.recipe.seeds[0]
+    student = trial.new_student(seed)
+    for stage in trial.stages():
+        trial.fitted(stage, student, seed)
+        if stage.objective.aligned_by == "token":
+            trial.answers_for(stage)
 
 
 def plan(run: Run) -> Plan:
@@ -218,7 +223,9 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
         ]
         count = sum(steps.stage_steps(run, stage) for stage in method.stages(keys))
         seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"
+        told = [run.fitted(stage, student, 0).objective.told() for stage in method.stages(keys)]
         what = f"{title}: {seeds} of {count:,} steps, {run.recipe.student.kind}"
+        what += "".join(f"; {each}" for each in dict.fromkeys(filter(None, told)))
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         at_once = max(1, min(run.recipe.jobs, len(left)))
         yield Planned("train", what, len(left) * count * each / at_once, weights, not left)

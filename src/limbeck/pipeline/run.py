@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from transformers import PreTrainedModel
+import torch
 
 from limbeck import methods, models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import Recipe, Training, main_metric
+from limbeck.core.signals import OF_TOKENS
 from limbeck.models.embeddings import TokeniserSettings
+from limbeck.models.shapes import shape_of
+from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.text import resources
 from limbeck.text.encode import Encoded
@@ -27,10 +30,11 @@ from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.prepare import Prepared
 from limbeck.transfer.store import AnswerStore
 from limbeck.transfer.teachers import FileTeacher, ModelTeacher
+from limbeck.transfer.tokenwise import TokenAnswers, check_same_tokens
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from limbeck.core.example import Example
     from limbeck.core.method import Stage
@@ -41,8 +45,6 @@ if TYPE_CHECKING:
 
 CONTROL = "gold"
 TEACHER = "teacher"
-OF_TOKENS = {"hidden", "attention", "embeddings"}
-"""Signals that models for any task have."""
 LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "accelerate", "numpy", "onnx", "onnxruntime")
 
 
@@ -112,6 +114,11 @@ class Run:
         for title, (method, settings) in found.items():
             self._check_method(title, method.stages(settings))
         return found
+
+    def stages(self) -> Iterator[Stage]:
+        """The stages of all methods."""
+        for method, settings in self.methods.values():
+            yield from method.stages(settings)
 
     def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
         """Insist that a method reads what this task's students say."""
@@ -279,6 +286,45 @@ class Run:
         """The teacher's answers for the transfer set; what the store lacks is asked now."""
         return ask(self.teacher, self.transfer_set.examples, self.needs, self.store)
 
+    def answers_for(self, stage: Stage) -> Answers | TokenAnswers | None:
+        """What a stage hears of the teacher: stored answers, or the teacher itself where tokens are compared.
+
+        Raises:
+            LimbeckError: The teacher does not read the student's tokens.
+        """
+        needs = stage.objective.needs
+        if not needs or stage.objective.aligned_by != "token":
+            return self.answers if needs else None
+        model = self.pretrained if stage.teacher == "pretrained" else self.teacher_model
+        assert model is not None  # the objective was fitted to it
+        check_same_tokens(self.tokeniser, self.teacher_tokeniser, model, self.recipe.student.max_length)
+        columns = self.teacher.columns if isinstance(self.teacher, ModelTeacher) else None
+        return TokenAnswers(model, needs, columns if "logits" in needs else None)
+
+    @property
+    def teacher_model(self) -> PreTrainedModel | None:
+        """The teacher's model; None for a file of answers."""
+        return self.teacher.model if isinstance(self.teacher, ModelTeacher) else None
+
+    @cached_property
+    def pretrained(self) -> PreTrainedModel:
+        """The teacher's encoder before it was fine-tuned.
+
+        Raises:
+            LimbeckError: The teacher is a file of answers, or its encoder cannot be loaded.
+        """
+        if self.teacher_reference is None:
+            raise LimbeckError("a file of answers has no encoder to learn from", where="teacher")
+        return load_encoder(self.teacher_reference)
+
+    def fitted(self, stage: Stage, student: PreTrainedModel, seed: int) -> Stage:
+        """A stage whose objective knows the models' shapes; what it draws at random is drawn from the seed."""
+        teacher = self.teacher_model
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            stage.objective.fit(shape_of(student), None if teacher is None else shape_of(teacher))
+        return stage
+
     @cached_property
     def test_answers(self) -> Answers | None:
         """The teacher's answers for the test set; None for a file of answers that lacks some of them."""
@@ -312,7 +358,7 @@ class Run:
             self.student_settings,
             labels=self.labels,
             tokeniser=self.tokeniser,
-            teacher=self.teacher.model if isinstance(self.teacher, ModelTeacher) else None,
+            teacher=self.teacher_model,
             seed=seed,
             task=self.recipe.task,
         )

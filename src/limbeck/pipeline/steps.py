@@ -23,6 +23,7 @@ from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import Trained, total_steps, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
+from limbeck.transfer.teachers import fingerprint_model
 from limbeck.transfer.transfer_set import TransferSet
 
 
@@ -154,18 +155,20 @@ def train_student(run: Run, title: str, seed: int) -> None:
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage in stages:
             last = stage is stages[-1]
+            run.fitted(stage, model, seed)
             trained = train_model(
                 model,
                 run.tokeniser,
                 stage.objective,
                 run.encoded_labelled if stage.hears == "labelled" else run.encoded_train,
-                run.answers if stage.objective.needs else None,
+                run.answers_for(stage),
                 run.encoded_dev,
                 run.training,
                 folder if last else folder / stage.name,
                 seed,
                 steps=stage_steps(run, stage),
                 score=run.score,
+                keeps=stage.keeps,
                 stage=stage.name,
                 what=what,
             )
@@ -177,6 +180,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     method, settings = run.methods[title]
     hears_teacher = any(stage.objective.needs for stage in method.stages(settings))
     starts_from_teacher = run.recipe.teacher.model is not None
+    hears_pretrained = any(stage.teacher == "pretrained" for stage in method.stages(settings))
     return {
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
@@ -186,6 +190,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
         "tokeniser": fingerprint_tokeniser(run.tokeniser),
         "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
+        **({"pretrained": fingerprint_model(run.pretrained)} if hears_pretrained else {}),
     }
 
 

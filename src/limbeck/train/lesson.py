@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.objective import Loss, Objective
+from limbeck.core.objective import Batch, Loss, Objective
 from limbeck.core.signals import Signals
 from limbeck.models.outputs import say
+from limbeck.structure.chain import Chain
 from limbeck.text.encode import Encoded, collate
 from limbeck.transfer.ask import Answers, StoredAnswers
+from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 AT_HAND = 2**30
 """Bytes of teacher logits that are gathered once, in the order of the rows, instead of at every step."""
 
-RowSignals = Callable[[NDArray[np.int64]], Signals]
+TeacherSignals = Callable[[NDArray[np.int64], Batch], Signals]
+"""The teacher's, for rows of the data and the batch that was made of them."""
 
 
 class Lesson:
@@ -48,14 +51,14 @@ class Lesson:
         model: PreTrainedModel,
         objective: Objective,
         data: Encoded,
-        answers: Answers | None,
+        answers: Answers | TokenAnswers | None,
         device: torch.device,
         precision: Literal["auto", "fp32", "bf16"],
     ) -> None:
         self.model, self.objective, self.data, self.device = model, objective, data, device
         self.modules = nn.ModuleDict({"student": model, "objective": objective})
         self.bf16 = uses_bf16(precision, device, model)
-        self._teacher = _teacher_by_rows(objective, data, answers, device)
+        self._teacher = _teacher_signals(objective, data, answers, device)
 
     def loss(self, rows: NDArray[np.int64], done: float = 0.0, last_epoch: bool = False) -> Loss:
         """The loss of a batch, with its graph.
@@ -69,7 +72,7 @@ class Lesson:
         with self.autocast():
             student = say(self.model, batch.inputs, self.objective.reads)
         # Outside autocast: a loss in bfloat16 would keep three digits.
-        loss: Loss = self.objective(_full_precision(student), self._teacher(rows), batch)
+        loss: Loss = self.objective(_full_precision(student), self._teacher(rows, batch), batch)
         return loss
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -91,25 +94,15 @@ def uses_bf16(precision: Literal["auto", "fp32", "bf16"], device: torch.device, 
 
 
 def _full_precision(said: Signals) -> Signals:
-    def many(tensors: tuple[torch.Tensor, ...] | None) -> tuple[torch.Tensor, ...] | None:
-        return None if tensors is None else tuple(tensor.float() for tensor in tensors)
-
-    return Signals(
-        logits=None if said.logits is None else said.logits.float(),
-        hidden=many(said.hidden),
-        attention=many(said.attention),
-        embeddings=None if said.embeddings is None else said.embeddings.float(),
-        potentials=None if said.potentials is None else said.potentials.wide(),
-        mask=said.mask,
-    )
+    return said.mapped(lambda values: values.float() if values.is_floating_point() else values, Chain.wide)
 
 
-def _teacher_by_rows(
-    objective: Objective, data: Encoded, answers: Answers | None, device: torch.device
-) -> RowSignals:
+def _teacher_signals(
+    objective: Objective, data: Encoded, answers: Answers | TokenAnswers | None, device: torch.device
+) -> TeacherSignals:
     """How to get the teacher's signals for rows of the data."""
     if not objective.needs:
-        return lambda rows: Signals()
+        return lambda rows, batch: Signals()
     if answers is None:
         needed = ", ".join(sorted(objective.needs))
         raise LimbeckError(
@@ -117,14 +110,16 @@ def _teacher_by_rows(
             fix="Ask the teacher first (limbeck ask)",
         )
     given = answers
+    if isinstance(given, TokenAnswers):
+        return lambda rows, batch: given.on(batch.inputs)
     if isinstance(given, StoredAnswers) and objective.needs == {"logits"}:
         first = given.signals(data.ids[:1], torch.device("cpu")).logits
         if first is not None and first.shape[-1] * 4 * len(data) <= AT_HAND:
             return _at_hand(given, data, device)
-    return lambda rows: given.signals([data.ids[row] for row in rows], device)
+    return lambda rows, batch: given.signals([data.ids[row] for row in rows], device)
 
 
-def _at_hand(answers: Answers, data: Encoded, device: torch.device) -> RowSignals:
+def _at_hand(answers: Answers, data: Encoded, device: torch.device) -> TeacherSignals:
     """All logits in the order of the rows, gathered once; each step only indexes."""
     logits = answers.signals(data.ids, torch.device("cpu")).named("logits")
     assert isinstance(logits, torch.Tensor)
@@ -134,4 +129,4 @@ def _at_hand(answers: Answers, data: Encoded, device: torch.device) -> RowSignal
         broken = data.ids[int((~sound).nonzero()[0, 0])]
         raise LimbeckError(f"the teacher's answer for example '{broken}' is not finite")
     logits = logits.to(device)
-    return lambda rows: Signals(logits=logits[torch.from_numpy(rows).to(device)])
+    return lambda rows, batch: Signals(logits=logits[torch.from_numpy(rows).to(device)])

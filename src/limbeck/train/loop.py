@@ -15,11 +15,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 
 from limbeck.core import fingerprint, progress
 from limbeck.core.errors import LimbeckError
@@ -33,10 +34,14 @@ from limbeck.train.run import Run, Score
 from limbeck.train.schedule import groups, total_steps
 from limbeck.train.settled import deterministic
 from limbeck.transfer.ask import Answers
+from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+OBJECTIVE = "objective.safetensors"
+"""What an objective learnt along, such as projections: the next stage goes on with it."""
 
 __all__ = ["Score", "Trained", "total_steps", "train"]
 
@@ -77,7 +82,7 @@ def train(
     tokeniser: PreTrainedTokenizerBase,
     objective: Objective,
     data: Encoded,
-    answers: Answers | None,
+    answers: Answers | TokenAnswers | None,
     dev: Encoded,
     settings: Training,
     folder: Path,
@@ -85,6 +90,7 @@ def train(
     *,
     score: Score,
     steps: int | None = None,
+    keeps: Literal["best", "last"] = "best",
     stage: str = "train",
     what: str = "training",
 ) -> Trained:
@@ -105,6 +111,7 @@ def train(
         seed: Of batch order and dropout.
         score: Scores dev from gold and predicted label indices; must name ``settings.metric``.
         steps: Optimiser steps; by default as many as ``settings.epochs`` take.
+        keeps: Which weights: the best on dev, or the last.
         stage: Named in the journal.
         what: Named in the progress bar.
 
@@ -116,8 +123,8 @@ def train(
     accelerator = _accelerator(settings, folder)
     processes = accelerator.num_processes
     steps = steps or total_steps(data.lengths, settings, processes=processes)
-    key = _key(model, objective, data, dev, settings, seed, steps, stage, processes)
-    if (finished := _finished(model, folder, key)) is not None:
+    key = _key(model, objective, data, dev, settings, seed, steps, [stage, keeps], processes)
+    if (finished := _finished(model, objective, folder, key)) is not None:
         return finished
     model.to(accelerator.device).train()
     objective.to(accelerator.device).train()
@@ -131,6 +138,7 @@ def train(
             steps=steps,
             seed=seed,
             score=score,
+            keeps=keeps,
             stage=stage,
             accelerator=accelerator,
             key=key,
@@ -201,7 +209,7 @@ def _key(
     settings: Training,
     seed: int,
     steps: int,
-    stage: str,
+    stage: list[str],
     processes: int,
 ) -> str:
     """Digest of what the course of a run depends on, as far as it can be told from here."""
@@ -224,8 +232,8 @@ def _digest(values: NDArray[Any]) -> str:
     return hashlib.sha256(values.tobytes()).hexdigest()
 
 
-def _finished(model: PreTrainedModel, folder: Path, key: str) -> Trained | None:
-    """What an earlier call made of the same inputs; the model gets its weights."""
+def _finished(model: PreTrainedModel, objective: Objective, folder: Path, key: str) -> Trained | None:
+    """What an earlier call made of the same inputs; model and objective get their weights."""
     path = folder / "trained.json"
     if not path.is_file():
         return None
@@ -235,6 +243,8 @@ def _finished(model: PreTrainedModel, folder: Path, key: str) -> Trained | None:
         return None
     with _without_bars():
         put_back(tensors_of(model), tensors_of(type(model).from_pretrained(folder)))
+    if (folder / OBJECTIVE).is_file():
+        put_back(tensors_of(objective), load_file(folder / OBJECTIVE))
     shutil.rmtree(folder / "checkpoint", ignore_errors=True)
     return Trained(**found)
 
@@ -283,6 +293,8 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
         with _without_bars():
             model.save_pretrained(folder)
         tokeniser.save_pretrained(folder)
+        if tensors := tensors_of(run.lesson.objective):
+            save_file(tensors, folder / OBJECTIVE)
         # safetensors writes for the owner's eyes only; the weights are for whoever may read the rest.
         for weights in folder.glob("*.safetensors"):
             weights.chmod((folder / "config.json").stat().st_mode)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -80,6 +80,7 @@ class Run:
         steps: Optimiser steps to take.
         seed: Of batch order and random numbers.
         score: Scores dev.
+        keeps: Which weights: the best on dev, or the last.
         stage: Named in the journal.
         accelerator: Processes and trackers.
         key: Digest of all that the run depends on; a checkpoint with another one is not taken up.
@@ -95,12 +96,13 @@ class Run:
         steps: int,
         seed: int,
         score: Score,
+        keeps: Literal["best", "last"],
         stage: str,
         accelerator: Accelerator,
         key: str,
     ) -> None:
         self.lesson, self.dev, self.settings, self.folder = lesson, dev, settings, folder
-        self.steps, self.seed, self.score, self.stage = steps, seed, score, stage
+        self.steps, self.seed, self.score, self.keeps, self.stage = steps, seed, score, keeps, stage
         self.accelerator, self.key = accelerator, key
         rates = settings.embedding_rate, settings.chain_rate
         self.optimiser = adamw(lesson.modules, settings.learning_rate, settings.weight_decay, *rates)
@@ -243,7 +245,10 @@ class Run:
     # ------------------------------------------------------------ evaluation
 
     def _evaluate(self) -> None:
-        """Score dev, and keep the weights if they are the best so far: by score, then by the lower loss."""
+        """Score dev, and keep the weights if they are the best so far: by score, then by the lower loss.
+
+        Where the last ones are to be kept, every evaluation's are, until the next.
+        """
         scores, loss = self._scores() if self.accelerator.is_main_process else ({}, 0.0)
         state, metric = self.state, self.settings.metric
         score, loss = self._from_main(scores.get(metric, 0.0)), self._from_main(loss)
@@ -251,7 +256,7 @@ class Run:
             score = -math.inf
         best = state.best
         state.stale = 0 if best is None or score > best.score else state.stale + 1
-        is_best = best is None or (score, -loss) > (best.score, -best.loss)
+        is_best = self.keeps == "last" or best is None or (score, -loss) > (best.score, -best.loss)
         if is_best:
             state.best = Best(state.step, score, loss)
             self.best_weights = checkpoint.clone(checkpoint.tensors_of(self.lesson.model))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,6 +22,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective
 from limbeck.core.signals import Signals
 from limbeck.models.outputs import say
+from limbeck.models.shapes import shape_of
 from limbeck.models.student import classes
 from limbeck.train import checkpoint
 from limbeck.train.lesson import _full_precision
@@ -37,6 +37,7 @@ from limbeck.train.trainer_teacher import (
     TrainerTeacher,
     WithIds,
     inputs_of,
+    inside,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ class DistillationTrainer(Trainer):
         self._not_students: frozenset[str] = frozenset()
         self._id_column = ROW if isinstance(teacher, Tensor | np.ndarray) else id_column
         self._teacher = self._engage(teacher, teacher_tokeniser)
-        _fit(objective, self._student, teacher)
+        theirs = shape_of(teacher) if isinstance(teacher, PreTrainedModel) else None
+        objective.fit(shape_of(inside(self._student)), theirs)
         objective.to(self.args.device)
 
     def _engage(self, teacher: Any, tokeniser: PreTrainedTokenizerBase | None) -> TrainerTeacher | None:
@@ -110,8 +112,6 @@ class DistillationTrainer(Trainer):
                 f"{who} needs the teacher's {', '.join(sorted(needs))}, and there is no teacher"
             )
         if isinstance(teacher, PreTrainedModel):
-            if getattr(teacher, "hf_device_map", None) is None:
-                nn.Module.to(teacher, self.args.device)
             ours = cast("PreTrainedTokenizerBase | None", self.processing_class)
             return LiveTeacher(teacher, self._student, needs, (ours, tokeniser))
         if isinstance(teacher, Tensor | np.ndarray):
@@ -291,14 +291,6 @@ class DistillationTrainer(Trainer):
         if "loss" in logs:
             logs = {**logs, **{f"loss_{name}": value for name, value in self._tally.read().items()}}
         super().log(logs, *args, **options)
-
-
-def _fit(objective: Objective, student: PreTrainedModel, teacher: Any) -> None:
-    """Let an objective that wants to see the models' shapes see them."""
-    fit = getattr(objective, "fit", None)
-    if fit is not None:
-        shape_of = import_module("limbeck.models.shapes").shape_of
-        fit(shape_of(student), shape_of(teacher) if isinstance(teacher, PreTrainedModel) else None)
 
 
 def _check_sentences(objective: Objective, student: Signals) -> None:

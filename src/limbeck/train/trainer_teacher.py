@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,9 +15,9 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
-from limbeck.models.outputs import evaluating, say
 from limbeck.transfer.answer_files import arrange, listing
 from limbeck.transfer.ask import Answers
+from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -67,18 +66,13 @@ class LiveTeacher:
         needs: frozenset[SignalName],
         tokenisers: tuple[PreTrainedTokenizerBase | None, PreTrainedTokenizerBase | None],
     ) -> None:
-        self.model, self.needs = model.eval(), needs
         self.reads = inputs_of(model)
-        self.columns = _columns(model, student) if "logits" in needs else None
+        self.answers = TokenAnswers(model, needs, _columns(model, student) if "logits" in needs else None)
         _check_tokens(student, model, tokenisers[0], tokenisers[1] or _own_tokeniser(model))
 
     def answer(self, ids: Sequence[str], inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
         """What the model says about these inputs, of which it is given those that it takes."""
-        given = {name: value for name, value in inputs.items() if name in self.reads}
-        # No inference mode: what it says takes part in a backward pass.
-        with torch.no_grad(), evaluating(self.model):
-            said = say(self.model, given, self.needs)
-        return said if self.columns is None else _with_logits(said, self.columns)
+        return self.answers.on({name: value for name, value in inputs.items() if name in self.reads})
 
 
 class StoredTeacher:
@@ -143,8 +137,12 @@ class RowAnswers:
 
 def inputs_of(model: Any) -> frozenset[str]:
     """Names of the inputs that a model's forward takes."""
-    inside = model.get_base_model() if hasattr(model, "get_base_model") else model
-    return frozenset(inspect.signature(inside.forward).parameters)
+    return frozenset(inspect.signature(inside(model).forward).parameters)
+
+
+def inside(model: Any) -> Any:
+    """A model without the adapters that PEFT puts around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _columns(teacher: PreTrainedModel, student: PreTrainedModel) -> list[int]:
@@ -202,10 +200,6 @@ def _own_tokeniser(model: PreTrainedModel) -> PreTrainedTokenizerBase | None:
     except (OSError, ValueError, KeyError, ImportError):
         return None
     return found
-
-
-def _with_logits(said: Signals, columns: list[int]) -> Signals:
-    return said if said.logits is None else replace(said, logits=said.logits[:, columns])
 
 
 # ------------------------------------------------------------ ids

@@ -194,7 +194,8 @@ class LiveAnswers:
             asked = [self._examples[id] for id in ids]
         except KeyError as error:
             raise _not_asked(error.args[0]) from None
-        return _moved(self._teacher.answer(asked, self._needs), device)
+        said = self._teacher.answer(asked, self._needs)
+        return said.mapped(lambda values: values.to(device), lambda chain: chain.to(device))
 
 
 def _by_id(examples: Sequence[Example]) -> dict[str, Example]:
@@ -298,23 +299,6 @@ Item = TypeVar("Item")
 
 def _pieces(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
-
-
-def _moved(signals: Signals, device: torch.device) -> Signals:
-    def move(value: torch.Tensor | None) -> torch.Tensor | None:
-        return None if value is None else value.to(device)
-
-    def move_all(values: tuple[torch.Tensor, ...] | None) -> tuple[torch.Tensor, ...] | None:
-        return None if values is None else tuple(value.to(device) for value in values)
-
-    return Signals(
-        move(signals.logits),
-        move_all(signals.hidden),
-        move_all(signals.attention),
-        move(signals.embeddings),
-        potentials=None if signals.potentials is None else signals.potentials.to(device),
-        mask=move(signals.mask),
-    )
 
 
 def _name(teacher: Teacher) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,8 +98,7 @@ class TaggerTeacher(ModelTeacher):
         batch = collate(encoded, np.arange(len(examples))).to(self.device)
         with torch.inference_mode():
             said = say(self.model, batch.inputs, needs)
-        chain = None if said.potentials is None else self._ordered(said.potentials)
-        return Signals(hidden=said.hidden, embeddings=said.embeddings, potentials=chain, mask=said.mask)
+        return said if said.potentials is None else replace(said, potentials=self._ordered(said.potentials))
 
     def _chain(self, flat: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
                offsets: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Chain:  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -133,8 +134,7 @@ class ModelTeacher:
         batch = collate(encoded, np.arange(len(examples))).to(self.device)
         with torch.inference_mode():
             said = say(self.model, batch.inputs, needs)
-        ordered = None if said.logits is None else said.logits[:, self.columns]
-        return Signals(ordered, said.hidden, said.attention, said.embeddings, mask=said.mask)
+        return said if said.logits is None else replace(said, logits=said.logits[:, self.columns])
 
 
 class FileTeacher:

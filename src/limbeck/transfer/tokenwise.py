@@ -1,0 +1,79 @@
+"""Tokenwise: a teacher that reads the very tokens that its student reads, at every batch.
+
+States and attention are as large as the texts are long, times the layers; they are computed anew instead of stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.signals import SignalName, Signals
+from limbeck.models.outputs import say
+from limbeck.models.student import encoder_of
+from limbeck.text.tokeniser import fingerprint_tokeniser
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+
+class TokenAnswers:
+    """What a model says about batches that were made for another.
+
+    Args:
+        model: The teacher; it is put into evaluation mode.
+        needs: Signals that are asked for.
+        columns: For each of our labels its place in the model's logits; None where the order is the same.
+    """
+
+    def __init__(
+        self, model: PreTrainedModel, needs: frozenset[SignalName], columns: Sequence[int] | None = None
+    ) -> None:
+        self.model, self.needs, self.columns = model.eval(), needs, columns
+
+    def on(self, inputs: Mapping[str, Tensor]) -> Signals:
+        """What it says about a batch, without gradients."""
+        self.model.to(inputs["input_ids"].device)
+        with (
+            torch.no_grad()
+        ):  # and not inference mode: what a loss keeps for its gradient must be plain tensors
+            said = say(self.model, inputs, self.needs)
+        if said.logits is None or self.columns is None:
+            return said
+        return replace(said, logits=said.logits[:, list(self.columns)])
+
+
+def check_same_tokens(
+    student: PreTrainedTokenizerFast,
+    teacher: PreTrainedTokenizerFast | None,
+    model: PreTrainedModel,
+    max_length: int,
+) -> None:
+    """Insist that a teacher can read a student's tokens.
+
+    Args:
+        student: Its tokeniser.
+        teacher: The teacher's.
+        model: The teacher.
+        max_length: Tokens kept of the student's sentences.
+
+    Raises:
+        LimbeckError: Their tokens differ, or the teacher reads fewer.
+    """
+    if teacher is None or fingerprint_tokeniser(student) != fingerprint_tokeniser(teacher):
+        raise LimbeckError(
+            "this method compares teacher and student token by token, and they have different tokenisers",
+            where="method",
+            fix="Give the student the teacher's tokeniser, or choose a method that compares answers",
+        )
+    longest = getattr(encoder_of(model).config, "max_position_embeddings", None)
+    if longest is not None and max_length > longest:
+        what = (
+            f"'student.max_length' is {max_length}, and the teacher, who reads along, has {longest} positions"
+        )
+        raise LimbeckError(what, fix=f"Set student.max_length={longest}")

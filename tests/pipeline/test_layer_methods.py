@@ -1,0 +1,92 @@
+"""Whole runs of the methods that compare inner states, and what stops them before a teacher works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForSequenceClassification
+
+from limbeck import distill
+from limbeck.core.errors import LimbeckError
+from limbeck.core.recipe import load
+from limbeck.pipeline import Run
+from limbeck.pipeline.plan import plan
+
+STUDENT = {"kind": "transformer", "layers": 1, "hidden_size": 8, "heads": 2, "max_length": 32}
+METHODS = ["tinybert", "minilm", {"name": "bert_pkd", "patience_weight": 0.1}]
+
+
+@pytest.fixture
+def recipe(recipe_file: Callable[..., Path]) -> Callable[..., Path]:
+    def write(**changes: object) -> Path:
+        train = {"epochs": 2, "learning_rate": 0.01, "evaluate": 2, "tokens_per_batch": 256}
+        return recipe_file(
+            **{"seeds": 1, "student": STUDENT, "method": METHODS[:2], "train": train, **changes}
+        )
+
+    return write
+
+
+@pytest.mark.recipe
+def test_a_run_of_stages(recipe: Callable[..., Path]) -> None:
+    result = distill(recipe())
+    names = {row["name"] for row in result.rows}
+    assert names >= {"tinybert", "minilm", "gold", "teacher"}
+    folder = result.folder / "students" / "tinybert" / "seed-1"
+    # The inner stage keeps its last weights, whatever dev says of a classifier that has learnt nothing.
+    inner = folder / "intermediate"
+    trained = json.loads((inner / "trained.json").read_text())
+    assert trained["best_step"] == trained["steps"]
+    projections = load_file(inner / "objective.safetensors")
+    assert {name: tuple(one.shape) for name, one in projections.items()} == {
+        "projections.embeddings.weight": (16, 8),
+        "projections.hidden.weight": (16, 8),
+    }
+    steps = [json.loads(line) for line in (inner / "journal.jsonl").open()]
+    first, last = (
+        sum(step["parts"].values()) for step in (steps[0], [s for s in steps if s["kind"] == "step"][-1])
+    )
+    assert last < first
+    assert not (folder / "objective.safetensors").exists()
+    # The classifier starts its stage from where it stood, the encoder from what it learnt.
+    before, after = (AutoModelForSequenceClassification.from_pretrained(each) for each in (inner, folder))
+    assert type(after).__name__ == "BertForSequenceClassification"
+    assert not torch.equal(before.classifier.weight, after.classifier.weight)
+
+
+@pytest.mark.recipe
+def test_patience_needs_the_teachers_width(recipe: Callable[..., Path]) -> None:
+    path = recipe(method=METHODS[2:], student={"kind": "transformer", "from_teacher": [0], "max_length": 32})
+    assert {row["name"] for row in distill(path).rows} >= {"bert_pkd", "gold"}
+
+
+def test_a_plan_draws_the_mapping(recipe: Callable[..., Path]) -> None:
+    text = plan(Run(load(recipe()))).text()
+    assert "layers 1←2" in text
+    assert "the last layer from layer 2, 2 relation heads" in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"method": ["bert_pkd"]}, "8 wide here and 16 in the teacher"),
+        ({"student": {**STUDENT, "heads": 4}}, "the student has 4 heads a layer, and the teacher 2"),
+        (
+            {"student": {"kind": "static", "embeddings": "random", "dimension": 8}},
+            "the student is no transformer",
+        ),
+        ({"student": {**STUDENT, "tokeniser": "words"}}, "compares teacher and student token by token"),
+        ({"student": {**STUDENT, "max_length": 65}}, "the teacher, who reads along, has 64 positions"),
+    ],
+)
+def test_what_cannot_be_compared_is_told_before_the_teacher_learns(
+    recipe: Callable[..., Path], changes: dict[str, object], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(LimbeckError, match=told):
+        distill(recipe(**changes))
+    assert not list((tmp_path / "runs").rglob("teacher*"))
