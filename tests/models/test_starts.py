@@ -66,6 +66,29 @@ def build(teacher, tokeniser, labels, /, **values):
     ).eval()
 
 
+def span(teacher, narrow):
+    """What a narrow student's states are projected on, by NumPy: equal coordinates, and principal axes of the rest.
+
+    Principal axes are the first right singular vectors of the centred states.
+    """
+    with torch.no_grad():
+        rows = torch.arange(teacher.config.vocab_size)
+        parts = teacher.base_model.embeddings
+        states = parts.word_embeddings(rows) + parts.position_embeddings.weight.mean(0)
+        if hasattr(parts, "token_type_embeddings"):
+            states = states + parts.token_type_embeddings(torch.zeros_like(rows))
+        states = torch.nn.functional.layer_norm(
+            states, states.shape[-1:], parts.LayerNorm.weight, parts.LayerNorm.bias, parts.LayerNorm.eps
+        )
+        if hasattr(teacher.base_model, "embeddings_project"):
+            states = teacher.base_model.embeddings_project(states)
+    found = states.double().numpy()
+    rest = found - found.mean(1, keepdims=True)
+    axes = np.linalg.svd(rest - rest.mean(0), full_matrices=False)[2][: narrow - 1].T
+    equal = np.full((len(axes), 1), len(axes) ** -0.5)
+    return np.concatenate([equal, axes], 1)
+
+
 def say(model, rows):
     with torch.no_grad():
         return model.base_model(
@@ -100,18 +123,15 @@ def test_a_shape_overrides_what_the_teacher_says(tokeniser, labels):
 def test_a_narrower_student_starts_from_projected_embeddings(family, tokeniser, labels):
     teacher = a_teacher(family, len(tokeniser), labels)
     student = build(teacher, tokeniser, labels, start="embeddings", hidden_size=8, heads=2, layers=5)
-    theirs = teacher.get_input_embeddings().weight.detach().double().numpy()
-    ours = student.get_input_embeddings().weight.detach().double().numpy()
-    # Principal axes are the first right singular vectors of the centred table, up to their signs.
-    axes = np.linalg.svd(theirs - theirs.mean(0), full_matrices=False)[2][:8].T
-    signs = np.sign(((theirs @ axes) * ours).sum(0))
-    np.testing.assert_allclose(ours, theirs @ axes * signs, atol=1e-5)
+    basis = span(teacher, 8)
+    theirs, ours = (model.get_input_embeddings().weight.detach().numpy() for model in (teacher, student))
+    np.testing.assert_allclose(ours @ ours.T, theirs @ basis @ basis.T @ theirs.T, atol=1e-4)
+    np.testing.assert_allclose(ours.sum(1) / 8**0.5, theirs.sum(1) / 24**0.5, atol=1e-4)
     positions = "embeddings.position_embeddings.weight"
-    np.testing.assert_allclose(
-        student.base_model.state_dict()[positions],
-        teacher.base_model.state_dict()[positions].numpy() @ axes * signs,
-        atol=1e-5,
+    their_places, our_places = (
+        model.base_model.state_dict()[positions].numpy() for model in (teacher, student)
     )
+    np.testing.assert_allclose(our_places @ ours.T, their_places @ basis @ basis.T @ theirs.T, atol=1e-4)
     assert student.config.num_hidden_layers == 5
 
 
@@ -210,7 +230,7 @@ def test_a_norm_of_one_scale_keeps_it(tokeniser, labels):
 
 def test_embeddings_that_are_projected_stay_and_their_projection_is_narrowed(tokeniser, labels):
     config = a_teacher("electra", len(tokeniser), labels).config
-    config.embedding_size, config.hidden_size = 10, 24
+    config.embedding_size, config.hidden_size = 18, 24
     torch.manual_seed(1)
     teacher = AutoModelForSequenceClassification.from_config(config).eval()
     student = build(teacher, tokeniser, labels, from_teacher=[0, 2], hidden_size=16, heads=2)
@@ -218,17 +238,16 @@ def test_embeddings_that_are_projected_stay_and_their_projection_is_narrowed(tok
     for name, value in theirs.items():
         if name.startswith("embeddings."):
             assert torch.equal(ours[name], value), name
-    table = theirs["embeddings.word_embeddings.weight"] @ theirs["embeddings_project.weight"].T
-    mine = ours["embeddings.word_embeddings.weight"] @ ours["embeddings_project.weight"].T
-    # Distances between tokens are those that principal components of the projected table leave.
-    centred = table.double() - table.double().mean(0)
-    _, _, right = torch.linalg.svd(centred, full_matrices=False)
-    kept = centred @ right[:16].T
-    torch.testing.assert_close(
-        torch.cdist(mine.double(), mine.double()), torch.cdist(kept, kept), atol=1e-4, rtol=1e-4
-    )
-    with pytest.raises(LimbeckError, match="10 is the width of the embeddings, which are projected"):
-        build(teacher, tokeniser, labels, from_teacher=[0], hidden_size=10, heads=2)
+    basis = span(teacher, 16)
+    with torch.no_grad():
+        rows = torch.arange(len(tokeniser))[:, None]
+        wide, narrow = (
+            model.electra.embeddings_project(model.electra.embeddings(input_ids=rows))[:, 0].double().numpy()
+            for model in (teacher, student)
+        )
+    np.testing.assert_allclose(narrow @ narrow.T, wide @ basis @ basis.T @ wide.T, atol=1e-4)
+    with pytest.raises(LimbeckError, match="18 is the width of the embeddings, which are projected"):
+        build(teacher, tokeniser, labels, from_teacher=[0], hidden_size=18, heads=3)
 
 
 def test_layers_are_taken_evenly_the_last_among_them():

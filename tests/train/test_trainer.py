@@ -501,6 +501,23 @@ def test_an_objective_is_fitted_to_the_shapes_of_both(tmp_path):
     assert not torch.equal(objective.projection.weight, weight)
 
 
+def test_tinyberts_inner_stage_teaches_a_narrower_student(tmp_path):
+    torch.manual_seed(2)
+    config = make_student().config
+    config.hidden_size, config.intermediate_size = 8, 16
+    student, teacher = AutoModelForSequenceClassification.from_config(config), make_student(3)
+    objective = limbeck.objective("tinybert", stage="intermediate")
+    given = arguments(tmp_path, max_steps=30, learning_rate=0.02, logging_steps=5)
+    mine = trainer(tmp_path, objective, teacher, rows(16), student=student, arguments_=given)
+    before = objective.projections["hidden"].weight.detach().clone()
+    mine.train()
+    logged = [entry for entry in mine.state.log_history if "loss" in entry]
+    for part in ("loss_embeddings", "loss_hidden", "loss_attention"):
+        assert logged[-1][part] < logged[0][part]
+    assert objective.projections["hidden"].weight.shape == (16, 8)
+    assert not torch.equal(objective.projections["hidden"].weight, before)
+
+
 def test_objectives_are_named_like_methods():
     assert limbeck.DistillationTrainer is DistillationTrainer
     assert limbeck.objective("soft_labels", temperature=4).temperature == 4
@@ -508,6 +525,10 @@ def test_objectives_are_named_like_methods():
         limbeck.objective("softlabels")
     with pytest.raises(LimbeckError, match="has no stage 'second'. Name one: soft_labels"):
         limbeck.objective("soft_labels", stage="second")
+    with pytest.raises(
+        LimbeckError, match="'tinybert' has several stages, .* Name one: intermediate, prediction"
+    ):
+        limbeck.objective("tinybert")
     with pytest.raises(LimbeckError, match="unknown key 'method.temprature'"):
         limbeck.objective("soft_labels", temprature=4)
 

@@ -2,11 +2,13 @@
 
 What a wide encoder says is kept as far as a narrow one can say it, part by part:
 
-- *Hidden states* (``width`` to ``narrow``) are projected on the first principal axes ``P`` of the teacher's word
-  embeddings, ``(width, narrow)``, the same for every layer, so that a layer reads what the one below writes. A weight
-  that reads states becomes ``W P``, one that writes them ``Pᵀ W``; a table of embeddings becomes ``E P``. It is not
-  centred, as embeddings of students that have no layers to fit are: the layers above expect the mean, too. A norm's
+- *Hidden states* (``width`` to ``narrow``) are projected on orthonormal axes ``P``, ``(width, narrow)``, the same for
+  every layer, so that a layer reads what the one below writes. A weight that reads states becomes ``W P``, one that
+  writes them ``Pᵀ W``; a table of embeddings becomes ``E P``, which keeps its mean, for the layers expect it. A norm's
   scale ``g`` becomes the diagonal of ``Pᵀ diag(g) P``, its bias ``b`` becomes ``Pᵀ b``.
+- *The axes* are the first principal ones of the word embeddings as the first layer gets them, beside the direction in
+  which all coordinates are equal; they are turned so that this stays the direction of equal coordinates. Norms subtract
+  the mean over coordinates, which then is the same part of a state in both.
 - *Heads*, the dimensions inside of them and the units of the *feed-forward* layers are chosen, not mixed, for what
   stands between their two weights is no linear map: those are kept whose incoming and outgoing weights have the largest
   product of norms. Queries and keys go together, and so do values and the attention's output. Queries are scaled by
@@ -175,14 +177,30 @@ def _axes(source: PreTrainedModel, narrow: int) -> Tensor:
     width = source.config.hidden_size
     if narrow == width:
         return torch.eye(width)
-    table = source.get_input_embeddings()
-    assert isinstance(table, nn.Embedding)
-    states = table.weight.detach().float().cpu()
-    if (project := getattr(source, "embeddings_project", None)) is not None:
-        states = states @ project.weight.detach().float().cpu().T  # (tokens, width)
+    states = _embedded(source)
     if narrow > len(states):
         raise LimbeckError(f"'student.hidden_size': {narrow} asked for, of {len(states)} tokens' embeddings")
-    return torch.from_numpy(principal_axes(states.numpy(), narrow))
+    equal = torch.full((width, 1), width**-0.5)
+    others = states - states @ equal @ equal.T
+    axes = torch.cat([equal, torch.from_numpy(principal_axes(others.numpy(), narrow - 1))], dim=1)
+    # A reflection that swaps the first axis and the direction of equal coordinates (Householder).
+    between = torch.eye(narrow)[0] - narrow**-0.5
+    turned: Tensor = axes - 2 * torch.outer(axes @ between, between) / between.square().sum()
+    return turned
+
+
+@torch.no_grad()
+def _embedded(encoder: Any) -> Tensor:
+    """Every token as the first layer gets it, at a mean position, ``(tokens, width)``."""
+    parts = encoder.embeddings
+    states = parts.word_embeddings.weight + parts.position_embeddings.weight.mean(0)
+    if hasattr(parts, "token_type_embeddings"):
+        states = states + parts.token_type_embeddings.weight[0]
+    states = parts.LayerNorm(states)
+    if hasattr(encoder, "embeddings_project"):
+        states = encoder.embeddings_project(states)
+    found: Tensor = states.float().cpu()
+    return found
 
 
 def _narrow_outside(key: str, value: Tensor, axes: Tensor, projects: bool) -> Tensor:

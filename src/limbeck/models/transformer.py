@@ -38,7 +38,7 @@ class Settings(TokeniserSettings):
 
     start: Literal["random", "embeddings", "layers"] | None = None
     """What it takes over from the teacher: nothing; the embeddings; these, the pooler and layers. Where it is narrower,
-    hidden states are reduced by PCA of the word embeddings, heads and feed-forward units chosen by the norms of their
+    hidden states are reduced by PCA of the embeddings, heads and feed-forward units chosen by the norms of their
     weights. Null is layers with from_teacher, else random."""
     from_teacher: list[int] | None = None
     """Start from these of the teacher's layers, counted from 0, e.g. [0, 2, 4]; null with start: layers takes them
