@@ -143,6 +143,29 @@ def test_a_step_is_that_on_the_mean_over_items_however_it_is_cut(make, size, acc
     assert mine.state.log_history[0]["loss"] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("labelled", [True, False])
+def test_a_transformers_that_divides_by_itself_is_made_up_for(labelled, tmp_path, monkeypatch):
+    """Before ``loss_is_scaled_for_ga`` the Trainer divided by the batches of a step, unless the model had done so."""
+    monkeypatch.delattr(Trainer, "loss_is_scaled_for_ga")
+    monkeypatch.setattr(DistillationTrainer, "loss_is_scaled_for_ga", None)
+    data, teacher, objective = rows(), make_student(3), Distance()
+    expected, projected, _ = by_hand(Distance(), teacher, data)
+    if not labelled:
+        data = [{key: value for key, value in one.items() if key != "label"} for one in data]
+    given = arguments(
+        tmp_path,
+        optim="sgd",
+        max_grad_norm=0.0,
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=4,
+    )
+    mine = trainer(tmp_path, objective, teacher, data, arguments_=given)
+    mine.model_accepts_loss_kwargs = labelled
+    mine.train()
+    assert_same(mine.model, expected, atol=1e-6, rtol=1e-5)
+    assert_same(objective, projected, atol=1e-6, rtol=1e-5)
+
+
 def test_a_second_step_begins_without_the_gradient_of_the_first(tmp_path):
     data, teacher, objective = rows(), make_student(3), Distance()
     given = arguments(
@@ -426,6 +449,10 @@ REFUSED = {
     "states that are not stored": (
         lambda: {"teacher": torch.zeros(8, 2), "objective": Layers()},
         "the objective reads the teacher's hidden, which stored answers do not have. Give the teacher itself",
+    ),
+    "no model": (
+        lambda: {"teacher": torch.nn.Linear(2, 2)},
+        "a Linear cannot teach. Give a PreTrainedModel",
     ),
     "no teacher": (lambda: {"teacher": None}, "Distance needs the teacher's logits, and there is no teacher"),
 }

@@ -120,6 +120,9 @@ class DistillationTrainer(Trainer):
                 raise LimbeckError("logits by row need a training set with a length", fix=fix)
             teacher = RowAnswers(teacher)
             teacher.check(len(cast("Sized", self.train_dataset)), classes(self._student.config))
+        if not hasattr(teacher, "signals"):
+            fix = "Give a PreTrainedModel (of PEFT's, merge_and_unload() makes one), logits, or Answers"
+            raise LimbeckError(f"a {type(teacher).__name__} cannot teach", fix=fix)
         return StoredTeacher(teacher, needs)
 
     @property
