@@ -94,6 +94,34 @@ def aims(name: str, content: dict[str, Any]) -> list[Row]:
     return [{"benchmark": name, **aim} for aim in content["aims"]]
 
 
+def of_transformer(name: str, content: dict[str, Any]) -> list[Row]:
+    """The teachers, and the students that are transformers."""
+    return [row for row in of_taggers(name, content) if row.get("student", "transformer") == "transformer"]
+
+
+def of_taggers(_: str, content: dict[str, Any]) -> list[Row]:
+    """By data set, its teacher first, then by student and text."""
+    rows = [row for row in content["rows"] if row["kind"] in ("teacher", "summary")]
+    return sorted(rows, key=lambda row: row["data"], reverse=True)
+
+
+def in_seconds(_: str, content: dict[str, Any]) -> list[Row]:
+    """The seconds of an epoch."""
+    return [row for row in content["rows"] if row["kind"] == "seconds"]
+
+
+TAGGERS: Columns = {
+    "data": text("data"),
+    "student": text("student"),
+    "method": text("method"),
+    "text": text("text"),
+    "precision": lambda row: percent(row.get("precision")),
+    "recall": lambda row: percent(row.get("recall")),
+    "F1": lambda row: percent(row.get("f1"), row.get("deviation")),
+    "gap closed": share("closed"),
+}
+TAGGERS_WORDS = frozenset({"data", "student", "method", "text"})
+
 SENTIMENT: Columns = {
     "model": text("model"),
     "student": text("student"),
@@ -122,6 +150,22 @@ TABLES: dict[str, Table] = {
         },
         words=frozenset({"program"}),
         rows=summaries,
+    ),
+    "taggers": Table("taggers", TAGGERS, TAGGERS_WORDS, of_transformer),
+    "taggers-all": Table("taggers", TAGGERS, TAGGERS_WORDS, of_taggers),
+    "taggers-seconds": Table(
+        results="taggers",
+        columns={
+            "data": text("data"),
+            "student": text("student"),
+            "method": text("method"),
+            "teacher forward, s": number("teacher_forward"),
+            "student forward, s": number("student_forward"),
+            "student backward, s": number("student_backward"),
+            "student's step, s": number("student_step"),
+        },
+        words=frozenset({"data", "student", "method"}),
+        rows=in_seconds,
     ),
     "throughput": Table(
         results="throughput",

@@ -1,6 +1,7 @@
 """The command as a person runs it: a whole run, each step alone, and what is said when something is wrong."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -352,3 +353,44 @@ def test_every_key_of_a_recipe_is_explained() -> None:
 
     for row in recipe_page().splitlines():
         assert not row.endswith("|  |"), row
+
+
+def test_adapt_reads_files_and_folders(
+    limbeck: Limbeck, encoder: Path, reviews: Path, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForMaskedLM
+
+    (tmp_path / "more" / "deep").mkdir(parents=True)
+    (tmp_path / "more" / "deep" / "a.txt").write_text("a lovely film\n\na dull plot\n")
+    (tmp_path / "more" / "notes.md").write_text("not read")
+    told = limbeck("adapt", encoder, reviews, tmp_path / "more", "--out", "adapted", "--epochs", "1").stdout
+    assert re.search(
+        r"adapted: loss of a masked token \d\.\d+ before, \d\.\d+ after \d+ steps on 218 sentences", told
+    )
+    assert "(24 others held out" in told
+    _, loading = AutoModelForMaskedLM.from_pretrained("adapted", output_loading_info=True)
+    assert not loading["missing_keys"]
+    again = limbeck("adapt", encoder, reviews, tmp_path / "more", "--out", "adapted", "--epochs", "1").stdout
+    assert again == told
+    assert "masked-LM head" in limbeck("adapt", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["nowhere.txt", "--out", "o"], "nowhere.txt: no such file or folder."),
+        (["empty", "--out", "o"], "empty: no text files (*.txt) in this folder."),
+        (["reviews.csv", "--column", "review", "--out", "o"], "there is no column 'review'"),
+        (
+            ["reviews.csv", "--out", "reviews.csv"],
+            "reviews.csv: this is there already, and holds something else.",
+        ),
+        (["reviews.csv", "--out", "o", "--epochs", "0"], "'epochs': input should be greater than 0"),
+    ],
+)
+def test_adapt_refuses(
+    limbeck: Limbeck, encoder: Path, reviews: Path, tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    assert sentence in limbeck("adapt", encoder, *words, status=2).sentence
+    assert not (tmp_path / "o").exists()

@@ -60,6 +60,33 @@ def test_a_run_of_stages(recipe: Callable[..., Path]) -> None:
 
 
 @pytest.mark.recipe
+def test_a_general_stage_learns_from_raw_text_and_the_untuned_encoder(
+    recipe: Callable[..., Path], reviews: Path, tmp_path: Path, encoder: Path
+) -> None:
+    (tmp_path / "raw.txt").write_text(reviews.read_text().replace(",", " "))
+    data = {"train": str(reviews), "dev": 40, "test": 60, "labelled": 80, "raw": [str(tmp_path / "raw.txt")]}
+    method = {"name": "tinybert", "general_epochs": 3, "intermediate_epochs": 1}
+    path = recipe(method=[method], data={**data, "raw_length": 16})
+    folder = distill(path).folder / "students" / "tinybert" / "seed-1"
+    general, inner = (
+        load_file(folder / stage / "objective.safetensors") for stage in ("general", "intermediate")
+    )
+    # The second stage went on with the projections of the first: one epoch moves them little.
+    near = torch.nn.functional.cosine_similarity(
+        general["projections.hidden.weight"].flatten(), inner["projections.hidden.weight"].flatten(), dim=0
+    )
+    assert 0.8 < float(near) < 1
+    # Whom the first stage heard is the encoder before it was fine-tuned.
+    run = Run(load(path))
+    student = AutoModelForSequenceClassification.from_pretrained(folder / "general")
+    stage = run.fitted(next(run.stages()), student, 1)
+    before, word = run.pretrained.state_dict(), "embeddings.word_embeddings.weight"
+    assert torch.equal(before[word], load_file(encoder / "model.safetensors")[word])
+    assert not torch.equal(before[word], run.teacher_model.base_model.state_dict()[word])
+    assert run.answers_for(stage).model is run.pretrained
+
+
+@pytest.mark.recipe
 def test_patience_needs_the_teachers_width(recipe: Callable[..., Path]) -> None:
     path = recipe(method=METHODS[2:], student={"kind": "transformer", "from_teacher": [0], "max_length": 32})
     assert {row["name"] for row in distill(path).rows} >= {"bert_pkd", "gold"}
@@ -81,7 +108,10 @@ def test_a_plan_draws_the_mapping(recipe: Callable[..., Path]) -> None:
             "the student is no transformer",
         ),
         ({"student": {**STUDENT, "tokeniser": "words"}}, "compares teacher and student token by token"),
-        ({"student": {**STUDENT, "max_length": 65}}, "the teacher, who reads along, has 64 positions"),
+        (
+            {"student": {**STUDENT, "max_length": 65}},
+            "the student reads 65 tokens, and the teacher, who reads along, has 64",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_told_before_the_teacher_learns(

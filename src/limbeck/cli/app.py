@@ -31,6 +31,7 @@ app.add_typer(store_app, name="store", rich_help_panel="Looking after things")
 START = "Start here"
 STEPS = "The steps of a run, one by one"
 USE = "Use a student"
+MODELS = "Get a model ready"
 
 
 class Log(StrEnum):
@@ -184,6 +185,14 @@ def rewrite(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
 
 @app.command(rich_help_panel=STEPS)
+def pack(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Tokenise raw text and pack it to length, where a method hears it."""
+    from limbeck.pipeline import steps
+
+    steps.pack(_run(recipe, overrides))
+
+
+@app.command(rich_help_panel=STEPS)
 def teach(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Fine-tune the teacher, or check the one that is given."""
     from limbeck.pipeline import steps
@@ -262,6 +271,43 @@ def predict(
 
     model = open_bundle(bundle, precision=precision.value, threads=1)
     write(model, sentences(text or [], file), form.value, batch_size, sys.stdout, split=words)
+
+
+@app.command(rich_help_panel=MODELS)
+def adapt(
+    encoder: Annotated[
+        str, typer.Argument(metavar="ENCODER", help="A folder, a hub name, or package:NAME/FOLDER.")
+    ],
+    text: Annotated[
+        list[str],
+        typer.Argument(metavar="TEXT...", help="One sentence a line, tables, or folders of *.txt files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")],
+    column: Annotated[str, typer.Option(help="Of a table (CSV, TSV, ...), that of the text.")] = "text",
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole/--head-only", help="Train the encoder along, or leave it as it is (quicker, worse)."
+        ),
+    ] = True,
+    epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the text.")] = 3,
+    learning_rate: Annotated[
+        float | None, typer.Option(min=0.0, help="Its peak. [default: 3e-4; of the head only 1e-3]")
+    ] = None,
+    tokens_per_batch: Annotated[int, typer.Option(min=1, help="Padding included.")] = 1024,
+    max_length: Annotated[int, typer.Option(min=3, help="Tokens read of a sentence.")] = 128,
+    seed: Annotated[int, typer.Option(min=0, help="Of the head's start, batches and masks.")] = 1,
+) -> None:
+    """Give an encoder a masked-LM head, trained on your text: for the rewriter masked_lm."""
+    from limbeck.cli.adapt import texts_of, training
+    from limbeck.train.adapt import adapt as run
+
+    settings = training(epochs, learning_rate, tokens_per_batch, whole)
+    told = run(encoder, texts_of(text, column), out, settings, whole=whole, max_length=max_length, seed=seed)
+    typer.echo(
+        f"{out}: loss of a masked token {told.before:.3f} before, {told.after:.3f} after {told.steps:,} steps on "
+        f"{told.sentences:,} sentences ({told.held_out:,} others held out for it)"
+    )
 
 
 StoreFolder = Annotated[Path, typer.Argument(metavar="STORE", help="The store's folder, e.g. runs/store.")]

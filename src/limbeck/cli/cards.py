@@ -117,7 +117,11 @@ def recipe_page() -> str:
             "A source of examples (`data.train`, `dev`, `test`, `unlabelled`); a path alone will do", Source
         ),
         *_keys("`data.clean`", Clean),
-        *_keys("`rewrite`: `ngrams`", rewrites.settings_for("ngrams", {}).__class__),
+        *(
+            line
+            for name in rewrites.names()
+            for line in _keys(f"`rewrite`: `{name}`", rewrites.schema_of(name))
+        ),
         *_keys("`teacher`", TeacherChoice),
         *_keys("`train`; and `teacher.fine_tune`, with other defaults", Training),
         *_keys("`student`", StudentChoice),

@@ -39,9 +39,11 @@ class Stage:
     Attributes:
         name: Names the stage's folder and journal.
         objective: What the student is taught.
-        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set; ``raw`` on raw text.
+        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set; ``raw`` on the raw
+            text of ``data.raw``, in blocks of tokens without gold.
         epochs: Overrides the recipe's number of epochs.
-        keeps: The weights that are ``best`` on dev, or the ``last`` ones, where dev does not say what is learnt.
+        keeps: The weights that it ends with: the ``best`` on dev, or the ``last``, where the objective does not
+            teach what dev is scored by, as one of hidden states does not.
         teacher: ``tuned``, the one that knows the labels, or its encoder before it was fine-tuned, ``pretrained``.
     """
 

@@ -100,6 +100,7 @@ class Source(Settings):
 
 OneSource = Annotated[Source, BeforeValidator(_path_alone)]
 Sources = Annotated[list[OneSource], BeforeValidator(_one_or_many)]
+Paths = Annotated[list[str], BeforeValidator(_one_or_many)]
 Cut = Annotated[float, Field(gt=0)]
 """Cut from the training examples: a share below 1, or a number of examples."""
 
@@ -136,6 +137,17 @@ class Data(Settings):
     ``max_length`` goes; of conll files, whose -DOCSTART- lines part documents. Students read sentences alone."""
     clean: Clean = Clean()
     """What is dropped before anything else."""
+    raw: Paths = []
+    """Text for methods with a stage on raw text, such as general distillation: files and folders of UTF-8 (of a
+    folder those that end in .txt or .gz, or have no ending), one piece of text a line."""
+    raw_length: int = Field(128, gt=2)
+    """Tokens of the blocks that raw text is packed into, special tokens included."""
+    raw_shuffle: int = Field(0, ge=0)
+    """So many lines of raw text at a time change places before they are packed; 0 keeps what follows upon what."""
+
+
+RAW = {"raw", "raw_length", "raw_shuffle"}
+"""Keys of ``data`` that are about raw text alone."""
 
 
 class Training(Settings):
@@ -302,7 +314,7 @@ class Recipe(Settings):
     data: Data
     """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
-    """Ways to make more text of the transfer set, e.g. ngrams; each sees what the ones before it left."""
+    """Ways to make more text of the transfer set, ngrams or masked_lm; each sees what the ones before it left."""
     teacher: TeacherChoice
     """Who teaches."""
     student: StudentChoice = StudentChoice()

@@ -46,7 +46,7 @@ def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -
         LimbeckError: There is no such model, or it cannot be a classifier.
     """
     try:
-        with _quiet(), torch.random.fork_rng():
+        with quiet(), torch.random.fork_rng():
             torch.manual_seed(seed)
             model: PreTrainedModel = AutoModelForSequenceClassification.from_pretrained(
                 reference,
@@ -106,7 +106,7 @@ def load_with_head(reference: str | Path, task: Task) -> PreTrainedModel:
     auto, noun = AUTO[task]
     place = resources.resolve(str(reference))
     try:
-        with _quiet():
+        with quiet():
             model, loaded = auto.from_pretrained(
                 str(place), dtype=torch.float32, use_safetensors=True, output_loading_info=True
             )
@@ -145,7 +145,7 @@ def load_tagger(reference: str | Path) -> Tagger:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Transformers without its own bars and reports; what matters in them we tell ourselves."""
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()

@@ -36,6 +36,17 @@ def encoder_of(model: PreTrainedModel) -> PreTrainedModel:
     return encoder
 
 
+def longest_input(model: PreTrainedModel) -> int | None:
+    """Most tokens that a model can read, or None where its positions have no end."""
+    longest: int | None = getattr(encoder_of(model).config, "max_position_embeddings", None)
+    for name, module in model.named_modules():
+        # RoBERTa and its kin count positions from behind the padding's.
+        padding = getattr(module, "padding_idx", None)
+        if longest is not None and name.endswith("position_embeddings") and padding is not None:
+            longest -= padding + 1
+    return longest
+
+
 class EmbeddingModel(PreTrainedModel):
     """Base of models that begin with embeddings of tokens."""
 

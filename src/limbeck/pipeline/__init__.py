@@ -42,7 +42,7 @@ class Result:
 
 
 def distill(job: Run | Recipe | Path | str, *changes: str) -> Result:
-    """Do the whole job: prepare, rewrite (where asked for), teach, ask, train, export, evaluate, report.
+    """Do the whole job: prepare, rewrite and pack (where asked for), teach, ask, train, export, evaluate, report.
 
     Args:
         job: A recipe's file, a recipe, or a run.
@@ -57,6 +57,8 @@ def distill(job: Run | Recipe | Path | str, *changes: str) -> Result:
     check(run)
     for step in steps.ALL:
         if step is steps.rewrite and not run.rewriters:
+            continue
+        if step is steps.pack and not run.recipe.data.raw:
             continue
         if step is steps.teach:
             check_student(run)

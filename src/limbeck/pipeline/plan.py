@@ -15,10 +15,13 @@ from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
 from limbeck.models.first_token import first_token_only
 from limbeck.models.outputs import tokens_at_a_time
+from limbeck.models.student import longest_input
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
+from limbeck.text.packing import estimate
+from limbeck.text.raw import raw_files
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import check_trackers, total_steps
 from limbeck.transfer.ask import choose, count_missing
@@ -86,12 +89,20 @@ def check(run: Run) -> None:
     run.rewriters  # noqa: B018 - reading them is their check
     for title, (method, keys) in run.methods.items():
         for stage in method.stages(keys):
+            if stage.hears == "raw" and not run.recipe.data.raw:
+                raise LimbeckError(
+                    f"'{title}' has a stage on raw text ('{stage.name}'), and 'data.raw' names no text",
+                    where="data.raw",
+                    fix="Name files or folders of plain text there, or leave that stage out of the method",
+                )
             if stage.objective.aligned_by == "token" and settings.tokeniser == "words":
                 raise LimbeckError(
                     f"'{title}' compares teacher and student token by token, but the student has pieces of its own",
                     where="student.tokeniser",
                     fix="Set student.tokeniser to 'teacher', or choose a method that compares sentences",
                 )
+    if run.hears_raw:
+        raw_files(run.recipe.data.raw)  # finding them is their check
 
 
 def check_student(run: Run) -> None:
@@ -116,6 +127,15 @@ def check_student(run: Run) -> None:
         trial.fitted(stage, student, seed)
         if stage.objective.aligned_by == "token":
             trial.answers_for(stage)
+    _check_positions(trial, student)
+
+
+def _check_positions(run: Run, student: PreTrainedModel) -> None:
+    """Insist that a student can read a block of raw text."""
+    positions, length = longest_input(student), run.recipe.data.raw_length
+    if run.hears_raw and positions is not None and positions < length:
+        what = f"blocks of {length} tokens are longer than the student's {positions} positions"
+        raise LimbeckError(what, where="data.raw_length", fix=f"Set it to {positions} or less")
 
 
 def plan(run: Run) -> Plan:
@@ -130,11 +150,14 @@ def plan(run: Run) -> Plan:
     prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data, task=run.recipe.task))
-    run.use_transfer_set(steps.rewritten(run))
+    rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(steps.rewrite_inputs(run))
+    if not rewritten:
+        run.use_transfer_set(steps.rewritten(run, sketch=True))
     fine_tune = run.recipe.teacher.fine_tune
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
     if not taught:
         run.use_untaught_teacher()
+    packed = tuple(_pack(run))
     trained = tuple(_train(run, taught))
     finished = all(each.done for each in trained)
     exported = finished and run.bundle_folder.is_done(steps.export_inputs(run))
@@ -143,7 +166,8 @@ def plan(run: Run) -> Plan:
         run.recipe.name,
         (
             _prepare(run, prepared),
-            *_rewrite(run),
+            *_rewrite(run, rewritten),
+            *packed,
             _teach(run, taught),
             _ask(run),
             *trained,
@@ -171,11 +195,28 @@ def _prepare(run: Run, done: bool) -> Planned:
     return Planned("prepare", what, done=done)
 
 
-def _rewrite(run: Run) -> Iterator[Planned]:
+def _rewrite(run: Run, done: bool) -> Iterator[Planned]:
     if run.rewriters:
         made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
         names = ", ".join(choice.name for choice in run.recipe.rewrite)
-        yield Planned("rewrite", f"{made:,} more texts by {names}", 1)
+        seconds = 0 if done else sum(one.seconds(run.prepared.train.examples) for one in run.rewriters)
+        yield Planned("rewrite", f"{made:,} more texts by {names}", seconds, done=done)
+
+
+def _pack(run: Run) -> Iterator[Planned]:
+    """Raw text in blocks; where they are not written yet, the rest of the plan counts with about as many."""
+    if not run.hears_raw:
+        return
+    data = run.recipe.data
+    if run.packed_folder.is_done(steps.pack_inputs(run)):
+        blocks = run.encoded_raw
+        what = f"{len(blocks):,} blocks of {data.raw_length} tokens"
+        yield Planned("pack", what, bytes=blocks.tokens.nbytes, done=True)
+        return
+    about = estimate(data.raw, run.tokeniser, data.raw_length)
+    run.use_raw_blocks(about.blocks)
+    what = f"about {about.blocks:,} blocks of {data.raw_length} tokens"
+    yield Planned("pack", what, about.seconds, about.bytes)
 
 
 def _teach(run: Run, done: bool) -> Planned:
@@ -210,9 +251,10 @@ def _ask(run: Run) -> Planned:
 
 def _train(run: Run, taught: bool) -> Iterator[Planned]:
     """One line a method: all its seeds."""
-    data, settings = run.encoded_train, run.recipe.train
     student = run.new_student(run.recipe.seeds[0])
-    each = seconds_per_step(student, data.lengths, settings)
+    _check_positions(run, student)
+    lengths = {False: run.encoded_train.lengths} | ({True: run.raw_lengths} if run.hears_raw else {})
+    each = {is_raw: seconds_per_step(student, some, run.recipe.train) for is_raw, some in lengths.items()}
     for title, (method, keys) in run.methods.items():
         left = [
             seed
@@ -221,14 +263,16 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
                 taught and run.student_folder(title, seed).is_done(steps.student_inputs(run, title, seed))
             )
         ]
-        count = sum(steps.stage_steps(run, stage) for stage in method.stages(keys))
+        stages = method.stages(keys)
+        counts = [steps.stage_steps(run, stage) for stage in stages]
+        seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))
         seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"
-        told = [run.fitted(stage, student, 0).objective.told() for stage in method.stages(keys)]
-        what = f"{title}: {seeds} of {count:,} steps, {run.recipe.student.kind}"
+        told = [run.fitted(stage, student, 0).objective.told() for stage in stages]
+        what = f"{title}: {seeds} of {sum(counts):,} steps, {run.recipe.student.kind}"
         what += "".join(f"; {each}" for each in dict.fromkeys(filter(None, told)))
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         at_once = max(1, min(run.recipe.jobs, len(left)))
-        yield Planned("train", what, len(left) * count * each / at_once, weights, not left)
+        yield Planned("train", what, len(left) * seconds / at_once, weights, not left)
 
 
 def _short(step: str, what: str, done: bool) -> Planned:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 import torch
 
 from limbeck import methods, models
@@ -23,6 +24,7 @@ from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.text import resources
 from limbeck.text.encode import Encoded
+from limbeck.text.packed import load as load_packed
 from limbeck.text.tags import mark_spans
 from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer import rewrites
@@ -34,6 +36,7 @@ from limbeck.transfer.tokenwise import TokenAnswers, check_same_tokens
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from limbeck.core.example import Example
@@ -120,6 +123,11 @@ class Run:
         for method, settings in self.methods.values():
             yield from method.stages(settings)
 
+    @cached_property
+    def hears_raw(self) -> bool:
+        """Whether some method has a stage on raw text."""
+        return any(stage.hears == "raw" for stage in self.stages())
+
     def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
         """Insist that a method reads what this task's students say."""
         for stage in stages:
@@ -143,6 +151,11 @@ class Run:
     def rewritten_folder(self) -> StepFolder:
         """What ``rewrite`` writes, where the recipe asks for more text."""
         return StepFolder(self.folder / "rewritten")
+
+    @property
+    def packed_folder(self) -> StepFolder:
+        """What ``pack`` writes, where a method hears raw text."""
+        return StepFolder(self.folder / "packed")
 
     @property
     def teacher_folder(self) -> StepFolder:
@@ -229,6 +242,10 @@ class Run:
         """Work with this instead of what ``rewrite`` writes: for a plan."""
         self.__dict__["transfer_set"] = transfer_set
 
+    def use_raw_blocks(self, count: int) -> None:
+        """Count with as many blocks of raw text instead of what ``pack`` writes: for a plan."""
+        self.__dict__["raw_lengths"] = np.full(count, self.recipe.data.raw_length)
+
     def use_untaught_teacher(self) -> None:
         """Let the encoder that is yet to be fine-tuned stand in for the teacher: for a plan's estimates."""
         choice = self.recipe.teacher
@@ -268,6 +285,27 @@ class Run:
         return self._encoded(self.transfer_set.labelled.examples)
 
     @cached_property
+    def encoded_raw(self) -> Encoded:
+        """Raw text in blocks, as the student reads it; it has no gold.
+
+        Raises:
+            LimbeckError: ``pack`` has not run.
+        """
+        require(self.packed_folder, "pack")
+        return load_packed(self.packed_folder.path)
+
+    @cached_property
+    def raw_lengths(self) -> NDArray[np.int64]:
+        """Tokens of each block of raw text, ``(blocks,)``."""
+        return self.encoded_raw.lengths
+
+    def heard(self, stage: Stage) -> Encoded:
+        """What a stage trains on."""
+        if stage.hears == "raw":
+            return self.encoded_raw
+        return self.encoded_labelled if stage.hears == "labelled" else self.encoded_train
+
+    @cached_property
     def encoded_dev(self) -> Encoded:
         """Dev as the student reads it."""
         return self._encoded(self.prepared.dev.examples)
@@ -297,7 +335,9 @@ class Run:
             return self.answers if needs else None
         model = self.pretrained if stage.teacher == "pretrained" else self.teacher_model
         assert model is not None  # the objective was fitted to it
-        check_same_tokens(self.tokeniser, self.teacher_tokeniser, model, self.recipe.student.max_length)
+        data, student = self.recipe.data, self.recipe.student
+        longest = data.raw_length if stage.hears == "raw" else student.max_length
+        check_same_tokens(self.tokeniser, self.teacher_tokeniser, model, longest)
         columns = self.teacher.columns if isinstance(self.teacher, ModelTeacher) else None
         return TokenAnswers(model, needs, columns if "logits" in needs else None)
 

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import platform
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
-from limbeck.core.recipe import Source
+from limbeck.core.recipe import RAW, Source
 from limbeck.models.export import export as export_model
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
 from limbeck.text.columns import files_of
+from limbeck.text.packing import pack as pack_text
+from limbeck.text.raw import fingerprint_raw, raw_files
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import Trained, total_steps, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.teachers import fingerprint_model
 from limbeck.transfer.transfer_set import TransferSet
+
+CACHE = "cache"
+"""Folder inside a step's own, for what it has done so far; gone once the step is."""
 
 
 def prepare(run: Run) -> None:
@@ -44,7 +53,7 @@ def prepare_inputs(run: Run) -> dict[str, Any]:
     sources = [*data.train, *data.unlabelled, *cut_or_read]
     paths = [path for each in sources for path in files_of(each)]
     return {
-        "data": data.model_dump(mode="json"),
+        "data": data.model_dump(mode="json", exclude=RAW),
         "files": {path: resources.contents(path) for path in paths},
         **({} if run.recipe.task == "classification" else {"task": run.recipe.task}),
     }
@@ -60,23 +69,55 @@ def rewrite(run: Run) -> None:
     if _skip(run.rewritten_folder, inputs, "rewrite"):
         return
     with _writing(run, run.rewritten_folder, inputs) as folder:
-        rewritten(run).save(folder, "transfer")
+        rewritten(run, folder / CACHE).save(folder, "transfer")
+        shutil.rmtree(folder / CACHE, ignore_errors=True)
     made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
     progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
 
 
 def rewrite_inputs(run: Run) -> dict[str, Any]:
-    """What the rewritten text depends on."""
+    """What the rewritten text depends on: data, settings, and the contents of models and files that they name."""
+    reads = {one: resources.contents(one) for rewriter in run.rewriters for one in rewriter.reads}
     return {
         "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
         "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
+        **({"reads": reads} if reads else {}),
     }
 
 
-def rewritten(run: Run) -> TransferSet:
-    """The training set with what the recipe's rewriters make of it."""
+def rewritten(run: Run, cache: Path | None = None, *, sketch: bool = False) -> TransferSet:
+    """The training set with what the recipe's rewriters make of it, or about as much; see ``rewrites.rewrite``."""
     unseen = (*run.prepared.dev.examples, *run.prepared.test.examples)
-    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen)
+    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen, cache=cache, sketch=sketch)
+
+
+def pack(run: Run) -> None:
+    """Tokenise raw text and pack it to length, where a method hears it."""
+    if not run.hears_raw:
+        progress.say("pack      nothing: no method of the recipe hears raw text")
+        return
+    require_current(run, "prepare", "rewrite")
+    inputs = pack_inputs(run)
+    if _skip(run.packed_folder, inputs, "pack"):
+        return
+    data = run.recipe.data
+    with _writing(run, run.packed_folder, inputs) as folder:
+        packed = pack_text(
+            data.raw, run.tokeniser, data.raw_length, folder, shuffle=data.raw_shuffle, seed=data.seed
+        )
+    what = f"{packed.tokens:,} tokens of {packed.lines:,} lines in {packed.blocks:,} blocks"
+    progress.say(f"pack      {what}", **asdict(packed))
+
+
+def pack_inputs(run: Run) -> dict[str, Any]:
+    """What the packed text depends on."""
+    data = run.recipe.data
+    return {
+        "text": fingerprint_raw(raw_files(data.raw)),
+        "tokeniser": fingerprint_tokeniser(run.tokeniser),
+        "length": data.raw_length,
+        "shuffle": [data.raw_shuffle, data.seed] if data.raw_shuffle else None,
+    }
 
 
 def teach(run: Run) -> None:
@@ -131,7 +172,7 @@ def ask(run: Run) -> None:
 
 def train(run: Run) -> None:
     """Train every method's student, and the control, for every seed."""
-    require_current(run, "prepare", "rewrite", "teach")
+    require_current(run, "prepare", "rewrite", "pack", "teach")
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     left = [pair for pair in pairs if not run.student_folder(*pair).is_done(student_inputs(run, *pair))]
     together = left if run.recipe.jobs > 1 and len(left) > 1 else []
@@ -160,7 +201,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 model,
                 run.tokeniser,
                 stage.objective,
-                run.encoded_labelled if stage.hears == "labelled" else run.encoded_train,
+                run.heard(stage),
                 run.answers_for(stage),
                 run.encoded_dev,
                 run.training,
@@ -168,8 +209,8 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 seed,
                 steps=stage_steps(run, stage),
                 score=run.score,
-                keeps=stage.keeps,
                 stage=stage.name,
+                keeps=stage.keeps,
                 what=what,
             )
     _tell(what, trained, run.training.metric)
@@ -178,7 +219,8 @@ def train_student(run: Run, title: str, seed: int) -> None:
 def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     """What a student's weights depend on."""
     method, settings = run.methods[title]
-    hears_teacher = any(stage.objective.needs for stage in method.stages(settings))
+    stages = method.stages(settings)
+    hears_teacher = any(stage.objective.needs for stage in stages)
     starts_from_teacher = run.recipe.teacher.model is not None
     hears_pretrained = any(stage.teacher == "pretrained" for stage in method.stages(settings))
     return {
@@ -191,6 +233,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "tokeniser": fingerprint_tokeniser(run.tokeniser),
         "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
         **({"pretrained": fingerprint_model(run.pretrained)} if hears_pretrained else {}),
+        **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
     }
 
 
@@ -261,6 +304,8 @@ def _made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
         yield run.prepared_folder, prepare_inputs(run)
     elif name == "rewrite" and run.rewriters:
         yield run.rewritten_folder, rewrite_inputs(run)
+    elif name == "pack" and run.hears_raw:
+        yield run.packed_folder, pack_inputs(run)
     elif name == "teach" and run.recipe.teacher.fine_tune is not None:
         yield run.teacher_folder, teach_inputs(run)
     elif name == "train":
@@ -271,16 +316,21 @@ def _made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
         yield run.bundle_folder, export_inputs(run)
 
 
-ALL = (prepare, rewrite, teach, ask, train, export, evaluate)
+ALL = (prepare, rewrite, pack, teach, ask, train, export, evaluate)
 """The steps, in order."""
 
 
 def stage_steps(run: Run, stage: Stage) -> int:
-    """Optimiser steps of a stage: its passes over the whole transfer set, whatever part of it is heard."""
+    """Optimiser steps of a stage: its passes over what :func:`stage_lengths` tells of."""
     settings = run.recipe.train
     if stage.epochs is not None:
         settings = settings.model_copy(update={"epochs": stage.epochs})
-    return total_steps(run.encoded_train.lengths, settings)
+    return total_steps(stage_lengths(run, stage), settings)
+
+
+def stage_lengths(run: Run, stage: Stage) -> NDArray[np.int64]:
+    """Tokens of each row of a pass: of the raw text, or of the whole transfer set, whatever part of it is heard."""
+    return run.raw_lengths if stage.hears == "raw" else run.encoded_train.lengths
 
 
 def _tell(what: str, trained: Trained, metric: str) -> None:

@@ -69,7 +69,7 @@ class Encoded:
 
     Attributes:
         ids: Example ids, one a sentence.
-        tokens: All sentences' token ids, one after the other, int32.
+        tokens: All sentences' token ids, one after the other, int32; may be a memory map.
         offsets: Where each sentence starts in ``tokens``, and the end: ``(sentences + 1,)``, int64.
         gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none, as all of a tagger's.
         pad_id: What collate pads with.
@@ -77,7 +77,7 @@ class Encoded:
         words: Where a tagger's words stand, and their gold; None for text that is not cut into words.
     """
 
-    ids: tuple[str, ...]
+    ids: Sequence[str]
     tokens: NDArray[np.int32]
     offsets: NDArray[np.int64]
     gold: NDArray[np.int64]
@@ -178,11 +178,14 @@ def _collate_words(words: Words, rows: NDArray[np.int64]) -> tuple[dict[str, tor
 
 
 @contextmanager
-def truncating(backend: Any, max_length: int) -> Iterator[None]:
-    """The Rust tokeniser, set to cut and not to pad; its own setting comes back afterwards."""
+def truncating(backend: Any, max_length: int | None) -> Iterator[None]:
+    """The Rust tokeniser, set to cut (not at all for None) and not to pad; its own setting comes back afterwards."""
     truncation, padding = backend.truncation, backend.padding
     backend.no_padding()
-    backend.enable_truncation(max_length)
+    if max_length is None:
+        backend.no_truncation()
+    else:
+        backend.enable_truncation(max_length)
     try:
         yield
     finally:
@@ -193,12 +196,10 @@ def truncating(backend: Any, max_length: int) -> Iterator[None]:
             backend.enable_padding(**padding)
 
 
-def check_length(max_length: int, special: int) -> None:
-    """Refuse a maximum length that special tokens use up."""
-    if max_length <= special:
-        raise LimbeckError(
-            f"max_length {max_length} leaves no room beside the tokeniser's {special} special tokens"
-        )
+def check_length(length: int, special: int, key: str = "max_length") -> None:
+    """Refuse a length that special tokens use up; ``key`` is what the recipe calls it."""
+    if length <= special:
+        raise LimbeckError(f"{key} {length} leaves no room beside the tokeniser's {special} special tokens")
 
 
 def first_id(*ids: int | None) -> int:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.text import resources
+from limbeck.text.pieces import MARKS
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -77,6 +79,24 @@ def word_tokeniser(
         unk_token=UNKNOWN,
         model_input_names=["input_ids", "attention_mask"],
     )
+
+
+def whole_words(tokeniser: PreTrainedTokenizerFast) -> dict[str, int]:
+    """Tokens that begin a word, as they stand in text, and their ids; of two that look alike, the first.
+
+    Of WordPiece those without ``##``, of tokenisers that write spaces into pieces (``▁film``, ``Ġfilm``) those with
+    one. Special tokens are left out. A token may be the whole word, or the first piece of a longer one.
+    """
+    model = tokeniser.backend_tokenizer.model
+    inner = getattr(model, "continuing_subword_prefix", None)
+    has_marks = type(model).__name__ in ("BPE", "Unigram")
+    special = set(tokeniser.all_special_tokens)
+    found: dict[str, int] = {}
+    for token, number in sorted(tokeniser.get_vocab().items(), key=itemgetter(1)):
+        begins = token.startswith(MARKS) if has_marks else not (inner and token.startswith(inner))
+        if begins and token not in special:
+            found.setdefault(tokeniser.convert_tokens_to_string([token]).strip(), number)
+    return found
 
 
 def fingerprint_tokeniser(tokeniser: PreTrainedTokenizerFast) -> str:

@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -90,11 +91,11 @@ def train(
     *,
     score: Score,
     steps: int | None = None,
-    keeps: Literal["best", "last"] = "best",
     stage: str = "train",
+    keeps: Literal["best", "last"] = "best",
     what: str = "training",
 ) -> Trained:
-    """Train a model, and leave its best weights in it and, as a Hugging Face folder, in ``folder``.
+    """Train a model, and leave its best (or last) weights in it and, as a Hugging Face folder, in ``folder``.
 
     Called again on the same folder after an interruption, it goes on from the last checkpoint, to the same
     weights.
@@ -111,8 +112,8 @@ def train(
         seed: Of batch order and dropout.
         score: Scores dev from gold and predicted label indices; must name ``settings.metric``.
         steps: Optimiser steps; by default as many as ``settings.epochs`` take.
-        keeps: Which weights: the best on dev, or the last.
         stage: Named in the journal.
+        keeps: Which weights: the best on dev, or the last; then patience stops nothing.
         what: Named in the progress bar.
 
     Raises:
@@ -138,8 +139,8 @@ def train(
             steps=steps,
             seed=seed,
             score=score,
-            keeps=keeps,
             stage=stage,
+            keeps=keeps,
             accelerator=accelerator,
             key=key,
         )
@@ -229,7 +230,7 @@ def _arrays(data: Encoded) -> tuple[NDArray[Any], ...]:
 
 
 def _digest(values: NDArray[Any]) -> str:
-    return hashlib.sha256(values.tobytes()).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(values).data).hexdigest()
 
 
 def _finished(model: PreTrainedModel, objective: Objective, folder: Path, key: str) -> Trained | None:
@@ -288,12 +289,28 @@ def _summary(run: Run) -> Trained:
 
 def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> None:
     """The Hugging Face folder; ``trained.json`` comes last and says that all else is there."""
-    folder, model = run.folder, run.lesson.model
+    save_model(run.lesson.model, tokeniser, run.folder, run.lesson.objective)
+    facts: dict[str, Any] = asdict(trained)
+    write_json(run.folder / "trained.json", facts)
+    shutil.rmtree(run.folder / "checkpoint", ignore_errors=True)
+
+
+def save_model(
+    model: PreTrainedModel,
+    tokeniser: PreTrainedTokenizerBase,
+    folder: Path,
+    objective: Objective | None = None,
+) -> None:
+    """Write model and tokeniser as transformers do, and beside them what an objective learnt along.
+
+    Raises:
+        LimbeckError: The disk is full, or the place cannot be written.
+    """
     try:
         with _without_bars():
             model.save_pretrained(folder)
         tokeniser.save_pretrained(folder)
-        if tensors := tensors_of(run.lesson.objective):
+        if tensors := {} if objective is None else tensors_of(objective):
             save_file(tensors, folder / OBJECTIVE)
         # safetensors writes for the owner's eyes only; the weights are for whoever may read the rest.
         for weights in folder.glob("*.safetensors"):
@@ -302,9 +319,6 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
         raise write_error(system_error(error), folder) from error
     except OSError as error:
         raise write_error(error, folder) from error
-    facts: dict[str, Any] = asdict(trained)
-    write_json(folder / "trained.json", facts)
-    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
 
 
 @contextmanager

@@ -80,8 +80,8 @@ class Run:
         steps: Optimiser steps to take.
         seed: Of batch order and random numbers.
         score: Scores dev.
-        keeps: Which weights: the best on dev, or the last.
         stage: Named in the journal.
+        keeps: Which weights count as the best: those of the best evaluation, or of the last one.
         accelerator: Processes and trackers.
         key: Digest of all that the run depends on; a checkpoint with another one is not taken up.
     """
@@ -96,8 +96,8 @@ class Run:
         steps: int,
         seed: int,
         score: Score,
-        keeps: Literal["best", "last"],
         stage: str,
+        keeps: Literal["best", "last"],
         accelerator: Accelerator,
         key: str,
     ) -> None:
@@ -255,8 +255,10 @@ class Run:
         if math.isnan(score):
             score = -math.inf
         best = state.best
+        if self.keeps == "last":
+            best = None
         state.stale = 0 if best is None or score > best.score else state.stale + 1
-        is_best = self.keeps == "last" or best is None or (score, -loss) > (best.score, -best.loss)
+        is_best = best is None or (score, -loss) > (best.score, -best.loss)
         if is_best:
             state.best = Best(state.step, score, loss)
             self.best_weights = checkpoint.clone(checkpoint.tensors_of(self.lesson.model))

@@ -19,7 +19,7 @@ from limbeck.core.example import Example
 from limbeck.core.signals import SIGNAL_NAMES, SignalName, Signals
 from limbeck.models.heads import load_with_head
 from limbeck.models.outputs import predict, say
-from limbeck.models.student import encoder_of
+from limbeck.models.student import longest_input
 from limbeck.text.encode import collate, encode
 from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
 from limbeck.transfer.answer_files import FileAnswers, Form, arrange, read_answers
@@ -242,14 +242,8 @@ def fingerprint_model(model: PreTrainedModel) -> str:
 
 
 def _check_length(model: PreTrainedModel, max_length: int, name: str) -> None:
-    longest = getattr(encoder_of(model).config, "max_position_embeddings", None)
-    if longest is None:
-        return
-    for module_name, module in model.named_modules():
-        # RoBERTa and its kin count positions from behind the padding's.
-        if module_name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
-            longest -= module.padding_idx + 1
-    if max_length > longest:
+    longest = longest_input(model)
+    if longest is not None and max_length > longest:
         raise LimbeckError(
             f"'teacher.max_length' is {max_length}, and this model reads at most {longest} tokens",
             where=name,

@@ -15,7 +15,7 @@ from torch import Tensor
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.outputs import say
-from limbeck.models.student import encoder_of
+from limbeck.models.student import longest_input
 from limbeck.text.tokeniser import fingerprint_tokeniser
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def check_same_tokens(
         student: Its tokeniser.
         teacher: The teacher's.
         model: The teacher.
-        max_length: Tokens kept of the student's sentences.
+        max_length: The most tokens that the student reads at once.
 
     Raises:
         LimbeckError: Their tokens differ, or the teacher reads fewer.
@@ -71,9 +71,7 @@ def check_same_tokens(
             where="method",
             fix="Give the student the teacher's tokeniser, or choose a method that compares answers",
         )
-    longest = getattr(encoder_of(model).config, "max_position_embeddings", None)
+    longest = longest_input(model)
     if longest is not None and max_length > longest:
-        what = (
-            f"'student.max_length' is {max_length}, and the teacher, who reads along, has {longest} positions"
-        )
-        raise LimbeckError(what, fix=f"Set student.max_length={longest}")
+        what = f"the student reads {max_length} tokens, and the teacher, who reads along, has {longest} positions"
+        raise LimbeckError(what, fix=f"Set student.max_length (or data.raw_length) to {longest} or less")

@@ -10,6 +10,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
@@ -22,9 +23,27 @@ from limbeck.transfer.transfer_set import TransferSet
 class RewriteSettings(Settings):
     """Base of every rewriter's settings."""
 
-    def rewrite(self, examples: Sequence[Example]) -> Iterator[Example]:
-        """New examples made of old ones; the same at every call."""
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Models and files that new examples depend on, as the recipe names them."""
+        return ()
+
+    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
+        """New examples made of old ones; the same at every call.
+
+        Args:
+            examples: Old ones.
+            cache: Folder where costly work may be kept as it is done, for a call that is made again after a kill.
+        """
         raise NotImplementedError
+
+    def sketch(self, examples: Sequence[Example]) -> Iterator[Example]:
+        """About as many examples, of about the same lengths, as ``rewrite`` makes, at once: for a plan."""
+        return self.rewrite(examples)
+
+    def seconds(self, examples: Sequence[Example]) -> float:
+        """About how long ``rewrite`` takes; never none."""
+        return 1
 
 
 def names() -> list[str]:
@@ -38,16 +57,30 @@ def settings_for(name: str, values: Mapping[str, Any]) -> RewriteSettings:
     Raises:
         LimbeckError: No such rewriter, an unknown key, or a value that does not fit.
     """
+    return validate(schema_of(name), values, prefix=f"rewrite.{name}")
+
+
+def schema_of(name: str) -> type[RewriteSettings]:
+    """The class of a rewriter's settings.
+
+    Raises:
+        LimbeckError: No such rewriter.
+    """
     if name not in names():
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
         fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names())}"
         raise LimbeckError(f"no rewriter '{name}'", where="rewrite", fix=fix)
     schema: type[RewriteSettings] = importlib.import_module(f"{__name__}.{name}").Settings
-    return validate(schema, values, prefix=f"rewrite.{name}")
+    return schema
 
 
 def rewrite(
-    transfer_set: TransferSet, rewriters: Sequence[RewriteSettings], unseen: Sequence[Example] = ()
+    transfer_set: TransferSet,
+    rewriters: Sequence[RewriteSettings],
+    unseen: Sequence[Example] = (),
+    *,
+    cache: Path | None = None,
+    sketch: bool = False,
 ) -> TransferSet:
     """The transfer set, and after it what the rewriters make of it, each text once.
 
@@ -55,12 +88,15 @@ def rewrite(
         transfer_set: The text to start from.
         rewriters: Each rewrites what the ones before it left.
         unseen: Dev and test: a new text that equals one of theirs (but for case and spaces) is left out.
+        cache: See :meth:`RewriteSettings.rewrite`.
+        sketch: Whether they only tell about how much they would make: see :meth:`RewriteSettings.sketch`.
     """
     examples = list(transfer_set.examples)
     seen = {text_key(example.text) for example in (*examples, *unseen)}
     for rewriter in rewriters:
         made = []
-        for example in rewriter.rewrite(tuple(examples)):
+        old = tuple(examples)
+        for example in rewriter.sketch(old) if sketch else rewriter.rewrite(old, cache):
             key = text_key(example.text)
             if key not in seen:
                 seen.add(key)

@@ -7,6 +7,7 @@ anew, and those judgements are what the student learns from.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from pydantic import Field
@@ -27,7 +28,7 @@ class Settings(RewriteSettings):
     seed: int = 0
     """Of the draws."""
 
-    def rewrite(self, examples: Sequence[Example]) -> Iterator[Example]:
+    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
         """Length and place of each run are drawn uniformly."""
         generator = np.random.default_rng(self.seed)
         for example in examples:
