@@ -14,6 +14,7 @@ from limbeck.models import auto
 
 _PUBLIC = {
     "Bundle": "limbeck.serve.bundle",
+    "DistillationTrainer": "limbeck.train.trainer",
     "LimbeckError": "limbeck.core.errors",
     "Prediction": "limbeck.serve.bundle",
     "Recipe": "limbeck.core.recipe",
@@ -21,12 +22,14 @@ _PUBLIC = {
     "Run": "limbeck.pipeline",
     "TaggerBundle": "limbeck.serve.tagger",
     "distill": "limbeck.pipeline",
+    "objective": "limbeck.methods",
     "open_bundle": "limbeck.serve.opening",
 }
 """Public name to the module that defines it; it is imported when the name is first used."""
 
 __all__ = [
     "Bundle",
+    "DistillationTrainer",
     "LimbeckError",
     "Prediction",
     "Recipe",
@@ -35,6 +38,7 @@ __all__ = [
     "TaggerBundle",
     "__version__",
     "distill",
+    "objective",
     "open_bundle",
 ]
 

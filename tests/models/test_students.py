@@ -371,7 +371,7 @@ def test_other_families_are_made_too(tokeniser, teacher, labels, texts):
             "transformer",
             {"from_teacher": [0], "layers": 2},
             True,
-            "'from_teacher' keeps the teacher's shape; leave out layers",
+            "'from_teacher' lists 1, and 'layers' is 2",
         ),
         ("transformer", {"from_teacher": []}, True, "'from_teacher' lists no layer"),
         (

@@ -11,11 +11,14 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.schema import validate
+
+if TYPE_CHECKING:
+    from limbeck.core.objective import Objective
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +74,27 @@ def get(name: str) -> Method:
         fix = "A method's module defines CARD, Settings and tiny()"
         raise LimbeckError(f"the module '{module_name}' lacks {', '.join(missing)}", where="method", fix=fix)
     return Method(name, module.CARD, module.Settings, module.tiny())
+
+
+def objective(name: str, *, stage: str | None = None, **settings: Any) -> Objective:
+    """What a method teaches, for a training loop of one's own, such as :class:`limbeck.DistillationTrainer`.
+
+    Args:
+        name: As of :func:`get`.
+        stage: Which one, of a method of several.
+        settings: The recipe's keys under ``method``, e.g. ``temperature=4``.
+
+    Raises:
+        LimbeckError: No such method or stage, settings that do not fit, or a method of several stages and none named.
+    """
+    stages = {one.name: one.objective for one in get(name).stages(settings)}
+    if stage is None and len(stages) == 1:
+        return next(iter(stages.values()))
+    if stage not in stages:
+        what = (
+            f"no stage '{stage}'"
+            if stage is not None
+            else "several stages, to be trained one after the other"
+        )
+        raise LimbeckError(f"the method '{name}' has {what}", fix=f"Name one: {', '.join(stages)}")
+    return stages[stage]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -136,10 +136,20 @@ def vocabulary_size(tokeniser: PreTrainedTokenizerFast) -> int:
 
 def reduce_width(matrix: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
     """The first principal components of the rows, ``(rows, width) -> (rows, dimension)``, without chance."""
+    reduced = _principal_components(dimension).fit_transform(matrix.astype(np.float64))
+    return np.asarray(reduced, dtype=np.float32)
+
+
+def principal_axes(matrix: NDArray[np.float32], dimension: int) -> NDArray[np.float32]:
+    """The axes that :func:`reduce_width` projects on, orthonormal columns: ``(width, dimension)``."""
+    axes = _principal_components(dimension).fit(matrix.astype(np.float64)).components_.T
+    return np.asarray(axes, dtype=np.float32)
+
+
+def _principal_components(dimension: int) -> Any:
     from sklearn.decomposition import PCA
 
-    reduced = PCA(dimension, svd_solver="covariance_eigh").fit_transform(matrix.astype(np.float64))
-    return np.asarray(reduced, dtype=np.float32)
+    return PCA(dimension, svd_solver="covariance_eigh")
 
 
 def _from_teacher(teacher: PreTrainedModel | None, size: int, dimension: int | None) -> Tensor:

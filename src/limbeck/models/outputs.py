@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
@@ -37,7 +37,10 @@ ELSEWHERE = 2048
 
 
 def say(
-    model: PreTrainedModel, inputs: Mapping[str, Tensor], reads: frozenset[SignalName] = LOGITS
+    model: PreTrainedModel,
+    inputs: Mapping[str, Tensor],
+    reads: frozenset[SignalName] = LOGITS,
+    through: nn.Module | None = None,
 ) -> Signals:
     """What a model says about a batch, with the graph for gradients.
 
@@ -46,6 +49,7 @@ def say(
         inputs: What collate gives, e.g. ``input_ids`` and ``attention_mask``, on the model's device.
         reads: Which signals; ``hidden`` is without the embeddings' output, which is ``embeddings``. A tagger's
             ``logits`` are its emissions, ``(batch, words, tags)``.
+        through: What is called in the model's place: the model as it is wrapped for several devices.
 
     Raises:
         LimbeckError: Potentials of a model that is no tagger, or attention of one that has none to listen to.
@@ -56,7 +60,7 @@ def say(
     nothing: AbstractContextManager[list[Attended]] = nullcontext([])
     listening = attended(model) if reads & OF_ATTENTION else nothing
     with first_token_only(model) if reads <= LOGITS else nullcontext(), listening as heard:
-        output = model(**inputs, **wanted)
+        output = (through or model)(**inputs, **wanted)
     states = output.hidden_states if wanted.get("output_hidden_states") else None
     return Signals(
         logits=output.logits if "logits" in reads else None,

@@ -7,28 +7,45 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor, nn
 from transformers import AutoConfig
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.embeddings import TokeniserSettings, vocabulary_size
+from limbeck.models.starts import copy_layers, evenly, feed_forward_of
 from limbeck.models.student import class_names, encoder_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
-FEED_FORWARD = ("intermediate_size", "hidden_dim", "ffn_dim", "d_ff")
-"""What families call the width of the feed-forward layer."""
+ShapeName = Literal["tinybert4", "tinybert6", "bert_tiny", "bert_mini", "bert_small", "bert_medium"]
+SHAPES: dict[ShapeName, dict[str, int]] = {
+    "tinybert4": {"layers": 4, "hidden_size": 312, "heads": 12, "intermediate": 1200},
+    "tinybert6": {"layers": 6, "hidden_size": 768, "heads": 12, "intermediate": 3072},
+    "bert_tiny": {"layers": 2, "hidden_size": 128, "heads": 2, "intermediate": 512},
+    "bert_mini": {"layers": 4, "hidden_size": 256, "heads": 4, "intermediate": 1024},
+    "bert_small": {"layers": 4, "hidden_size": 512, "heads": 8, "intermediate": 2048},
+    "bert_medium": {"layers": 8, "hidden_size": 512, "heads": 8, "intermediate": 2048},
+}
+"""Shapes with a name: TinyBERT's (Jiao et al. 2020, section 4.2), and the small BERTs of Turc et al. 2019 (Well-read
+students learn better)."""
 
 
 class Settings(TokeniserSettings):
     """Keys of a recipe's ``student`` with ``kind: transformer``; null takes the teacher's value."""
 
+    start: Literal["random", "embeddings", "layers"] | None = None
+    """What it takes over from the teacher: nothing; the embeddings; these, the pooler and layers. Where it is narrower,
+    hidden states are reduced by PCA of the embeddings, heads and feed-forward units chosen by the norms of their
+    weights. Null is layers with from_teacher, else random."""
     from_teacher: list[int] | None = None
-    """Start from the teacher's embeddings, pooler and these of its layers, counted from 0, e.g. [0, 2, 4]."""
+    """Start from these of the teacher's layers, counted from 0, e.g. [0, 2, 4]; null with start: layers takes them
+    evenly spaced, the last one among them (TinyBERT)."""
+    shape: ShapeName | None = None
+    """A shape with a name: tinybert4 (4 layers of 312), tinybert6 (6 of 768), bert_tiny (2 of 128), bert_mini (4 of
+    256), bert_small (4 of 512) or bert_medium (8 of 512); the keys below change single values of it."""
     family: str | None = None
     """Model type, e.g. bert; null is the teacher's, or bert without a teacher model."""
     layers: int | None = Field(None, gt=0)
@@ -38,22 +55,37 @@ class Settings(TokeniserSettings):
     heads: int | None = Field(None, gt=0)
     """Attention heads; null with a new hidden_size keeps the width of a head."""
     intermediate: int | None = Field(None, gt=0)
-    """Width of the feed-forward layers; null with a new hidden_size is four times that."""
+    """Width of the feed-forward layers; null with a new hidden_size is four times that (with start: layers no
+    more than the teacher's)."""
     dropout: float | None = Field(None, ge=0, lt=1)
     """Of hidden states and attention."""
 
+    @property
+    def starts(self) -> Literal["random", "embeddings", "layers"]:
+        """What it takes over, said or not."""
+        return self.start or ("random" if self.from_teacher is None else "layers")
+
+    @property
+    def dimensions(self) -> dict[str, int | None]:
+        """Layers, hidden_size, heads and intermediate; None is the teacher's."""
+        named: dict[str, int] = {} if self.shape is None else SHAPES[self.shape]
+        asked = {
+            key: named.get(key) if (own := getattr(self, key)) is None else own
+            for key in ("layers", "hidden_size", "heads", "intermediate")
+        }
+        return asked if self.from_teacher is None else {**asked, "layers": len(self.from_teacher)}
+
     @model_validator(mode="after")
     def _fit(self) -> Settings:
-        shape = {"layers", "hidden_size", "heads", "intermediate", "family"}
-        given = [name for name in sorted(shape) if getattr(self, name) is not None]
-        if self.from_teacher is not None and given:
-            raise ValueError(f"'from_teacher' keeps the teacher's shape; leave out {', '.join(given)}")
         if self.from_teacher == []:
             raise ValueError("'from_teacher' lists no layer")
-        if self.tokeniser == "words" and self.from_teacher is not None:
-            raise ValueError(
-                "'from_teacher' copies embeddings of the teacher's pieces; it needs its tokeniser"
-            )
+        if self.from_teacher is not None and self.start in ("random", "embeddings"):
+            raise ValueError(f"'from_teacher' lists layers to start from, and 'start' is {self.start}")
+        if self.from_teacher is not None and self.layers not in (None, len(self.from_teacher)):
+            raise ValueError(f"'from_teacher' lists {len(self.from_teacher)}, and 'layers' is {self.layers}")
+        if self.tokeniser == "words" and self.starts != "random":
+            key = "start" if self.from_teacher is None else "from_teacher"
+            raise ValueError(f"'{key}' copies embeddings of the teacher's pieces; it needs its tokeniser")
         return self
 
 
@@ -76,9 +108,7 @@ def build(
     except ValueError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise LimbeckError(f"'student': no {config.model_type} of this shape can be made: {reason}") from None
-    if settings.from_teacher is not None:
-        assert teacher is not None
-        copy_layers(teacher, student, settings.from_teacher)
+    start(settings, student, teacher)
     single: PreTrainedModel = student.float()
     return single
 
@@ -88,39 +118,20 @@ def tiny() -> Settings:
     return Settings(layers=1, hidden_size=16, heads=2, intermediate=32)
 
 
-def copy_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: Sequence[int]) -> None:
-    """Copy all of the teacher's encoder but its layers, and of these the given ones, in their order.
-
-    Args:
-        teacher: Where from.
-        student: Where to: a model with the same kind of encoder and ``len(layers)`` layers.
-        layers: Numbers of the teacher's layers, from 0.
+def start(settings: Settings, student: PreTrainedModel, teacher: PreTrainedModel | None) -> None:
+    """Give a student made to :func:`encoder_config` what it takes over from the teacher.
 
     Raises:
-        LimbeckError: The encoder has no list of layers to choose from.
+        LimbeckError: The student's shape does not fit into the teacher's.
     """
-    source, target = encoder_of(teacher), encoder_of(student)
-    name = _layer_list(source, source.config.num_hidden_layers)
-    weights: dict[str, Tensor] = source.state_dict()
-    mine: dict[str, Tensor] = target.state_dict()
-    for key, value in mine.items():
-        wanted = key
-        if key.startswith(f"{name}."):
-            number, rest = key.removeprefix(f"{name}.").split(".", 1)
-            wanted = f"{name}.{layers[int(number)]}.{rest}"
-        # A teacher without a pooler (say) leaves the student's as it is.
-        if wanted in weights:
-            value.copy_(weights[wanted])
-
-
-def _layer_list(encoder: nn.Module, count: int) -> str:
-    """Name of the list that holds the encoder's layers."""
-    for name, module in encoder.named_modules():
-        if isinstance(module, nn.ModuleList) and len(module) == count:
-            return str(name)
-    kind = type(encoder).__name__
-    fix = "Train one from scratch: give layers instead"
-    raise LimbeckError(f"'student.from_teacher': {kind} has no list of layers to choose from", fix=fix)
+    if settings.starts == "random":
+        return
+    assert teacher is not None
+    layers = None
+    if settings.starts == "layers":
+        count = encoder_of(student).config.num_hidden_layers
+        layers = settings.from_teacher or evenly(count, encoder_of(teacher).config.num_hidden_layers)
+    copy_layers(teacher, student, layers)
 
 
 def encoder_config(
@@ -136,31 +147,45 @@ def encoder_config(
     Raises:
         LimbeckError: The settings ask for something that the teacher does not have, or for no possible shape.
     """
-    if settings.from_teacher is not None:
-        _check_layers(settings.from_teacher, teacher)
+    if settings.starts != "random":
+        _check_start(settings, teacher)
     theirs = None if teacher is None else encoder_of(teacher).config
     if theirs is not None and settings.family in (None, theirs.model_type):
         config = copy.deepcopy(theirs)
     else:
         config = _family(settings.family or "bert")
-    if settings.from_teacher is None:
+    if settings.starts == "random":
         config.vocab_size = vocabulary_size(tokeniser)
     if tokeniser.pad_token_id is not None:
         config.pad_token_id = tokeniser.pad_token_id
-    layers = settings.layers if settings.from_teacher is None else len(settings.from_teacher)
-    _reshape(config, layers, settings)
+    _reshape(config, settings)
+    if theirs is not None and settings.starts == "layers" and settings.from_teacher is None:
+        _check_number(config.num_hidden_layers, theirs.num_hidden_layers)
     return config
 
 
-def _check_layers(layers: Sequence[int], teacher: PreTrainedModel | None) -> None:
+def _check_start(settings: Settings, teacher: PreTrainedModel | None) -> None:
+    key, what = ("from_teacher", "layers") if settings.starts == "layers" else ("start", "embeddings")
     if teacher is None:
-        fix = "Give layers, hidden_size and heads instead"
-        raise LimbeckError("'student.from_teacher': a file of answers has no layers to start from", fix=fix)
-    count = encoder_of(teacher).config.num_hidden_layers
-    absent = [number for number in layers if not 0 <= number < count]
+        fix = "Give layers, hidden_size and heads instead" if what == "layers" else "Choose start: random"
+        raise LimbeckError(f"'student.{key}': a file of answers has no {what} to start from", fix=fix)
+    config = encoder_of(teacher).config
+    if settings.family not in (None, config.model_type):
+        kept = f"a start from the teacher keeps its family, {config.model_type}"
+        raise LimbeckError(f"'student.family': {kept}", fix="Leave out 'family', or choose start: random")
+    count = config.num_hidden_layers
+    absent = [number for number in settings.from_teacher or () if not 0 <= number < count]
     if absent:
         there = f"the teacher has layers 0 to {count - 1}"
         raise LimbeckError(f"'student.from_teacher': no layer {absent[0]}; {there}")
+
+
+def _check_number(mine: int, theirs: int) -> None:
+    if mine > theirs:
+        fix = "Choose fewer, list them under from_teacher, or choose start: embeddings"
+        raise LimbeckError(
+            f"'student.layers': {mine} layers to start from {theirs} of the teacher's", fix=fix
+        )
 
 
 def _family(name: str) -> PreTrainedConfig:
@@ -171,22 +196,27 @@ def _family(name: str) -> PreTrainedConfig:
     return config
 
 
-def _reshape(config: Any, layers: int | None, settings: Settings) -> None:
+def _reshape(config: Any, settings: Settings) -> None:
     """Change the shape of a configuration in place.
 
     Raises:
         LimbeckError: The hidden size is no multiple of the heads, or the family has no such key.
     """
-    hidden, heads, intermediate = settings.hidden_size, settings.heads, settings.intermediate
+    asked = settings.dimensions
+    hidden, heads, intermediate = asked["hidden_size"], asked["heads"], asked["intermediate"]
     if hidden is not None:
         of_head = config.hidden_size // config.num_attention_heads
         heads = heads or max(1, hidden // of_head)
-        intermediate = intermediate or 4 * hidden
+        if intermediate is None:
+            theirs = getattr(config, feed_forward_of(config), 4 * hidden)
+            intermediate = min(4 * hidden, theirs) if settings.starts == "layers" else 4 * hidden
+        if getattr(config, "embedding_size", None) == config.hidden_size:
+            config.embedding_size = hidden  # ELECTRA's: as wide as before, in step with the layers
     shape = {
-        "num_hidden_layers": layers,
+        "num_hidden_layers": asked["layers"],
         "hidden_size": hidden,
         "num_attention_heads": heads,
-        next((name for name in FEED_FORWARD if hasattr(config, name)), FEED_FORWARD[0]): intermediate,
+        feed_forward_of(config): intermediate,
     }
     for name, value in shape.items():
         if value is not None:

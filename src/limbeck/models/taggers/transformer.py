@@ -54,7 +54,7 @@ class Settings(transformer.Settings, HeadSettings):
 
     @model_validator(mode="after")
     def _one_start(self) -> Settings:
-        shape = ("family", "from_teacher", "heads", "hidden_size", "intermediate", "layers")
+        shape = ("family", "from_teacher", "heads", "hidden_size", "intermediate", "layers", "shape", "start")
         given = [name for name in shape if getattr(self, name) is not None]
         if self.encoder is not None and given:
             raise ValueError(f"'encoder' has a shape of its own; leave out {', '.join(given)}")
@@ -82,9 +82,7 @@ def build(
     except ValueError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise LimbeckError(f"'student': no {shape.model_type} of this shape can be made: {reason}") from None
-    if settings.from_teacher is not None:
-        assert teacher is not None
-        transformer.copy_layers(teacher, tagger, settings.from_teacher)
+    transformer.start(settings, tagger, teacher)
     single: TransformerForTokenClassification = tagger.float()
     return single
 
