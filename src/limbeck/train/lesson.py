@@ -72,7 +72,7 @@ class Lesson:
         with self.autocast():
             student = say(self.model, batch.inputs, self.objective.reads)
         # Outside autocast: a loss in bfloat16 would keep three digits.
-        loss: Loss = self.objective(_full_precision(student), self._teacher(rows, batch), batch)
+        loss: Loss = self.objective(full_precision(student), self._teacher(rows, batch), batch)
         return loss
 
     def autocast(self) -> AbstractContextManager[None]:
@@ -93,7 +93,8 @@ def uses_bf16(precision: Literal["auto", "fp32", "bf16"], device: torch.device, 
     return precision == "bf16"
 
 
-def _full_precision(said: Signals) -> Signals:
+def full_precision(said: Signals) -> Signals:
+    """In float32: a loss in bfloat16 would keep three digits."""
     return said.mapped(lambda values: values.float() if values.is_floating_point() else values, Chain.wide)
 
 

@@ -25,7 +25,7 @@ from limbeck.models.outputs import say
 from limbeck.models.shapes import shape_of
 from limbeck.models.student import classes
 from limbeck.train import checkpoint
-from limbeck.train.lesson import _full_precision
+from limbeck.train.lesson import full_precision
 from limbeck.train.optimiser import gradients
 from limbeck.train.tally import Tally
 from limbeck.train.trainer_teacher import (
@@ -175,7 +175,7 @@ class DistillationTrainer(Trainer):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         given = {name: value for name, value in inputs.items() if name not in (IDS, *self.label_names)}
         batch = self._batch(inputs, given)
-        student = _full_precision(say(self._student, batch.inputs, self.loss_objective.reads, through=model))
+        student = full_precision(say(self._student, batch.inputs, self.loss_objective.reads, through=model))
         _check_sentences(self.loss_objective, student)
         loss: Loss = self.loss_objective(student, self._said(batch, given), batch)
         self._tally.add(loss)
@@ -219,7 +219,7 @@ class DistillationTrainer(Trainer):
         if self._teacher is None:
             return Signals()
         with self.accelerator.autocast():
-            return _full_precision(self._teacher.answer(batch.ids, given, self.args.device))
+            return full_precision(self._teacher.answer(batch.ids, given, self.args.device))
 
     def _divided_by(self, num_items_in_batch: Tensor | int | None) -> int:
         """What the Trainer divides by although it is told not to: versions before ``loss_is_scaled_for_ga`` do."""
