@@ -82,11 +82,13 @@ class Objective(nn.Module):
         needs: The teacher's signals that it reads; empty for one that reads gold only.
         reads: The student's signals that it reads.
         aligned_by: What teacher and student must share for the comparison to make sense.
+        pairs: Layers that are compared, the student's and the teacher's, from 1; known once it is fitted.
     """
 
     needs: frozenset[SignalName] = frozenset({"logits"})
     reads: frozenset[SignalName] = frozenset({"logits"})
     aligned_by: Alignment = "sentence"
+    pairs: tuple[tuple[int, int], ...] = ()
 
     def fit(self, student: Shape | None, teacher: Shape | None) -> None:
         """Make what depends on the shapes of the models, such as projections; called once, before training.

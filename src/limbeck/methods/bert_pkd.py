@@ -64,6 +64,7 @@ class PatientObjective(LayerObjective):
             raise LimbeckError(what, where="method", fix="Give the student the teacher's hidden_size")
         strategy: Strategy = "uniform" if self.settings.strategy == "skip" else "top"
         self.layers = mapped_layers(strategy, student.layers, teacher.layers)[:-1]
+        self.pairs = tuple(enumerate(self.layers, 1))
 
     def told(self) -> str:
         """The mapping of layers."""

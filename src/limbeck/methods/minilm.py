@@ -74,6 +74,7 @@ class RelationObjective(LayerObjective):
         if self.layer > teacher.layers:
             what = f"no layer {self.layer}: the teacher has layers 1 to {teacher.layers}"
             raise LimbeckError(what, where="method.teacher_layer")
+        self.pairs = ((student.layers, self.layer),)
         self.heads = self.settings.relation_heads or math.gcd(student.heads, teacher.heads)
         for who, shape in (("student", student), ("teacher", teacher)):
             if shape.width % self.heads:

@@ -95,6 +95,7 @@ class InnerObjective(LayerObjective):
         """Map the layers, and make W_e and W_h, which all layers share."""
         settings = self.settings
         self.layers = mapped_layers(settings.mapping, student.layers, teacher.layers)
+        self.pairs = tuple(enumerate(self.layers, 1))
         self.weights = settings.layer_weights or (1.0,) * (student.layers + 1)
         if len(self.weights) != student.layers + 1:
             what = f"{len(self.weights)} weights for embeddings and {student.layers} layers"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
 from limbeck.core.recipe import RAW, Source
 from limbeck.models.export import export as export_model
+from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
@@ -32,8 +33,15 @@ from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.teachers import fingerprint_model
 from limbeck.transfer.transfer_set import TransferSet
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 CACHE = "cache"
 """Folder inside a step's own, for what it has done so far; gone once the step is."""
+
+
+LAYERS = "layers.json"
+"""Beside a stage's weights: how many layers both models have, and which of them it compared."""
 
 
 def prepare(run: Run) -> None:
@@ -213,7 +221,17 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 keeps=stage.keeps,
                 what=what,
             )
+            _note_layers(run, stage, model, folder if last else folder / stage.name)
     _tell(what, trained, run.training.metric)
+
+
+def _note_layers(run: Run, stage: Stage, student: PreTrainedModel, folder: Path) -> None:
+    """Which layers a stage compared, for the report."""
+    own, theirs = shape_of(student), run.teacher_model and shape_of(run.teacher_model)
+    if stage.objective.pairs and own and theirs:
+        write_json(
+            folder / LAYERS, {"student": own.layers, "teacher": theirs.layers, "pairs": stage.objective.pairs}
+        )
 
 
 def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:

@@ -167,6 +167,15 @@ class Term:
 
 
 @dataclass(frozen=True)
+class LayerMapping:
+    """How many layers student and teacher have, and which were compared: pairs of both, from 1."""
+
+    student: int
+    teacher: int
+    pairs: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Parity:
     """How far a bundle's file is from PyTorch: in logits (relative to the largest), in changed answers."""
 
@@ -191,6 +200,7 @@ class Run:
     Attributes:
         data: ``prepared.json``, as it is.
         doctors: The loss doctor's terms by method, of its first seed.
+        mappings: The layers that methods compared.
         recipe: The resolved recipe's values.
         recipe_text: The same as it was written.
     """
@@ -200,6 +210,7 @@ class Run:
     evaluation: Evaluation
     journals: tuple[Journal, ...]
     doctors: dict[str, tuple[Term, ...]]
+    mappings: dict[str, LayerMapping]
     disputes: Disputes | TagDisputes | None
     data: dict[str, Any]
     parity: tuple[Parity, ...]

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.report.disputes import Disputes, read_disputes
-from limbeck.report.facts import DevScore, Evaluation, Journal, Parity, Run, Step, Term
+from limbeck.report.facts import DevScore, Evaluation, Journal, LayerMapping, Parity, Run, Step, Term
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
 
 
@@ -36,6 +36,7 @@ def read_run(folder: Path) -> Run:
         evaluation=evaluation,
         journals=journals,
         doctors=dict(_doctors(folder)),
+        mappings=dict(_mappings(folder)),
         disputes=None,
         data=_object(folder / "prepared" / "prepared.json"),
         parity=tuple(_parity(folder / "bundle" / "bundle.json")),
@@ -114,17 +115,38 @@ def _journal(path: Path, name: str, seed: int | None) -> Journal:
 
 
 def _doctors(folder: Path) -> Iterator[tuple[str, tuple[Term, ...]]]:
+    """Of each method's first seed, the terms of every stage; those before the last are named with their stage."""
+    for name, student in _first_seeds(folder):
+        terms = [
+            _term(term, "" if path.parent == student else f"{path.parent.name}: ")
+            for path in [*sorted(student.glob("*/doctor.json")), student / "doctor.json"]
+            for term in _object(path).get("terms", [])
+        ]
+        if terms:
+            yield name, tuple(terms)
+
+
+def _term(term: dict[str, Any], stage: str) -> Term:
+    return Term(stage + str(term["name"]), *(term.get(key) for key in ("value", "grad_norm", "share")))
+
+
+def _mappings(folder: Path) -> Iterator[tuple[str, LayerMapping]]:
+    """Of each method, the layers that its stages compared."""
+    for name, student in _first_seeds(folder):
+        for path in sorted(student.rglob("layers.json")):
+            found = _object(path)
+            if {"student", "teacher", "pairs"} <= found.keys():
+                pairs = tuple((own, theirs) for own, theirs in found["pairs"])
+                yield name, LayerMapping(found["student"], found["teacher"], pairs)
+                break
+
+
+def _first_seeds(folder: Path) -> Iterator[tuple[str, Path]]:
     seen: set[str] = set()
     for name, _, student in _students(folder):
-        content = _object(student / "doctor.json")
-        if name in seen or not content:
-            continue
-        seen.add(name)
-        keys = ("value", "grad_norm", "share")
-        yield (
-            name,
-            tuple(Term(str(t["name"]), *(t.get(key) for key in keys)) for t in content.get("terms", [])),
-        )
+        if name not in seen:
+            seen.add(name)
+            yield name, student
 
 
 def _parity(path: Path) -> Iterator[Parity]:

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from limbeck.report import curves, figures, words
+from limbeck.report import curves, figures, mapping, words
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
 from limbeck.report.svg import Scale
@@ -100,6 +100,7 @@ class RunView:
     plot: Plot | None
     dev: Panel | None
     losses: tuple[Panel, ...]
+    mappings: tuple[Panel, ...]
     reliability: tuple[Panel, ...]
     confusions: tuple[Confusion, ...]
     types: tuple[TypeTable, ...]
@@ -128,6 +129,7 @@ def view(run: Run, key: str) -> RunView:
         ),
         dev=_dev(run, styles),
         losses=tuple(_losses(run, styles)),
+        mappings=tuple(_mappings(run, styles)),
         reliability=tuple(_reliability(run, styles)),
         confusions=tuple(_confusions(run, styles)),
         types=type_tables(run, styles),
@@ -231,6 +233,12 @@ def _losses(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
         ]
         if seeds and (picture := curves.loss_curves(seeds)):
             yield Panel(f"Loss of {run.shown(name)}", styles[name], "", picture)
+
+
+def _mappings(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
+    for name in _ordered(run, styles):
+        if found := run.mappings.get(name):
+            yield Panel(f"Layers of {run.shown(name)}", styles[name], "", mapping.layers(found))
 
 
 def _ordered(run: Run, styles: Mapping[str, str]) -> list[str]:
