@@ -18,16 +18,16 @@ TOP = 26.0
 """Room for the stacks' names."""
 
 
-def layers(mapping: LayerMapping) -> Markup:
+def layers(mapping: LayerMapping, style: str) -> Markup:
     """The student's layers on the left, the teacher's on the right, the first ones at the bottom."""
     height = TOP + STEP * max(mapping.student, mapping.teacher)
     told = ", ".join(f"{own} from {theirs}" for own, theirs in mapping.pairs)
     return drawing(
-        WIDTH, height, f"layers of the student and of the teacher: {told}", _parts(mapping, height)
+        WIDTH, height, f"layers of the student and of the teacher: {told}", _parts(mapping, style, height)
     )
 
 
-def _parts(mapping: LayerMapping, height: float) -> Iterator[Markup]:
+def _parts(mapping: LayerMapping, style: str, height: float) -> Iterator[Markup]:
     left, right = 8.0, WIDTH - 8 - LAYER[0]
 
     def middle(layer: int) -> float:
@@ -35,7 +35,7 @@ def _parts(mapping: LayerMapping, height: float) -> Iterator[Markup]:
 
     for own, theirs in mapping.pairs:
         ends = [(left + LAYER[0], middle(own)), (right, middle(theirs))]
-        yield tag("g", path(ends, class_="line"), class_="curve")
+        yield tag("g", path(ends, class_="line"), class_=f"curve {style}")
     for name, start, count in (("student", left, mapping.student), ("teacher", right, mapping.teacher)):
         yield tag("text", name, x=start + LAYER[0] / 2, y=14.0, text_anchor="middle", class_="tick")
         for layer in range(1, count + 1):

@@ -238,7 +238,7 @@ def _losses(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
 def _mappings(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
     for name in _ordered(run, styles):
         if found := run.mappings.get(name):
-            yield Panel(f"Layers of {run.shown(name)}", styles[name], "", mapping.layers(found))
+            yield Panel(f"Layers of {run.shown(name)}", styles[name], "", mapping.layers(found, styles[name]))
 
 
 def _ordered(run: Run, styles: Mapping[str, str]) -> list[str]:
