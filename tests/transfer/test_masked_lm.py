@@ -230,7 +230,7 @@ def test_a_word_is_replaced_as_often_as_asked_and_by_each_candidate_alike() -> N
     text = "one two three"
     slots = [Slot(0, 3, ("a", "b", "c", "d")), Slot(4, 7, ("x", "y"))]
     settings = Settings(vectors="none", copies=1, probability=0.4)
-    made = [list(settings.copies_of(Example(f"n:{n}", text), slots)) for n in range(6000)]
+    made = [list(settings.copies_of(Example(f"n:{n}", text), {text: slots})) for n in range(6000)]
     # A copy in which nothing was replaced is none.
     assert abs(sum(map(len, made)) / 6000 - (1 - 0.6**2)) < 0.02
     words = [new.text.split() for one in made for new in one]

@@ -91,10 +91,19 @@ class _Labels:
         self.header = ("text", "label", "score", *model.labels)
 
     def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
-        for text, told in zip(texts, self.model.predict(texts, batch_size=len(texts)), strict=True):
+        asked = [self._pair(text) for text in texts] if self.model.reads_pairs else texts
+        for text, told in zip(texts, self.model.predict(asked, batch_size=len(texts)), strict=True):
             scores = {label: _round(score) for label, score in told.scores.items()}
             line = {"text": text, "label": told.label, "score": _round(told.score), "scores": scores}
             yield _Answer(line, [[text, told.label, _round(told.score), *scores.values()]])
+
+    @staticmethod
+    def _pair(text: str) -> tuple[str, str]:
+        first, tab, second = text.partition("\t")
+        if not tab:
+            fix = "Put a tab between them"
+            raise LimbeckError(f"this student reads pairs of texts, and this is one: '{text[:60]}'", fix=fix)
+        return first, second
 
 
 class _Tags:

@@ -18,6 +18,7 @@ class Example:
         tags: Their gold tags, one a word, or None for unlabelled text.
         before: Words of its document that stand before it, for a teacher that reads them.
         after: Words that stand after it.
+        second: The second text of a pair; empty where there is one text only.
     """
 
     id: str
@@ -28,16 +29,27 @@ class Example:
     tags: tuple[str, ...] | None = None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    second: str = ""
 
     @property
     def content(self) -> str:
         """What a model reads of it, as one string: two examples that share it get the same answer."""
         if not self.words:
-            return self.text
+            return "\x1d".join((self.text, self.second)) if self.second else self.text
         sentence = "\x1f".join(("", *self.words))
         if not (self.before or self.after):
             return sentence
         return "\x1e".join(("\x1f".join(self.before), sentence, "\x1f".join(self.after)))
+
+    @property
+    def asked(self) -> str | tuple[str, ...]:
+        """What a student is asked: a text, a pair of texts, or a sentence of words."""
+        return self.words or ((self.text, self.second) if self.second else self.text)
+
+    @property
+    def shown(self) -> str:
+        """The text as a person reads it; a pair on one line."""
+        return f"{self.text} | {self.second}" if self.second else self.text
 
     @property
     def alone(self) -> Example:

@@ -69,6 +69,8 @@ class Source(Settings):
     and one of tags."""
     text: str | int = "text"
     """Column of the sentence: its name, or its number from 0 where the file has no header."""
+    second: str | int | None = None
+    """Column of the second text, where examples are pairs of texts (a premise and a hypothesis, two questions)."""
     label: str | int | None = "label"
     """Column of the label; null for unlabelled text."""
     id: str | int | None = None

@@ -200,8 +200,8 @@ def write_predictions(
     The labels, in the order of the probabilities, are a JSON list under ``labels`` in the schema's metadata.
     """
     columns: dict[str, pa.Array] = {
-        field: pa.array([getattr(example, field) for example in examples], pa.string())
-        for field in ("id", "text", "gold", "origin")
+        name: pa.array([getattr(example, field) for example in examples], pa.string())
+        for name, field in (("id", "id"), ("text", "shown"), ("gold", "gold"), ("origin", "origin"))
     }
     offsets = pa.array(np.arange(len(examples) + 1, dtype=np.int32) * len(labels))
     for one in judged:

@@ -27,7 +27,7 @@ from limbeck.models.graphs import AXES, OPSET, OUTPUT, OUTPUT_OF_TAGGERS, graph_
 from limbeck.models.outputs import evaluating
 from limbeck.models.parity import Text, parity
 from limbeck.models.quantise import quantise
-from limbeck.models.student import Student, encoder_of
+from limbeck.models.student import Student, encoder_of, readable
 from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.serve.bundle import Bundle
@@ -62,7 +62,8 @@ def export(
             tagger.
         tokeniser: Its tokeniser.
         folder: Where to; what else is in it stays.
-        texts: Sentences on which the bundle must agree with PyTorch; for a tagger each a sequence of words.
+        texts: Sentences on which the bundle must agree with PyTorch: strings, pairs of strings for a student that
+            reads pairs, or for a tagger sequences of words.
         max_length: Tokens kept of a sentence, special tokens included.
         settings: Whether to make int8, and how far the bundle may be from PyTorch.
         card: Facts for the card, as pairs of name and value.
@@ -77,13 +78,14 @@ def export(
     if not texts:
         raise LimbeckError("no text was given to compare the bundle with PyTorch on")
     with _appearing(folder) as partial, progress.task("export", 4) as task:
-        save_onnx(model, tokeniser, partial / MODELS["fp32"])
+        pairs = not isinstance(model, Tagger) and not isinstance(texts[0], str)
+        save_onnx(model, tokeniser, partial / MODELS["fp32"], pairs)
         task.advance()
         if settings.int8:
             quantise(partial / MODELS["fp32"], partial / MODELS["int8"])
         task.advance()
         _save_tokeniser(tokeniser, partial / TOKENISER)
-        report = _describe(model, tokeniser, partial, max_length, card)
+        report = _describe(model, tokeniser, partial, max_length, card, pairs)
         write_json(partial / CARD, report)
         report["parity"] = _check(model, tokeniser, partial, texts, max_length, settings)
         task.advance(2)
@@ -92,8 +94,16 @@ def export(
     return report
 
 
-def save_onnx(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
+def save_onnx(
+    model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path, pairs: bool = False
+) -> None:
     """Write the float32 graph of a model: by hand for our own layers, by PyTorch's exporter for others.
+
+    Args:
+        model: A classifier or a tagger.
+        tokeniser: Its tokeniser.
+        path: The file.
+        pairs: Whether a classifier reads pairs of texts, and so is told which token is of which.
 
     Raises:
         LimbeckError: The exporter cannot express the model.
@@ -102,7 +112,7 @@ def save_onnx(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: 
         if isinstance(model, Student | BiLSTMForTokenClassification):
             onnx.save(graph_of(model), str(path))
         else:
-            _trace(model, tokeniser, path)
+            _trace(model, tokeniser, path, pairs)
 
 
 class _Scores(nn.Module):
@@ -119,10 +129,10 @@ class _Scores(nn.Module):
         return logits
 
 
-def _trace(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
+def _trace(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path, pairs: bool) -> None:
     """PyTorch's exporter by tracing: unlike the newer one it needs no further package."""
     place = next(model.parameters()).device
-    inputs = _sample(model, tokeniser)
+    inputs = _sample(model, tokeniser, pairs)
     axes = {name: AXES[name] for name in inputs}
     output = OUTPUT_OF_TAGGERS if isinstance(model, Tagger) else OUTPUT
     output_axes = ("batch", "words")[: 2 if isinstance(model, Tagger) else 1]
@@ -151,11 +161,13 @@ def _trace(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Pat
         model.set_attn_implementation(attention)
 
 
-def _sample(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast) -> dict[str, Tensor]:
-    """Two sentences of unlike length, as the model reads them."""
+def _sample(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, pairs: bool) -> dict[str, Tensor]:
+    """Two sentences (or pairs) of unlike length, as the model reads them."""
     if not isinstance(model, Tagger):
-        encoded = tokeniser(["a first sentence", "two"], padding=True, return_tensors="pt")
-        return {name: encoded[name] for name in ("input_ids", "attention_mask")}
+        texts = [("a first sentence", "one"), ("two", "one")] if pairs else ["a first sentence", "two"]
+        encoded = readable(model, tokeniser(texts, padding=True, return_tensors="pt"))
+        names = ["input_ids", "attention_mask", *["token_type_ids"] * pairs]
+        return {name: encoded[name] for name in names if name in encoded}
     sentences = (("a", "first", "sentence"), ("two",))
     examples = [Example(" ".join(words), " ".join(words), words=words) for words in sentences]
     cut = encode_words(tokeniser, examples, None, max_length=64, silent=True)
@@ -179,6 +191,7 @@ def _describe(
     folder: Path,
     max_length: int,
     card: Mapping[str, Any],
+    pairs: bool,
 ) -> dict[str, Any]:
     """What ``bundle.json`` says, but for parity."""
     names = cast("dict[int, str]", model.config.id2label)
@@ -189,6 +202,7 @@ def _describe(
         "task": (TaggerBundle if isinstance(model, Tagger) else Bundle).task,
         "labels": [names[number] for number in sorted(names)],
         **({"chain": _chain(model)} if isinstance(model, Tagger) else {}),
+        **({"pairs": True} if pairs else {}),
         "max_length": max_length,
         "pad_id": pad,
         "unknown_id": pad if unknown is None else unknown,

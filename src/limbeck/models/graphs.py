@@ -35,6 +35,7 @@ IR_VERSION = 8
 AXES = {
     "input_ids": ("batch", "tokens"),
     "attention_mask": ("batch", "tokens"),
+    "token_type_ids": ("batch", "tokens"),
     "word_starts": ("batch", "words"),
     "word_ends": ("batch", "words"),
     "word_bytes": ("batch", "words", "bytes"),

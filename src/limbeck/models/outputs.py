@@ -16,7 +16,7 @@ from limbeck.core.objective import NO_GOLD, Batch
 from limbeck.core.signals import OF_ATTENTION, OF_TOKENS, SignalName, Signals
 from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
-from limbeck.models.student import classes
+from limbeck.models.student import classes, readable
 from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Words, collate
@@ -60,7 +60,7 @@ def say(
     nothing: AbstractContextManager[list[Attended]] = nullcontext([])
     listening = attended(model) if reads & OF_ATTENTION else nothing
     with first_token_only(model) if reads <= LOGITS else nullcontext(), listening as heard:
-        output = (through or model)(**inputs, **wanted)
+        output = (through or model)(**readable(model, inputs), **wanted)
     states = output.hidden_states if wanted.get("output_hidden_states") else None
     return Signals(
         logits=output.logits if "logits" in reads else None,
@@ -114,7 +114,7 @@ def predict(
     logits = np.zeros((len(encoded), classes(model.config)), dtype=np.float32)
     with torch.inference_mode(), evaluating(model), first_token_only(model):
         for rows in batches(encoded.lengths, tokens_per_batch or tokens_at_a_time(place)):
-            output = model(**collate(encoded, rows).to(place).inputs)
+            output = model(**readable(model, collate(encoded, rows).to(place).inputs))
             logits[rows] = output.logits.float().cpu().numpy()
     return logits
 

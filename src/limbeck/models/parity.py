@@ -79,8 +79,11 @@ def _of_classifier(
     max_length: int,
     precisions: Sequence[Precision],
 ) -> dict[Precision, Parity]:
-    asked = [str(text) for text in texts]
-    examples = [Example(str(number), text) for number, text in enumerate(asked)]
+    asked = [text if isinstance(text, str) else (str(text[0]), str(text[1])) for text in texts]
+    examples = [
+        Example(str(number), text) if isinstance(text, str) else Example(str(number), text[0], second=text[1])
+        for number, text in enumerate(asked)
+    ]
     expected = predict(model, encode(tokeniser, examples, None, max_length))
     found = {}
     for precision in precisions:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -45,6 +46,14 @@ def longest_input(model: PreTrainedModel) -> int | None:
         if longest is not None and name.endswith("position_embeddings") and padding is not None:
             longest -= padding + 1
     return longest
+
+
+def readable(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """The inputs that a model takes: not all families are told which of a pair's texts a token is of."""
+    types = "token_type_ids"
+    if types not in inputs or types in inspect.signature(model.forward).parameters:
+        return inputs
+    return {name: value for name, value in inputs.items() if name != types}
 
 
 class EmbeddingModel(PreTrainedModel):

@@ -20,6 +20,7 @@ from limbeck.evaluate.cost import Cost, Engine, parameters, tensor_bytes, weight
 from limbeck.evaluate.speed import Contender, Speed, alternate
 from limbeck.models.export import export
 from limbeck.models.outputs import potentials_of
+from limbeck.models.student import readable
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.pipeline.run import TEACHER, Run
 from limbeck.serve.opening import open_bundle
@@ -65,7 +66,7 @@ class Timed:
         is_tagger = isinstance(self.model.eval(), Tagger)
         return torch.inference_mode()(self._tags if is_tagger else self._logits)
 
-    def _logits(self, texts: Sequence[str]) -> torch.Tensor:
+    def _logits(self, texts: Sequence[str | tuple[str, ...]]) -> torch.Tensor:
         """Class scores, ``(batch, classes)``."""
         inputs = self.tokeniser(
             list(texts),
@@ -73,9 +74,9 @@ class Timed:
             truncation=True,
             max_length=self.max_length,
             return_tensors="pt",
-            return_token_type_ids=False,
+            return_token_type_ids=isinstance(texts[0], tuple) or None,
         )
-        logits: torch.Tensor = self.model(**inputs).logits
+        logits: torch.Tensor = self.model(**readable(self.model, inputs)).logits
         return logits
 
     def _tags(self, sentences: Sequence[Sequence[str]]) -> torch.Tensor:
@@ -120,7 +121,7 @@ def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
                 teacher.model,
                 teacher.tokeniser,
                 scratch / TEACHER,
-                texts=_asked(run, run.prepared.dev.examples[:200]),
+                texts=[example.asked for example in run.prepared.dev.examples[:200]],
                 max_length=teacher.max_length,
                 settings=Export(changed=1.0),
                 card={"name": TEACHER},
@@ -142,11 +143,4 @@ def _speeds(run: Run, contenders: dict[tuple[str, Engine], Contender]) -> dict[t
     if count == 0:
         return {}
     drawn = np.random.default_rng(0).choice(len(run.prepared.test.examples), count, replace=False)
-    return alternate(contenders, _asked(run, [run.prepared.test.examples[row] for row in drawn]))
-
-
-def _asked(run: Run, examples: Sequence[Example]) -> list[Any]:
-    """What a run's models are asked: texts, or for taggers sentences of words."""
-    if run.recipe.task == "tagging":
-        return [example.words for example in examples]
-    return [example.text for example in examples]
+    return alternate(contenders, [run.prepared.test.examples[row].asked for row in drawn])

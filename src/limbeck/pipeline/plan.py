@@ -15,7 +15,7 @@ from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
 from limbeck.models.first_token import first_token_only
 from limbeck.models.outputs import tokens_at_a_time
-from limbeck.models.student import longest_input
+from limbeck.models.student import longest_input, readable
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
@@ -286,6 +286,6 @@ def _seconds_per_batch(model: PreTrainedModel, data: Encoded) -> float:
     with torch.inference_mode(), first_token_only(model):
         for rows in batches(data.lengths, tokens_at_a_time(place), seed=0)[: SAMPLE + 1]:
             start = time.perf_counter()
-            model(**collate(data, rows).to(place).inputs)
+            model(**readable(model, collate(data, rows).to(place).inputs))
             taken.append(time.perf_counter() - start)
     return statistics.median(taken[1:] or taken)

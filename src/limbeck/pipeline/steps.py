@@ -267,7 +267,7 @@ def export(run: Run) -> None:
             run.load_student(title, seed),
             run.tokeniser,
             folder,
-            texts=[example.words or example.text for example in run.prepared.dev.examples],
+            texts=[example.asked for example in run.prepared.dev.examples],
             max_length=run.recipe.student.max_length,
             settings=run.recipe.export,
             card=judge.card(run, title, seed),

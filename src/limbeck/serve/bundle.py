@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from limbeck.core.errors import LimbeckError
 from limbeck.serve.exported import Exported, by_length, clean, refuse_one_string
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Text = str | tuple[str, str]
+"""A sentence, or a pair of texts."""
+TYPES = "token_type_ids"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +39,20 @@ class Bundle(Exported):
 
     task = "classification"
 
-    def predict(self, texts: Sequence[str], batch_size: int = 32) -> list[Prediction]:
+    @property
+    def reads_pairs(self) -> bool:
+        """Whether it is asked about pairs of texts."""
+        return bool(self.card.get("pairs", False))
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[Prediction]:
         """The likeliest label of each text, and the probability of every label.
 
         Args:
-            texts: Sentences; an empty one is answered too.
+            texts: Sentences, an empty one is answered too; or pairs, where the student reads pairs.
             batch_size: Sentences that go through the model at a time.
 
         Raises:
-            LimbeckError: ``texts`` is one string, or holds something that is no string.
+            LimbeckError: ``texts`` is one string, or holds something else than it reads.
         """
         logits = self.logits(texts, batch_size)
         shares = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
@@ -56,39 +66,58 @@ class Bundle(Exported):
             for row in shares
         ]
 
-    def logits(self, texts: Sequence[str], batch_size: int = 32) -> NDArray[np.float32]:
+    def logits(self, texts: Sequence[Text], batch_size: int = 32) -> NDArray[np.float32]:
         """Class scores of each text, ``(texts, classes)``; the arguments are those of :meth:`predict`."""
-        if len(texts) == 1 and not isinstance(texts, str):
-            ids = np.array([self._ids(texts[0])], dtype=np.int64)
-            return self._run({"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        return self._logits_of_many(texts, batch_size)
-
-    def _logits_of_many(self, texts: Sequence[str], batch_size: int) -> NDArray[np.float32]:
-        """Texts of like length go together; answers are in the texts' order."""
         refuse_one_string(texts)
-        rows = self._ids_of_many(texts)
+        rows = self._encoded(texts)
+        lengths = np.array([len(ids) for ids, _ in rows], dtype=np.int64)
+        if len(rows) == 1:
+            return self._run(self._inputs(rows))
         logits = np.zeros((len(rows), len(self.labels)), dtype=np.float32)
-        for chosen in by_length(np.array([len(row) for row in rows], dtype=np.int64), batch_size):
-            longest = len(rows[chosen[-1]])
-            ids = np.full((len(chosen), longest), self.card["pad_id"], dtype=np.int64)
-            mask = np.zeros_like(ids)
-            for place, row in enumerate(chosen):
-                ids[place, : len(rows[row])] = rows[row]
-                mask[place, : len(rows[row])] = 1
-            logits[chosen] = self._run({"input_ids": ids, "attention_mask": mask})
+        for chosen in by_length(lengths, batch_size):
+            logits[chosen] = self._run(self._inputs([rows[row] for row in chosen]))
         return logits
 
-    def _ids(self, text: str) -> list[int]:
-        """Token ids of a text, at least one."""
-        try:
-            ids: list[int] = self._tokeniser.encode(text).ids
-        except TypeError:
-            ids = self._tokeniser.encode(clean(text)).ids
-        return ids or [self.card["unknown_id"]]
+    def _inputs(self, rows: Sequence[tuple[list[int], list[int]]]) -> dict[str, NDArray[np.int64]]:
+        """What the model reads, padded to the longest row; token types where it is told of them."""
+        longest = max(len(ids) for ids, _ in rows)
+        ids = np.full((len(rows), longest), self.card["pad_id"], dtype=np.int64)
+        inputs = {"input_ids": ids, "attention_mask": np.zeros_like(ids)}
+        if TYPES in self.reads:
+            inputs[TYPES] = np.zeros_like(ids)
+        for place, (row, types) in enumerate(rows):
+            ids[place, : len(row)] = row
+            inputs["attention_mask"][place, : len(row)] = 1
+            if TYPES in inputs:
+                inputs[TYPES][place, : len(types)] = types
+        return inputs
 
-    def _ids_of_many(self, texts: Sequence[str]) -> list[list[int]]:
-        try:
-            encodings = self._tokeniser.encode_batch_fast(list(texts))
-        except TypeError:
-            encodings = self._tokeniser.encode_batch_fast([clean(text) for text in texts])
-        return [encoding.ids or [self.card["unknown_id"]] for encoding in encodings]
+    def _encoded(self, texts: Sequence[Text]) -> list[tuple[list[int], list[int]]]:
+        """Token ids of each text, at least one, and which of a pair's texts each token is of."""
+        if self.reads_pairs:
+            encodings = self._tokeniser.encode_batch([self._pair(text) for text in texts])
+        else:
+            try:
+                encodings = self._encodings(texts)
+            except TypeError:
+                encodings = self._encodings([self._single(text) for text in texts])
+        return [(one.ids or [self.card["unknown_id"]], one.type_ids) for one in encodings]
+
+    def _encodings(self, texts: Sequence[Text]) -> list[Any]:
+        if len(texts) == 1:  # without the price of threads
+            return [self._tokeniser.encode(texts[0])]
+        found: list[Any] = self._tokeniser.encode_batch_fast(list(texts))
+        return found
+
+    def _single(self, text: Text) -> str:
+        if isinstance(text, tuple):
+            raise LimbeckError(
+                f"this student reads single texts, and this is a pair: {text!r}", where=self.folder
+            )
+        return clean(text)
+
+    def _pair(self, text: Text) -> tuple[str, str]:
+        if isinstance(text, str) or len(text) != 2:
+            what = f"this student reads pairs of texts, and this is none: {text!r}"
+            raise LimbeckError(what, where=self.folder, fix="Give (first, second)")
+        return clean(text[0]), clean(text[1])

@@ -51,6 +51,7 @@ class Exported:
         labels: Names of the classes (or tags), in the order of the scores.
         precision: The one taken.
         card: What ``bundle.json`` says.
+        reads: Names of the model's inputs.
 
     Raises:
         LimbeckError: No such precision, the folder is no bundle, or one of another kind, or a file of it is
@@ -75,6 +76,7 @@ class Exported:
         self.precision: Precision = precision if MODELS[precision] in self.card["files"] else "fp32"
         self._tokeniser = self._load_tokeniser()
         self._session = self._load_session(threads)
+        self.reads = frozenset(each.name for each in self._session.get_inputs())
 
     def _run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         """What the model makes of a batch."""

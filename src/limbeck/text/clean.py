@@ -54,7 +54,7 @@ def clean(examples: Sequence[Example], settings: Clean) -> tuple[list[Example], 
     kept = [example for example in examples if not example.text.isspace() and example.text]
     dropped[EMPTY] = len(examples) - len(kept)
     if settings.damaged:
-        whole = [example for example in kept if not is_damaged(example.text)]
+        whole = [example for example in kept if not is_damaged(example.shown)]
         dropped[DAMAGED] = len(kept) - len(whole)
         kept = whole
     if settings.duplicates:
@@ -79,7 +79,7 @@ def example_key(example: Example) -> str:
 
     A tagger reads capitals as signs, and where words end, so examples that differ in these are two.
     """
-    return "\n".join(example.words) if example.words else text_key(example.text)
+    return "\n".join(example.words or map(text_key, filter(None, (example.text, example.second))))
 
 
 def _first_of_equals(examples: Sequence[Example], dropped: Counter[str]) -> list[Example]:

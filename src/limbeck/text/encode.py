@@ -20,7 +20,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD, Batch
 from limbeck.text.pieces import kept_of, padded_spelling
-from limbeck.text.ragged import padded, places
+from limbeck.text.ragged import joined, padded, places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,6 +75,8 @@ class Encoded:
         pad_id: What collate pads with.
         truncated: Sentences that were cut to the maximum length.
         words: Where a tagger's words stand, and their gold; None for text that is not cut into words.
+        types: Of pairs, 1 where a token is of the second text, int8, as ``tokens``; None for single texts, or where
+            the tokeniser's models are not told.
     """
 
     ids: Sequence[str]
@@ -84,6 +86,7 @@ class Encoded:
     pad_id: int
     truncated: int
     words: Words | None = None
+    types: NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -117,8 +120,11 @@ def encode(
     """
     backend = tokeniser.backend_tokenizer
     check_length(max_length, backend.num_special_tokens_to_add(False))
-    texts = [example.text for example in examples]
+    paired = any(example.second for example in examples)
+    texts = [(example.text, example.second) if paired else example.text for example in examples]
+    typed = paired and "token_type_ids" in tokeniser.model_input_names
     parts: list[NDArray[np.int32]] = []
+    types: list[NDArray[np.int8]] = []
     lengths = np.zeros(len(texts) + 1, dtype=np.int64)
     truncated = 0
     nothing = [first_id(tokeniser.unk_token_id, tokeniser.pad_token_id)]
@@ -129,6 +135,9 @@ def encode(
             truncated += sum(bool(encoding.overflowing) for encoding in encodings)
             lengths[start + 1 : start + 1 + len(rows)] = [len(row) for row in rows]
             parts.append(np.fromiter((token for row in rows for token in row), dtype=np.int32))
+            if typed:
+                kinds = (encoding.type_ids if encoding.ids else [0] for encoding in encodings)
+                types.append(np.fromiter((kind for row in kinds for kind in row), dtype=np.int8))
             task.advance(len(rows))
     return Encoded(
         ids=tuple(example.id for example in examples),
@@ -137,6 +146,7 @@ def encode(
         gold=_gold(examples, labels),
         pad_id=first_id(tokeniser.pad_token_id, tokeniser.eos_token_id),
         truncated=truncated,
+        types=joined(types, np.int8) if typed else None,
     )
 
 
@@ -148,7 +158,8 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
         rows: Row numbers, ``(batch,)``.
 
     Returns:
-        ``input_ids`` and ``attention_mask``, each ``(batch, tokens)`` int64, and gold ``(batch,)``. Of sentences
+        ``input_ids`` and ``attention_mask`` (of pairs also ``token_type_ids``), each ``(batch, tokens)`` int64, and
+        gold ``(batch,)``. Of sentences
         of words also ``word_starts`` and ``word_ends``, each ``(batch, words)`` int64 with -1 after the last word
         that was kept, ``word_bytes`` ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold
         ``(batch, words)``.
@@ -158,6 +169,8 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
         "input_ids": torch.from_numpy(padded(encoded.tokens, mask, positions, encoded.pad_id)),
         "attention_mask": torch.from_numpy(mask.astype(np.int64)),
     }
+    if encoded.types is not None:
+        inputs["token_type_ids"] = torch.from_numpy(padded(encoded.types, mask, positions, 0))
     gold = torch.from_numpy(encoded.gold[rows])
     if encoded.words is not None:
         inputs_of_words, gold = _collate_words(encoded.words, rows)

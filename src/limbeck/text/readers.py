@@ -22,6 +22,7 @@ from limbeck.text.tagged import sentences_of
 HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 PLAIN_TEXT = {
     "text": "text",
+    "second": None,
     "label": None,
     "id": None,
     "words": "auto",
@@ -94,7 +95,7 @@ def _table(
         header=source.header,
         encoding=source.encoding,
         undecodable=source.undecodable,
-        wanted=[key for key in (source.text, source.label, source.id) if key is not None],
+        wanted=[key for key in (source.text, source.second, source.label, source.id) if key is not None],
     )
     return table, name
 
@@ -104,15 +105,20 @@ def _table(
 
 def _examples(table: Table, source: Source, name: str) -> list[Example]:
     texts = [_text(value, table, row) for row, value in enumerate(table.column(source.text, "text"))]
+    seconds = [""] * len(table)
+    if source.second is not None:
+        values = table.column(source.second, "second")
+        seconds = [_text(value, table, row) for row, value in enumerate(values)]
     golds: list[str | None] = [None] * len(table)
     if source.label is not None:
-        values = table.column(source.label, "label")
-        golds = [_label(value, table, row, source.labels) for row, value in enumerate(values)]
+        labels = table.column(source.label, "label")
+        golds = [_label(value, table, row, source.labels) for row, value in enumerate(labels)]
         if source.labels and not set(source.labels.values()) & set(golds):
             progress.warn(f"{name}: 'labels' renames {', '.join(source.labels)}, and no row is labelled so")
     origins = [f"{name}:{line}" for line in table.lines]
     ids = origins if source.id is None else _ids(table, source.id)
-    return list(map(Example, ids, texts, golds, origins))
+    read = zip(ids, texts, golds, origins, seconds, strict=True)
+    return [Example(id, text, gold, origin, second=second) for id, text, gold, origin, second in read]
 
 
 def _text(value: Any, table: Table, row: int) -> str:

@@ -201,7 +201,7 @@ class LiveAnswers:
 def _by_id(examples: Sequence[Example]) -> dict[str, Example]:
     by_id: dict[str, Example] = {}
     for example in examples:
-        if by_id.setdefault(example.id, example).text != example.text:
+        if by_id.setdefault(example.id, example).content != example.content:
             raise LimbeckError(
                 f"two texts have the id '{example.id}'",
                 where=example.origin or None,
@@ -223,7 +223,7 @@ def _ask_missing(teacher: Teacher, table: AnswerTable, examples: Sequence[Exampl
         while start < len(examples):
             shard = examples[start : start + table.shard_rows]
             # Like lengths together need little padding; inside a shard only, so that the time left is true.
-            order = sorted(range(len(shard)), key=lambda row: len(shard[row].text))
+            order = sorted(range(len(shard)), key=lambda row: len(shard[row].shown))
             blocks = []
             for rows in _pieces(order, CHUNK):
                 blocks.append(_answered(teacher, [shard[row] for row in rows], table.manifest.signal))

@@ -294,7 +294,7 @@ def _joined(
 
     known = {example_key(example) for example in train} if settings.duplicates else set()
     # The same file twice gives the same examples twice, even to those who keep duplicates.
-    same = {(example.id, example.text) for example in train}
+    same = {(example.id, example.content) for example in train}
     kept = []
     for part, examples in (("train", train), ("unlabelled", unlabelled)):
         dropped: Counter[str] = Counter()
@@ -303,7 +303,7 @@ def _joined(
             role = next((role for role in HELD_OUT if key in seen[role]), None)
             if not example.labelled and role is not None:
                 dropped[f"in {role}"] += 1
-            elif part == "unlabelled" and (key in known or (example.id, example.text) in same):
+            elif part == "unlabelled" and (key in known or (example.id, example.content) in same):
                 dropped[DUPLICATE] += 1
             else:
                 kept.append(example)

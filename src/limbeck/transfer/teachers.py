@@ -233,7 +233,10 @@ class FileTeacher:
 
     def _row(self, example: Example) -> int:
         row = self._row_of_id.get(example.id)
-        return self._row_of_text.get(_spaced(example.text), -1) if row is None else row
+        if row is None:
+            # Of pairs, the first text alone tells nothing.
+            row = -1 if example.second else self._row_of_text.get(_spaced(example.text), -1)
+        return row
 
 
 def fingerprint_model(model: PreTrainedModel) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -21,6 +22,8 @@ SCHEMA = pa.schema(
 )
 TAGGED = pa.schema([("words", pa.list_(pa.string())), ("tags", pa.list_(pa.string()))])
 """Columns that stand beside these where any example has words."""
+PAIRED = pa.schema([("second", pa.string())])
+"""The column that stands beside these where any example is a pair."""
 AROUND = pa.schema([("before", pa.list_(pa.string())), ("after", pa.list_(pa.string()))])
 """Columns that stand beside those where any example has words of its document around it."""
 LABELS = b"limbeck.labels"
@@ -75,6 +78,10 @@ class TransferSet:
         return any(example.words for example in self.examples)
 
     @cached_property
+    def _has_pairs(self) -> bool:
+        return any(example.second for example in self.examples)
+
+    @cached_property
     def _has_context(self) -> bool:
         return any(example.before or example.after for example in self.examples)
 
@@ -98,6 +105,8 @@ class TransferSet:
             words = (json.dumps(example.words) for example in self.examples)
             tags = (json.dumps(example.tags) for example in self.examples)
             parts += [fingerprint.of_strings(words), fingerprint.of_strings(tags)]
+        if self._has_pairs:
+            parts.append(fingerprint.of_strings(example.second for example in self.examples))
         if self._has_context:
             parts.append(fingerprint.of_strings(json.dumps([e.before, e.after]) for e in self.examples))
         return fingerprint.of_value(parts)
@@ -110,7 +119,12 @@ class TransferSet:
     def save(self, folder: Path, name: str) -> None:
         """Write ``NAME.arrow``, atomically."""
         fields = pa.schema(
-            [*SCHEMA, *(TAGGED if self._has_words else ()), *(AROUND if self._has_context else ())]
+            [
+                *SCHEMA,
+                *(PAIRED if self._has_pairs else ()),
+                *(TAGGED if self._has_words else ()),
+                *(AROUND if self._has_context else ()),
+            ]
         )
         columns = {
             field.name: pa.array((getattr(e, field.name) for e in self.examples), field.type)
@@ -133,12 +147,11 @@ class TransferSet:
             with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
                 table = reader.read_all()
                 labels = tuple(json.loads(table.schema.metadata[LABELS]))
-                columns = [table.column(field.name).to_pylist() for field in SCHEMA]
-                if TAGGED.names[0] in table.column_names:
-                    words, tags = (table.column(field.name).to_pylist() for field in TAGGED)
-                    columns += [map(tuple, words), (None if one is None else tuple(one) for one in tags)]
-                if AROUND.names[0] in table.column_names:
-                    columns += [map(tuple, table.column(field.name).to_pylist()) for field in AROUND]
+                optional = [field for part in (PAIRED, TAGGED, AROUND) for field in part]
+                there = [*SCHEMA, *(field for field in optional if field.name in table.column_names)]
+                columns = {field.name: _values(table, field) for field in there}
+                rows = zip(*columns.values(), strict=True)
+                examples = tuple(Example(**dict(zip(columns, row, strict=True))) for row in rows)
         except FileNotFoundError:
             raise LimbeckError(
                 "no such transfer set", where=path, fix="'limbeck prepare' writes it"
@@ -147,4 +160,12 @@ class TransferSet:
             fix = "Delete it and run 'limbeck prepare' again"
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
             raise LimbeckError(f"a damaged transfer set ({reason})", where=path, fix=fix) from None
-        return cls(tuple(map(Example, *columns)), labels)
+        return cls(examples, labels)
+
+
+def _values(table: pa.Table, field: pa.Field) -> list[Any]:
+    """A column as Python has it; lists become tuples."""
+    values: list[Any] = table.column(field.name).to_pylist()
+    if pa.types.is_list(field.type):
+        return [None if one is None else tuple(one) for one in values]
+    return values

@@ -16,7 +16,7 @@ from typing import Any
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.schema import Settings, validate
-from limbeck.text.clean import text_key
+from limbeck.text.clean import example_key
 from limbeck.transfer.transfer_set import TransferSet
 
 
@@ -92,12 +92,12 @@ def rewrite(
         sketch: Whether they only tell about how much they would make: see :meth:`RewriteSettings.sketch`.
     """
     examples = list(transfer_set.examples)
-    seen = {text_key(example.text) for example in (*examples, *unseen)}
+    seen = {example_key(example) for example in (*examples, *unseen)}
     for rewriter in rewriters:
         made = []
         old = tuple(examples)
         for example in rewriter.sketch(old) if sketch else rewriter.rewrite(old, cache):
-            key = text_key(example.text)
+            key = example_key(example)
             if key not in seen:
                 seen.add(key)
                 made.append(example)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from limbeck.core import fingerprint, progress
@@ -28,7 +29,7 @@ from limbeck.core.example import Example
 from limbeck.core.files import read_json, write_json
 from limbeck.models.vectors import open_vectors
 from limbeck.text import resources
-from limbeck.text.clean import text_key
+from limbeck.text.clean import example_key
 from limbeck.text.stop_words import ENGLISH
 from limbeck.transfer.candidates import Guesses, Neighbours, Slot, find_slots, replaceable
 from limbeck.transfer.rewrites import RewriteSettings
@@ -83,41 +84,57 @@ class Settings(RewriteSettings):
     def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
         """Copies of each example, in which words are replaced; candidates are sought shard by shard."""
         shards = Shards(self, cache)
-        by_text = _by_text(examples)
-        with progress.task("rewrite   masked_lm", len(by_text)) as task:
-            for start in range(0, len(by_text), SHARD):
-                texts = list(itertools.islice(by_text, start, start + SHARD))
-                for text, slots in zip(texts, shards.slots(texts), strict=True):
-                    for example in by_text[text]:
-                        yield from self.copies_of(example, slots)
-                task.advance(len(texts))
+        with progress.task("rewrite   masked_lm", len(examples)) as task:
+            for start in range(0, len(examples), SHARD):
+                some = examples[start : start + SHARD]
+                texts = _texts_of(some)
+                slots = dict(zip(texts, shards.slots(texts), strict=True))
+                for example in some:
+                    yield from self.copies_of(example, slots)
+                task.advance(len(some))
 
-    def copies_of(self, example: Example, slots: Sequence[Slot]) -> Iterator[Example]:
-        """The copies of one example that differ from it and from each other in more than case and spaces."""
+    def copies_of(self, example: Example, slots: Mapping[str, Sequence[Slot]]) -> Iterator[Example]:
+        """The copies of one example that differ from it and from each other in more than case and spaces.
+
+        Of a pair each text is rewritten by itself, and both make the copy.
+        """
         digest = hashlib.blake2b(example.id.encode(), digest_size=8).digest()
         generator = np.random.default_rng((self.seed, int.from_bytes(digest, "little")))
+        texts = _texts_of([example])
+        drawn = {text: self._drawn(slots[text], generator) for text in texts}
+        seen = {example_key(example)}
+        for number in range(self.copies):
+            made = {text: put_in(text, slots[text], drawn[text][number].tolist()) for text in texts}
+            copy = Example(
+                f"{example.id}/masked-{number + 1}",
+                made[example.text],
+                None,
+                f"masked_lm of {example.id}",
+                second=made.get(example.second, ""),
+            )
+            if (key := example_key(copy)) not in seen:
+                seen.add(key)
+                yield copy
+
+    def _drawn(self, slots: Sequence[Slot], generator: np.random.Generator) -> NDArray[np.int64]:
+        """For each copy and word the number of its candidate, or -1 for the word that is there."""
         shape = self.copies, len(slots)
         replaced = generator.random(shape) < self.probability
         counts = np.array([len(slot.candidates) for slot in slots], dtype=np.int64)
-        chosen = generator.integers(0, counts, shape)
-        seen = {text_key(example.text)}
-        for number in range(self.copies):
-            text = put_in(example.text, slots, np.where(replaced[number], chosen[number], -1).tolist())
-            if (key := text_key(text)) not in seen:
-                seen.add(key)
-                yield Example(f"{example.id}/masked-{number + 1}", text, None, f"masked_lm of {example.id}")
+        return np.where(replaced, generator.integers(0, counts, shape), -1)
 
     def sketch(self, examples: Sequence[Example]) -> Iterator[Example]:
         """Copies with any words of the examples as candidates, so that no model is asked."""
-        spans = {text: replaceable(text, self.left_out) for text in _by_text(examples)}
+        spans = {text: replaceable(text, self.left_out) for text in _texts_of(examples)}
         words = dict.fromkeys(text[start:end] for text, row in spans.items() for start, end in row)
         some = tuple(itertools.islice(words, self.candidates))
+        slots = {text: [Slot(*span, some) for span in row] for text, row in spans.items()}
         for example in examples:
-            yield from self.copies_of(example, [Slot(*span, some) for span in spans[example.text]])
+            yield from self.copies_of(example, slots)
 
     def seconds(self, examples: Sequence[Example]) -> float:
         """As long as candidates take on this machine, from a sample of the texts."""
-        texts = list(_by_text(examples))
+        texts = _texts_of(examples)
         sample = texts[:: max(1, len(texts) // SAMPLE)][:SAMPLE]
         shards = Shards(self, None)
         shards.slots(sample[:1])  # loads, and warms up
@@ -200,8 +217,7 @@ def _file(reference: str, key: str) -> Path:
     return path
 
 
-def _by_text(examples: Sequence[Example]) -> dict[str, list[Example]]:
-    found: dict[str, list[Example]] = {}
-    for example in examples:
-        found.setdefault(example.text, []).append(example)
-    return found
+def _texts_of(examples: Sequence[Example]) -> list[str]:
+    """The distinct texts of some examples, both of a pair, in their order."""
+    texts = (text for example in examples for text in (example.text, example.second))
+    return list(dict.fromkeys(text for text in texts if text))

@@ -32,6 +32,8 @@ class Settings(RewriteSettings):
         """Length and place of each run are drawn uniformly."""
         generator = np.random.default_rng(self.seed)
         for example in examples:
+            if example.second:
+                continue  # a run of words of one text says nothing of the other
             words = example.text.split()
             longest = min(self.longest or len(words), len(words) - 1)
             if longest < self.shortest:

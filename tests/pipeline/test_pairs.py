@@ -1,0 +1,143 @@
+"""Pairs of texts, from two columns of a file to a bundle that is asked about pairs."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+from limbeck import Bundle, distill
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.recipe import Source
+from limbeck.text.encode import collate, encode
+from limbeck.text.readers import read
+from limbeck.text.tokeniser import load_tokeniser
+from limbeck.transfer.rewrites.masked_lm import Settings
+from limbeck.transfer.transfer_set import TransferSet
+
+WORDS = ("lovely", "dull", "plot", "story", "film", "scene")
+PAIRS = (("the lovely film", "a dull plot"), ("film", "the story was it is lovely"), ("scene", ""))
+
+
+def examples() -> list[Example]:
+    return [Example(str(n), first, second=second) for n, (first, second) in enumerate(PAIRS)]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("max_length", [5, 6, 9, 30])
+def test_tokens_and_types_are_the_tokenisers(encoder: Path, max_length: int) -> None:
+    tokeniser = AutoTokenizer.from_pretrained(encoder)
+    tokeniser.backend_tokenizer.post_processor = _pair_template()
+    encoded = encode(tokeniser, examples(), None, max_length)
+    wanted = tokeniser(
+        [first for first, _ in PAIRS], [second for _, second in PAIRS], truncation="longest_first",
+        max_length=max_length, padding=True, return_tensors="pt", return_token_type_ids=True,
+    )  # fmt: skip
+    batch = collate(encoded, np.arange(len(PAIRS)))
+    for name in ("input_ids", "attention_mask", "token_type_ids"):
+        assert torch.equal(batch.inputs[name], wanted[name]), name
+    alone = encode(tokeniser, [Example("a", "the film")], None, max_length)
+    assert "token_type_ids" not in collate(alone, np.arange(1)).inputs
+
+
+def _pair_template():
+    from tokenizers import processors
+
+    return processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+
+
+@pytest.mark.unit
+def test_a_pair_is_another_text_than_its_first(tmp_path: Path) -> None:
+    one, other, alone = Example("1", "a", second="b"), Example("2", "a", second="c"), Example("3", "a")
+    assert len({one.content, other.content, alone.content}) == 3
+    kept = TransferSet((one, other, alone), ("x", "y"))
+    kept.save(tmp_path, "train")
+    loaded = TransferSet.load(tmp_path, "train")
+    assert loaded.examples == kept.examples
+    swapped = TransferSet((Example("1", "a", second="c"), Example("2", "a", second="b"), alone), ("x", "y"))
+    assert len({kept.fingerprint, loaded.fingerprint, swapped.fingerprint}) == 2
+
+
+@pytest.mark.unit
+def test_pairs_are_read_from_two_columns(tmp_path: Path) -> None:
+    (tmp_path / "rte.tsv").write_text("sentence1\tsentence2\tlabel\nA b.\tC d.\tyes\nE.\t\tno\n")
+    found = read(Source(path=str(tmp_path / "rte.tsv"), text="sentence1", second="sentence2"))
+    assert [(e.text, e.second, e.gold) for e in found] == [("A b.", "C d.", "yes"), ("E.", "", "no")]
+
+
+@pytest.mark.unit
+def test_both_texts_of_a_pair_are_rewritten_each_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "vectors.txt").write_text(
+        "\n".join(f"{word} {n} {n * n}" for n, word in enumerate(WORDS, 1)) + "\n"
+    )
+    settings = Settings(
+        vectors=str(tmp_path / "vectors.txt"), probability=0.5, copies=30, candidates=2, stop_words=[]
+    )
+    pair = Example("1", "the lovely film", "x", second="a dull plot")
+    copies = list(settings.rewrite([pair]))
+    assert len(copies) > 5
+    assert {copy.text.split()[0] for copy in copies} == {"the"}
+    assert {copy.second.split()[0] for copy in copies} == {"a"}
+    assert any(copy.text != pair.text and copy.second != pair.second for copy in copies)
+    assert all(copy.gold is None for copy in copies)
+    assert len({(copy.text, copy.second) for copy in copies}) == len(copies)
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("student", ["transformer", "bilstm"])
+def test_a_run_on_pairs(
+    student: str,
+    recipe_file: Callable[..., Path],
+    tmp_path: Path,
+    encoder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    generator = random.Random(0)
+    rows = set()
+    while len(rows) < 160:
+        first, second = generator.choices(WORDS, k=2)
+        rows.add((f"the {first} {generator.choice(WORDS)}", f"a {second} {generator.choice(WORDS)}"))
+    lines = (
+        f"{a}\t{b}\t{'same' if set(a.split()[1:]) & set(b.split()[1:]) else 'other'}" for a, b in sorted(rows)
+    )
+    (tmp_path / "pairs.tsv").write_text("one\ttwo\tlabel\n" + "\n".join(lines) + "\n")
+    kinds = {
+        "transformer": {"kind": "transformer", "from_teacher": [0], "max_length": 32},
+        "bilstm": {"kind": "bilstm", "embeddings": "random", "dimension": 8, "hidden": 8, "max_length": 32},
+    }
+    source = {"path": str(tmp_path / "pairs.tsv"), "text": "one", "second": "two"}
+    path = recipe_file(
+        data={"train": source, "dev": 20, "test": 20},
+        student=kinds[student],
+        seeds=1,
+        method="tinybert" if student == "transformer" else "soft_labels",
+        export={"changed": 0.5},
+    )
+    result = distill(path)
+    bundle = Bundle(result.bundle, "fp32")
+    asked = [("the lovely film", "a dull plot"), ("the plot", "a plot")]
+    assert ("token_type_ids" in bundle.reads) == (student == "transformer")
+    folder = (
+        result.folder / "students" / ("tinybert" if student == "transformer" else "soft_labels") / "seed-1"
+    )
+    model = AutoModelForSequenceClassification.from_pretrained(folder).eval()
+    pairs = [Example(str(n), first, second=second) for n, (first, second) in enumerate(asked)]
+    batch = collate(encode(load_tokeniser(folder), pairs, None, 32), np.arange(2))
+    with torch.no_grad():
+        np.testing.assert_allclose(bundle.logits(asked), model(**batch.inputs).logits, atol=1e-5)
+    with pytest.raises(LimbeckError, match="reads pairs of texts, and this is none: 'alone'"):
+        bundle.predict(["alone"])
+    evaluation = json.loads((result.folder / "evaluation" / "evaluation.json").read_text())
+    assert evaluation["test"]["examples"] == 20
+    assert " | a " in (result.folder / "report.html").read_text()
