@@ -46,9 +46,7 @@ def states(seed: int) -> torch.Tensor:
     return torch.randn(3, 5, WIDTH, generator=torch.Generator().manual_seed(seed))
 
 
-def heard(
-    objective: Objective, last: torch.Tensor, head: MaskedLMHead, rows: slice = slice(None)
-) -> Signals:
+def heard(objective: Objective, last: torch.Tensor, head: MaskedLMHead, rows: slice = slice(None)) -> Signals:
     """What a teacher with these last states says when it is asked as it is in training."""
     with torch.no_grad():
         scores = head(last[rows][objective.asked(batch(rows))])

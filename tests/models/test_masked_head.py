@@ -91,5 +91,7 @@ def test_what_cannot_be_asked_or_taken_is_told() -> None:
 def test_an_encoder_without_a_head_is_told(encoder: Path) -> None:
     from limbeck.models.masked_lm import load_masked_lm
 
-    with pytest.raises(LimbeckError, match="without a masked-LM head .*limbeck adapt .*name that folder instead"):
+    with pytest.raises(
+        LimbeckError, match="without a masked-LM head .*limbeck adapt .*name that folder instead"
+    ):
         load_masked_lm(encoder)

@@ -78,4 +78,6 @@ def wait_for_step(path: Path, step: int, child: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:] == ["masked"])
+    main(
+        Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:] == ["masked"]
+    )

@@ -1,6 +1,7 @@
 """Masking: as often as asked, another place at every step, the same for student and teacher, and told to the objective."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -141,6 +142,8 @@ def teach(folder: Path, **changes: object) -> tuple[Trained, dict[str, torch.Ten
 def test_training_learns_and_another_share_is_another_training(tmp_path: Path) -> None:
     first, weights = teach(tmp_path)
     assert (tmp_path / "objective.safetensors").is_file()
+    steps = [line for line in map(json.loads, (tmp_path / "journal.jsonl").open()) if line["kind"] == "step"]
+    assert steps[-1]["loss"] < steps[0]["loss"]
     learnt = load_file(tmp_path / "objective.safetensors")
     tied = learnt["head.model.cls.predictions.decoder.weight"]
     assert torch.equal(tied, weights["bert.embeddings.word_embeddings.weight"])

@@ -421,14 +421,14 @@ class Run:
         metric = main_metric("tagging", settings.metric, spans=mark_spans(self.labels))
         return settings.model_copy(update={"metric": metric})
 
-    def new_student(self, seed: int) -> PreTrainedModel:
-        """An untrained student."""
+    def new_student(self, seed: int, first: Stage | None = None) -> PreTrainedModel:
+        """An untrained student; what it takes of a teacher is that of the one whom its first stage hears."""
         return models.build(
             self.recipe.student.kind,
             self.student_settings,
             labels=self.labels,
             tokeniser=self.tokeniser,
-            teacher=self.teacher_model,
+            teacher=self.teacher_model if first is None else self.model_heard(first),
             seed=seed,
             task=self.recipe.task,
         )

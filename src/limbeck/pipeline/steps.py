@@ -192,7 +192,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
         return
     method, settings = run.methods[title]
     stages = method.stages(settings)
-    model = run.new_student(seed)
+    model = run.new_student(seed, stages[0])
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage in stages:
             last = stage is stages[-1]
