@@ -34,7 +34,9 @@ from limbeck.train import checkpoint, loop
 def train(folder: Path, checkpoint_seconds: float, masked: bool = False) -> None:
     torch.set_num_threads(1)
     data, student = make_data(120, seed=1), make_student()
-    settings = make_settings(epochs=40, evaluate=7, accumulate=2, checkpoint_seconds=checkpoint_seconds)
+    settings = make_settings(
+        epochs=20 if masked else 40, evaluate=7, accumulate=2, checkpoint_seconds=checkpoint_seconds
+    )
     plain = {"tokeniser": make_tokeniser(), "objective": Distance(), "answers": Dictionary(data)}
     loop.train(
         student,

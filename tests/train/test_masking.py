@@ -9,14 +9,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from train_task import WORDS, make_data, make_masked, make_settings, make_student, make_tokeniser, score
+from transformers import BertForSequenceClassification
 
+from limbeck import methods
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD
+from limbeck.models.masked_head import head_for
+from limbeck.models.shapes import shape_of
+from limbeck.models.transformer import copy_layers
 from limbeck.text.encode import collate
 from limbeck.train.lesson import Lesson
 from limbeck.train.loop import Trained, train
 from limbeck.train.masking import Masker
 from limbeck.train.settled import seed_step
+from limbeck.transfer.tokenwise import TokenAnswers
 
 CPU = torch.device("cpu")
 MASK = WORDS - 1
@@ -85,6 +91,24 @@ def test_student_teacher_and_objective_meet_over_the_same_masked_tokens() -> Non
         truth = 2 * torch.nn.functional.cross_entropy(own, masked.truth[places], reduction="sum")
     assert float(loss.parts["soft"].detach()) == pytest.approx(float(soft), rel=1e-4)
     assert float(loss.parts["masked_lm"].detach()) == pytest.approx(float(truth), rel=1e-4)
+
+
+def test_a_student_of_all_the_teachers_layers_has_true_tokens_alone_to_learn() -> None:
+    teacher = make_masked(make_student(dropout=0.0))["answers"].model
+    student = BertForSequenceClassification(teacher.config)
+    copy_layers(teacher, student, range(teacher.config.num_hidden_layers))
+    objective = methods.get("distilbert").stages({})[0].objective
+    objective.fit(shape_of(student), shape_of(teacher))
+    objective.take_head(head_for(student, teacher))
+    answers, hide = TokenAnswers(teacher, objective.needs), masker(0.3)
+    loss = Lesson(student, objective, make_data(12, seed=1), answers, CPU, "fp32", hide).loss(np.arange(12))
+    assert loss.count > 5
+    for name in ("soft", "cosine"):
+        assert float(loss.parts[name].detach()) == pytest.approx(0, abs=1e-4)
+    matched, weights = loss.parts["soft"] + loss.parts["cosine"], [*student.bert.encoder.parameters()]
+    for one in torch.autograd.grad(matched, weights, retain_graph=True):
+        assert float(one.abs().max()) < 1e-4
+    assert any(float(one.abs().max()) > 0.01 for one in torch.autograd.grad(loss.total, weights))
 
 
 def test_accumulation_changes_no_gradient(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_killed_general_stage_ends_as_one_that_was_not(tmp_path: Path) -> None
     threads = torch.get_num_threads()
     train(straight, 60, masked=True)
     torch.set_num_threads(threads)
-    report = train_and_kill(killed, 0, 1, 4, "masked")
+    report = train_and_kill(killed, 0, 1, 3, "masked")
     assert len(set(report["found"])) > 2, "no child was killed half-way: the test proves nothing"
     for name in ("model.safetensors", "objective.safetensors", "doctor.json"):
         assert (killed / name).read_bytes() == (straight / name).read_bytes()

@@ -1,8 +1,4 @@
-"""Masked language models: loading them, and their scores of the vocabulary at chosen positions alone.
-
-The head of a masked LM (a transform, and a product with all embeddings) takes as long as a small encoder does; so it
-is given the states of the positions that are asked about, and no others.
-"""
+"""Masked language models: loading them, and their scores of the vocabulary at chosen positions alone."""
 
 from __future__ import annotations
 
