@@ -67,7 +67,7 @@ class Row:
     @property
     def is_beside(self) -> bool:
         """Whether its transfer set is another one, so that it takes a run of its own."""
-        return "rewrite" in self.settings
+        return REWRITE in self.settings
 
     @property
     def changes(self) -> str:
