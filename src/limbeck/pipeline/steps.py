@@ -314,14 +314,14 @@ def require_current(run: Run, *names: str) -> None:
         LimbeckError: One is not, or what it read has changed since.
     """
     for name in names:
-        for folder, inputs in _made(run, name):
+        for folder, inputs in made(run, name):
             require(folder, name)
             if not folder.is_done(inputs):
                 what = "made from other data or settings than the recipe now has"
                 raise LimbeckError(what, where=folder.path, fix=f"Run 'limbeck {name}' first")
 
 
-def _made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
+def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
     """The folders that a step makes for this recipe, and what each depends on."""
     if name == "prepare":
         yield run.prepared_folder, prepare_inputs(run)

@@ -42,7 +42,7 @@ class TokenAnswers:
         with (
             torch.no_grad()
         ):  # and not inference mode: what a loss keeps for its gradient must be plain tensors
-            said = say(self.model, inputs, self.needs, places)
+            said = say(self.model, inputs, self.needs, places=places)
         if said.logits is None or self.columns is None:
             return said
         return replace(said, logits=said.logits[:, list(self.columns)])
