@@ -159,8 +159,20 @@ def test_switches_leave_stages_and_parts_out() -> None:
     get = methods.get("tinybert").stages
     assert [stage.name for stage in get({"general_epochs": 1})] == ["general", "intermediate", "prediction"]
     assert [stage.name for stage in get({"intermediate_epochs": 0})] == ["prediction"]
-    assert [stage.name for stage in get({"prediction": False})] == ["intermediate"]
+    assert [stage.name for stage in get({"prediction": None})] == ["intermediate"]
     (stage, _) = get({"attention": None, "embeddings": False})
     assert stage.objective.reads == {"hidden"}
     with pytest.raises(LimbeckError, match="every stage of 'tinybert' is switched off"):
-        get({"intermediate_epochs": 0, "prediction": False})
+        get({"intermediate_epochs": 0, "prediction": None})
+
+
+def test_gold_may_take_the_place_of_the_teachers_answers() -> None:
+    intermediate, last = methods.get("tinybert").stages({"prediction": "gold"})
+    (control,) = methods.get("gold").stages({})
+    assert intermediate.name == "intermediate"
+    assert (last.name, last.hears, last.keeps, last.epochs) == ("gold", "labelled", "best", control.epochs)
+    assert type(last.objective) is type(control.objective) and not last.objective.needs
+    own = signals(SMALL, 1)
+    found = last.objective(own, Signals(), BATCH_OF)
+    log_p = own.logits.log_softmax(-1)
+    assert float(found.total) == pytest.approx(-float(log_p[0, 0] + log_p[1, 2]), rel=1e-5)

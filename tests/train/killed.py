@@ -1,7 +1,7 @@
 """Train in child processes that are killed at random moments, until one comes to its end.
 
-Usage: killed.py FOLDER CHECKPOINT_SECONDS SEED KILLS. The parent imports once and forks, so that a child
-starts at once. Prints the steps at which children found a checkpoint.
+Usage: killed.py FOLDER CHECKPOINT_SECONDS SEED KILLS [masked]. The parent imports once and forks, so that a child
+starts at once. With "masked" it is DistilBERT's general stage that is trained. Prints the steps at which children found a checkpoint.
 """
 
 import json
@@ -17,37 +17,47 @@ import torch
 sys.path.insert(0, str(Path(__file__).parent))
 
 from accelerate import Accelerator  # noqa: F401 - imported before forking: a child must start at once
-from train_task import Dictionary, Distance, make_data, make_settings, make_student, make_tokeniser, score
+from train_task import (
+    Dictionary,
+    Distance,
+    make_data,
+    make_masked,
+    make_settings,
+    make_student,
+    make_tokeniser,
+    score,
+)
 
 from limbeck.train import checkpoint, loop
 
 
-def train(folder: Path, checkpoint_seconds: float) -> None:
+def train(folder: Path, checkpoint_seconds: float, masked: bool = False) -> None:
     torch.set_num_threads(1)
-    data = make_data(120, seed=1)
-    settings = make_settings(epochs=40, evaluate=7, accumulate=2, checkpoint_seconds=checkpoint_seconds)
+    data, student = make_data(120, seed=1), make_student()
+    settings = make_settings(
+        epochs=20 if masked else 40, evaluate=7, accumulate=2, checkpoint_seconds=checkpoint_seconds
+    )
+    plain = {"tokeniser": make_tokeniser(), "objective": Distance(), "answers": Dictionary(data)}
     loop.train(
-        make_student(),
-        make_tokeniser(),
-        Distance(),
-        data,
-        Dictionary(data),
-        make_data(30, seed=2),
-        settings,
-        folder,
-        1,
+        student,
+        data=data,
+        dev=make_data(30, seed=2),
+        settings=settings,
+        folder=folder,
+        seed=1,
         score=score,
+        **(make_masked(student) if masked else plain),
     )
 
 
-def main(folder: Path, checkpoint_seconds: float, seed: int, kills: int) -> None:
+def main(folder: Path, checkpoint_seconds: float, seed: int, kills: int, masked: bool) -> None:
     random_, found = random.Random(seed), []
     while True:
         path = folder / "checkpoint" / "checkpoint.safetensors"
         found.append(checkpoint.read(path)[1]["run"]["step"] if path.is_file() else 0)
         child = os.fork()
         if child == 0:
-            train(folder, checkpoint_seconds)
+            train(folder, checkpoint_seconds, masked)
             os._exit(0)
         if len(found) <= kills:
             if len(found) % 4:  # the fourth dies at any moment, perhaps before its first step
@@ -70,4 +80,6 @@ def wait_for_step(path: Path, step: int, child: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    main(
+        Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:] == ["masked"]
+    )

@@ -13,8 +13,11 @@ from killed import train
 KILLED = Path(__file__).with_name("killed.py")
 
 
-def train_and_kill(folder: Path, checkpoint_seconds: float, seed: int, kills: int) -> dict[str, Any]:
-    command = [sys.executable, str(KILLED), str(folder), str(checkpoint_seconds), str(seed), str(kills)]
+def train_and_kill(
+    folder: Path, checkpoint_seconds: float, seed: int, kills: int, *more: str
+) -> dict[str, Any]:
+    numbers = (checkpoint_seconds, seed, kills)
+    command = [sys.executable, str(KILLED), str(folder), *map(str, numbers), *more]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -50,3 +53,17 @@ def test_killed_run_ends_as_one_that_was_not(
     for key in ("dev_score", "best_step", "steps", "epochs", "parameters", "key"):
         assert ends[0][key] == ends[1][key]
     assert not (tmp_path / "checkpoint").exists()
+
+
+def test_a_killed_general_stage_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """What is masked, and what the objective's own masked-LM head has learnt, are taken up, too."""
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    threads = torch.get_num_threads()
+    train(straight, 60, masked=True)
+    torch.set_num_threads(threads)
+    report = train_and_kill(killed, 0, 1, 3, "masked")
+    assert len(set(report["found"])) > 2, "no child was killed half-way: the test proves nothing"
+    for name in ("model.safetensors", "objective.safetensors", "doctor.json"):
+        assert (killed / name).read_bytes() == (straight / name).read_bytes()
+    assert journal(killed) == journal(straight)
+    assert set(journal(straight)[0]["parts"]) == {"soft", "masked_lm", "cosine"}

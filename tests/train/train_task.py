@@ -6,13 +6,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import BertConfig, BertForSequenceClassification, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, BertForSequenceClassification, PreTrainedTokenizerFast
 
+from limbeck import methods
 from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective
 from limbeck.core.recipe import Training
 from limbeck.core.signals import Signals
+from limbeck.models.masked_head import head_for
+from limbeck.models.shapes import shape_of
 from limbeck.text.encode import Encoded
 from limbeck.text.tokeniser import word_tokeniser
+from limbeck.transfer.tokenwise import TokenAnswers
 
 WORDS = 30
 
@@ -97,3 +101,17 @@ def make_settings(**changes: Any) -> Training:
 def score(gold: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     right = float((gold == predicted).mean())
     return {"accuracy": right, "macro_f1": right, "mcc": 2 * right - 1}
+
+
+def make_masked(student: BertForSequenceClassification) -> dict[str, Any]:
+    """What ``train`` is given for DistilBERT's general stage beside student, data and settings."""
+    torch.manual_seed(7)
+    teacher = BertForMaskedLM(BertConfig(**{**student.config.to_dict(), "num_hidden_layers": 2}))
+    tokeniser = make_tokeniser()
+    tokeniser.add_special_tokens({"mask_token": f"w{WORDS - 3}"})
+    stage = methods.get("distilbert").stages({})[0]
+    stage.objective.fit(shape_of(student), shape_of(teacher))
+    stage.objective.take_head(head_for(student, teacher.eval()))
+    answers = TokenAnswers(teacher, stage.objective.needs)
+    more = {"masked": stage.masked, "keeps": stage.keeps, "stage": stage.name}
+    return {"tokeniser": tokeniser, "objective": stage.objective, "answers": answers, **more}

@@ -34,6 +34,14 @@ USE = "Use a student"
 MODELS = "Get a model ready"
 
 
+class Over(StrEnum):
+    """What an ablation takes apart."""
+
+    procedures = "procedures"
+    objectives = "objectives"
+    mappings = "mappings"
+
+
 class Log(StrEnum):
     """How much is said on standard error."""
 
@@ -150,6 +158,23 @@ def distill(recipe: RecipeFile, overrides: Overrides = None) -> None:
     result = run_all(_run(recipe, overrides))
     _show(result.rows)
     typer.echo(f"report: {result.page}")
+
+
+@app.command(rich_help_panel=START)
+def ablate(
+    recipe: RecipeFile,
+    over: Annotated[
+        Over, typer.Option(help="What is left out, one at a time (of mappings: what is chosen).")
+    ],
+    overrides: Overrides = None,
+    only_plan: Annotated[
+        bool, typer.Option("--plan", help="Tell the rows, their steps and time; do nothing.")
+    ] = False,
+) -> None:
+    """Take TinyBERT apart: its paper's ablation tables, for your recipe, with intervals."""
+    from limbeck.cli.ablate import run
+
+    run(_run(recipe, overrides).recipe, over.value, only_plan=only_plan, say=typer.echo)
 
 
 @app.command(rich_help_panel=START)

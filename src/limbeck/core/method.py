@@ -45,6 +45,7 @@ class Stage:
         keeps: The weights that it ends with: the ``best`` on dev, or the ``last``, where the objective does not
             teach what dev is scored by, as one of hidden states does not.
         teacher: ``tuned``, the one that knows the labels, or its encoder before it was fine-tuned, ``pretrained``.
+        masked: Share of the tokens that are guessed: masked for student and teacher, otherwise at every step.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Stage:
     epochs: float | None = None
     keeps: Literal["best", "last"] = "best"
     teacher: Literal["tuned", "pretrained"] = "tuned"
+    masked: float = 0.0
 
 
 class MethodSettings(BaseModel):

@@ -27,6 +27,8 @@ class Batch:
         gold: Label indices, ``(batch,)``, or ``(batch, words)`` for taggers; ``NO_GOLD`` where there is none.
         done: Share of the training that lies behind, from 0 to 1.
         last_epoch: Whether this is the last pass over the data.
+        truth: Where tokens were masked in ``inputs``, what they are, ``NO_GOLD`` elsewhere, ``(batch, tokens)``; None
+            where nothing is masked.
     """
 
     ids: tuple[str, ...]
@@ -34,12 +36,14 @@ class Batch:
     gold: Tensor
     done: float = 0.0
     last_epoch: bool = False
+    truth: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         moved = {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()}
         gold = self.gold.to(device, non_blocking=True)
-        return replace(self, inputs=moved, gold=gold)
+        truth = None if self.truth is None else self.truth.to(device, non_blocking=True)
+        return replace(self, inputs=moved, gold=gold, truth=truth)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,18 @@ class Objective(nn.Module):
         Raises:
             LimbeckError: It cannot compare such models.
         """
+
+    def take_head(self, head: nn.Module) -> None:
+        """Take a masked-LM head for the student; called after :meth:`fit` where ``needs`` has ``vocabulary``.
+
+        Args:
+            head: A copy of the teacher's: states ``(tokens, width)`` to scores ``(tokens, vocabulary)``. It may end in
+                the student's own embeddings.
+        """
+
+    def asked(self, batch: Batch) -> Tensor | None:
+        """Where the teacher is asked for its scores of the ``vocabulary``: True there, ``(batch, tokens)``."""
+        return None if batch.truth is None else batch.truth != NO_GOLD
 
     def told(self) -> str:
         """What a plan says of it once it is fitted, such as which layers it compares; empty for nothing."""

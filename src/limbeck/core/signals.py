@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from limbeck.structure.chain import Chain
 
-SignalName = Literal["logits", "hidden", "attention", "queries", "keys", "values", "embeddings", "potentials"]
+SignalName = Literal[
+    "logits", "hidden", "attention", "queries", "keys", "values", "embeddings", "vocabulary", "potentials"
+]
 SIGNAL_NAMES: tuple[SignalName, ...] = get_args(SignalName)
 OF_ATTENTION: frozenset[SignalName] = frozenset({"attention", "queries", "keys", "values"})
-OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | {"hidden", "embeddings"}
+OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | {"hidden", "embeddings", "vocabulary"}
 """Signals that come token by token, whatever the task."""
 
 
@@ -32,6 +34,8 @@ class Signals:
         keys: Likewise.
         values: Likewise.
         embeddings: Input embeddings, ``(batch, tokens, width)``.
+        vocabulary: A masked LM's scores of all tokens at the places that it was asked about, row by row,
+            ``(asked, vocabulary)``.
         potentials: A tagger's scores of tags and of pairs of tags, over words.
         mask: One where a token is real, ``(batch, tokens)``; goes with all but logits and potentials.
     """
@@ -43,6 +47,7 @@ class Signals:
     keys: tuple[Tensor, ...] | None = None
     values: tuple[Tensor, ...] | None = None
     embeddings: Tensor | None = None
+    vocabulary: Tensor | None = None
     potentials: Chain | None = None
     mask: Tensor | None = None
 

@@ -151,7 +151,7 @@ def gain_rows(
         metrics: Scores that are resampled.
         main: The one that decides.
         settings: Resamples and interval of the bootstrap.
-        resample: Scores all models on the same resamples, a row each; called only where there is something to compare.
+        resample: As in :func:`gains`.
     """
     teacher, control = named(groups, "teacher"), named(groups, "control")
     methods = [name for name in groups if name not in (teacher, control)]
@@ -161,6 +161,23 @@ def gain_rows(
     if teacher:
         others = [*methods, control] if control else methods
         wanted += [(of, teacher, main) for of in others]
+    return gains(groups, wanted, settings, resample)
+
+
+def gains(
+    groups: Mapping[str, Sequence[AnyJudged]],
+    wanted: Sequence[tuple[str, str, str]],
+    settings: Evaluation,
+    resample: Callable[[Sequence[AnyJudged]], Resampled],
+) -> list[dict[str, Any]]:
+    """Gains of one model's seeds over another's, with their intervals.
+
+    Args:
+        groups: The seeds of each model.
+        wanted: For each gain the model's name, that of the one it is compared with, and the metric.
+        settings: Resamples and interval of the bootstrap.
+        resample: Scores all models on the same resamples, a row each; called only where there is something to compare.
+    """
     if not wanted:
         return []
     everyone = [one for seeds in groups.values() for one in seeds]

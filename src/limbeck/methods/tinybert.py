@@ -16,6 +16,7 @@ from limbeck.core.signals import SignalName, Signals
 from limbeck.losses.layer_objective import LayerObjective, Projection
 from limbeck.losses.layers import attention_distance, attention_probabilities, states_distance
 from limbeck.losses.mapping import Mapping, drawn, mapped_layers
+from limbeck.methods.gold import GoldObjective
 from limbeck.methods.soft_labels import SoftLabelObjective
 
 CARD = Card(
@@ -28,7 +29,8 @@ CARD = Card(
     "that was not fine-tuned yet.",
     when="Transformers into transformers over the same tokeniser, best with augmented text (rewrite: masked_lm). "
     "Teacher and student have as many heads, or set 'heads: mean'.",
-    reads="The teacher's states and attention, asked again at every step; its logits; no gold.",
+    reads="The teacher's states and attention, asked again at every step; its logits; no gold, unless 'prediction: "
+    "gold'.",
 )
 
 Part = Literal["embeddings", "hidden"]
@@ -44,8 +46,9 @@ class Settings(MethodSettings):
     intermediate_epochs: float | None = Field(None, ge=0)
     """Passes over the transfer set for the inner states; null is the recipe's ``train.epochs``, 0 leaves the stage
     out. The passes for the answers are ``train.epochs``."""
-    prediction: bool = True
-    """Whether the answers are learnt; without it the classifier stays as it started."""
+    prediction: Literal["teacher", "gold"] | None = "teacher"
+    """Whose answers are learnt at the end: the ``teacher``'s, or ``gold`` on the labelled sentences, for as many steps;
+    null leaves the stage out, and the classifier as it started."""
     embeddings: bool = True
     """Whether embeddings are compared."""
     hidden: bool = True
@@ -62,14 +65,16 @@ class Settings(MethodSettings):
     """T of the answers."""
 
     def stages(self) -> tuple[Stage, ...]:
-        """General, intermediate and prediction, those that are asked for."""
+        """General, intermediate, and prediction or gold, those that are asked for."""
         stages, inner = [], InnerObjective(self)
         if self.general_epochs and inner.reads:
             stages.append(Stage("general", inner, "raw", self.general_epochs, "last", "pretrained"))
         if self.intermediate_epochs != 0 and inner.reads:
             stages.append(Stage("intermediate", inner, "all", self.intermediate_epochs, "last"))
-        if self.prediction:
+        if self.prediction == "teacher":
             stages.append(Stage("prediction", SoftLabelObjective(self.temperature, gold_weight=0)))
+        elif self.prediction == "gold":
+            stages.append(Stage("gold", GoldObjective(), hears="labelled"))
         if not stages:
             raise LimbeckError("every stage of 'tinybert' is switched off", where="method")
         return tuple(stages)

@@ -1,21 +1,18 @@
-"""Masked language models: loading them, and their scores of the vocabulary at chosen positions alone.
-
-The head of a masked LM (a transform, and a product with all embeddings) takes as long as a small encoder does; so it
-is given the states of the positions that are asked about, and no others.
-"""
+"""Masked language models: loading them, and their scores of the vocabulary at chosen positions alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.heads import quiet
+from limbeck.models.masked_head import asked_at, scores_there
 from limbeck.text import resources
 
 if TYPE_CHECKING:
@@ -80,19 +77,9 @@ def logits_at(model: PreTrainedModel, inputs: Mapping[str, Tensor], places: Tens
     Raises:
         LimbeckError: The model's head cannot be asked so.
     """
-
-    def picked(module: nn.Module, given: Any, output: Any) -> Any:
-        output.last_hidden_state = output.last_hidden_state[places][None]  # (1, wanted, width)
-        return output
-
-    handle = model.base_model.register_forward_hook(picked)
-    try:
+    with asked_at(model, places):
         logits: Tensor = model(**inputs).logits
-    finally:
-        handle.remove()
-    if logits.shape[:2] != (1, int(places.sum())):
-        raise LimbeckError(f"the head of a {type(model).__name__} does not look at positions one by one")
-    return logits[0]
+    return scores_there(model, logits, places)
 
 
 def _check_weights(
@@ -107,5 +94,6 @@ def _check_weights(
         raise LimbeckError(
             f"this encoder comes without a masked-LM head (no weights for {min(missing)})",
             where=reference,
-            fix="Train one on plain text of the kind that you have: limbeck adapt ENCODER TEXT --out FOLDER",
+            fix="Train one on plain text of the kind that you have: limbeck adapt ENCODER TEXT --out FOLDER; "
+            "then name that folder instead",
         )

@@ -16,6 +16,7 @@ from limbeck.core.objective import NO_GOLD, Batch
 from limbeck.core.signals import OF_ATTENTION, OF_TOKENS, SignalName, Signals
 from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
+from limbeck.models.masked_head import asked_at, scores_there
 from limbeck.models.student import classes, readable
 from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
@@ -41,6 +42,7 @@ def say(
     inputs: Mapping[str, Tensor],
     reads: frozenset[SignalName] = LOGITS,
     through: nn.Module | None = None,
+    places: Tensor | None = None,
 ) -> Signals:
     """What a model says about a batch, with the graph for gradients.
 
@@ -50,16 +52,19 @@ def say(
         reads: Which signals; ``hidden`` is without the embeddings' output, which is ``embeddings``. A tagger's
             ``logits`` are its emissions, ``(batch, words, tags)``.
         through: What is called in the model's place: the model as it is wrapped for several devices.
+        places: True where a masked LM's scores of the ``vocabulary`` are wanted, ``(batch, tokens)``.
 
     Raises:
-        LimbeckError: Potentials of a model that is no tagger, or attention of one that has none to listen to.
+        LimbeckError: Potentials of a model that is no tagger, attention of one that has none to listen to, or the
+            vocabulary of one that is no masked LM.
     """
     wanted = {}
     if reads & {"hidden", "embeddings"}:
         wanted["output_hidden_states"] = True
     nothing: AbstractContextManager[list[Attended]] = nullcontext([])
     listening = attended(model) if reads & OF_ATTENTION else nothing
-    with first_token_only(model) if reads <= LOGITS else nullcontext(), listening as heard:
+    asking = asked_at(model, places) if "vocabulary" in reads and places is not None else nullcontext()
+    with first_token_only(model) if reads <= LOGITS else nullcontext(), asking, listening as heard:
         output = (through or model)(**readable(model, inputs), **wanted)
     states = output.hidden_states if wanted.get("output_hidden_states") else None
     return Signals(
@@ -70,6 +75,7 @@ def say(
         keys=tuple(layer.key for layer in heard) if "keys" in reads else None,
         values=tuple(layer.value for layer in heard) if "values" in reads else None,
         embeddings=states[0] if states is not None and "embeddings" in reads else None,
+        vocabulary=scores_there(model, output.logits, places) if "vocabulary" in reads else None,
         potentials=potentials_of(model, output.logits, inputs) if "potentials" in reads else None,
         mask=inputs.get("attention_mask") if reads & OF_TOKENS else None,
     )

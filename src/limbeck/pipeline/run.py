@@ -19,6 +19,8 @@ from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import Recipe, Training, main_metric
 from limbeck.core.signals import OF_TOKENS
 from limbeck.models.embeddings import TokeniserSettings
+from limbeck.models.masked_head import head_for
+from limbeck.models.masked_lm import load_masked_lm, mask_id
 from limbeck.models.shapes import shape_of
 from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline.tasks import Task, task_of
@@ -333,13 +335,23 @@ class Run:
         needs = stage.objective.needs
         if not needs or stage.objective.aligned_by != "token":
             return self.answers if needs else None
-        model = self.pretrained if stage.teacher == "pretrained" else self.teacher_model
+        model = self.model_heard(stage)
         assert model is not None  # the objective was fitted to it
         data, student = self.recipe.data, self.recipe.student
         longest = data.raw_length if stage.hears == "raw" else student.max_length
         check_same_tokens(self.tokeniser, self.teacher_tokeniser, model, longest)
         columns = self.teacher.columns if isinstance(self.teacher, ModelTeacher) else None
         return TokenAnswers(model, needs, columns if "logits" in needs else None)
+
+    def model_heard(self, stage: Stage) -> PreTrainedModel | None:
+        """Whose tokens a stage compares with the student's; None for a file of answers.
+
+        Raises:
+            LimbeckError: It was to be the teacher before it was fine-tuned, and that cannot be loaded.
+        """
+        if stage.teacher == "tuned":
+            return self.teacher_model
+        return self.masked_lm if "vocabulary" in stage.objective.needs else self.pretrained
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
@@ -357,12 +369,30 @@ class Run:
             raise LimbeckError("a file of answers has no encoder to learn from", where="teacher")
         return load_encoder(self.teacher_reference)
 
+    @cached_property
+    def masked_lm(self) -> PreTrainedModel:
+        """The teacher's encoder before it was fine-tuned, with its masked-LM head.
+
+        Raises:
+            LimbeckError: The teacher is a file of answers, or comes without such a head.
+        """
+        if self.teacher_reference is None:
+            raise LimbeckError("a file of answers has no masked-LM head to learn from", where="teacher")
+        mask_id(self.tokeniser, self.teacher_reference)
+        return load_masked_lm(self.teacher_reference)
+
     def fitted(self, stage: Stage, student: PreTrainedModel, seed: int) -> Stage:
-        """A stage whose objective knows the models' shapes; what it draws at random is drawn from the seed."""
+        """A stage whose objective knows the models; what it draws at random is drawn from the seed.
+
+        Raises:
+            LimbeckError: The objective cannot compare these models.
+        """
         teacher = self.teacher_model
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             stage.objective.fit(shape_of(student), None if teacher is None else shape_of(teacher))
+            if "vocabulary" in stage.objective.needs:
+                stage.objective.take_head(head_for(student, self.masked_lm))
         return stage
 
     @cached_property
@@ -391,14 +421,14 @@ class Run:
         metric = main_metric("tagging", settings.metric, spans=mark_spans(self.labels))
         return settings.model_copy(update={"metric": metric})
 
-    def new_student(self, seed: int) -> PreTrainedModel:
-        """An untrained student."""
+    def new_student(self, seed: int, first: Stage | None = None) -> PreTrainedModel:
+        """An untrained student; what it takes of a teacher is that of the one whom its first stage hears."""
         return models.build(
             self.recipe.student.kind,
             self.student_settings,
             labels=self.labels,
             tokeniser=self.tokeniser,
-            teacher=self.teacher_model,
+            teacher=self.teacher_model if first is None else self.model_heard(first),
             seed=seed,
             task=self.recipe.task,
         )

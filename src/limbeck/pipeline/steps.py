@@ -200,7 +200,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
         return
     method, settings = run.methods[title]
     stages = method.stages(settings)
-    model = run.new_student(seed)
+    model = run.new_student(seed, stages[0])
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage in stages:
             last = stage is stages[-1]
@@ -219,6 +219,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 score=run.score,
                 stage=stage.name,
                 keeps=stage.keeps,
+                masked=stage.masked,
                 what=what,
             )
             _note_layers(run, stage, model, folder if last else folder / stage.name)
@@ -240,7 +241,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     stages = method.stages(settings)
     hears_teacher = any(stage.objective.needs for stage in stages)
     starts_from_teacher = run.recipe.teacher.model is not None
-    hears_pretrained = any(stage.teacher == "pretrained" for stage in method.stages(settings))
+    untuned = [run.model_heard(stage) for stage in stages if stage.teacher == "pretrained"]
     return {
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
@@ -250,7 +251,11 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
         "tokeniser": fingerprint_tokeniser(run.tokeniser),
         "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
-        **({"pretrained": fingerprint_model(run.pretrained)} if hears_pretrained else {}),
+        **(
+            {"pretrained": [fingerprint_model(model) for model in dict.fromkeys(untuned) if model]}
+            if untuned
+            else {}
+        ),
         **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
     }
 
@@ -309,14 +314,14 @@ def require_current(run: Run, *names: str) -> None:
         LimbeckError: One is not, or what it read has changed since.
     """
     for name in names:
-        for folder, inputs in _made(run, name):
+        for folder, inputs in made(run, name):
             require(folder, name)
             if not folder.is_done(inputs):
                 what = "made from other data or settings than the recipe now has"
                 raise LimbeckError(what, where=folder.path, fix=f"Run 'limbeck {name}' first")
 
 
-def _made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
+def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
     """The folders that a step makes for this recipe, and what each depends on."""
     if name == "prepare":
         yield run.prepared_folder, prepare_inputs(run)

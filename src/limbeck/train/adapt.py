@@ -1,8 +1,8 @@
 """Adapt: a masked-LM head for an encoder that comes without one, trained on plain text, alone or with the encoder.
 
-Devlin et al. 2019, BERT, section 3.1: of the tokens 15 % are guessed; of these 80 % are masked, 10 % become any other
-token, and 10 % stay. The head ends in the encoder's own embeddings. Every step is a function of the seed and its
-number, as in :mod:`limbeck.train.loop`, so that training taken up from its checkpoint ends with the same weights.
+Tokens are masked as BERT's are (:mod:`limbeck.train.masking`). The head ends in the encoder's own embeddings. Every
+step is a function of the seed and its number, as in :mod:`limbeck.train.loop`, so that training taken up from its
+checkpoint ends with the same weights.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from limbeck.core import fingerprint, progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import DONE, StepFolder, read_json, write_json
+from limbeck.core.objective import NO_GOLD
 from limbeck.core.recipe import Training
 from limbeck.models.masked_lm import load_masked_lm, logits_at, mask_id
 from limbeck.models.outputs import evaluating
@@ -36,6 +37,7 @@ from limbeck.text.tokeniser import load_tokeniser
 from limbeck.train import checkpoint
 from limbeck.train.lesson import uses_bf16
 from limbeck.train.loop import save_model
+from limbeck.train.masking import Masker
 from limbeck.train.optimiser import adamw, finish_gradient, gradients
 from limbeck.train.schedule import groups, learning_rate, total_steps
 from limbeck.train.settled import deterministic, seed_step
@@ -43,8 +45,6 @@ from limbeck.train.settled import deterministic, seed_step
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-SHARE = 0.15
-"""Of the tokens, that are guessed."""
 HELD_OUT, MOST_HELD_OUT = 0.1, 1000
 """Share of the sentences that the loss is told on, and the most of them."""
 UNSEEN = 0.1
@@ -149,7 +149,7 @@ class _Adaptation:
         self.model.base_model.requires_grad_(whole)
         self.model.eval().to(self.device)
         self.bf16 = uses_bf16(settings.precision, self.device, self.model)
-        self.masker = _Masker(self.tokeniser)
+        self.masker = Masker(self.tokeniser)
         length = min(max_length, longest_input(self.model) or max_length)
         self.data, self.held_out = _split(self.tokeniser, texts, length, seed)
         _start_at_frequencies(self.model, self.data, self.tokeniser.all_special_ids)
@@ -200,12 +200,13 @@ class _Adaptation:
 
     def _guess(self, data: Encoded, rows: NDArray[np.int64]) -> tuple[Tensor, int]:
         """Summed loss of the guessed tokens of a batch, and how many they are."""
-        inputs = dict(collate(data, rows).inputs)
-        inputs["input_ids"], gold, places = self.masker(inputs["input_ids"])
-        moved = {name: value.to(self.device) for name, value in inputs.items()}
+        batch = self.masker.masked(collate(data, rows)).to(self.device)
+        assert batch.truth is not None
+        places = batch.truth != NO_GOLD
+        gold = batch.truth[places]
         with self._autocast():
-            logits = logits_at(self.model, moved, places.to(self.device))  # (guessed, vocabulary)
-        return functional.cross_entropy(logits.float(), gold.to(self.device), reduction="sum"), len(gold)
+            logits = logits_at(self.model, batch.inputs, places)  # (guessed, vocabulary)
+        return functional.cross_entropy(logits.float(), gold, reduction="sum"), len(gold)
 
     @torch.no_grad()
     def _loss(self) -> float:
@@ -253,22 +254,6 @@ def _start_at_frequencies(model: PreTrainedModel, data: Encoded, never: Sequence
         counts[list(never)] = UNSEEN
         logs = np.log(counts / counts.sum())
         bias.copy_(torch.from_numpy(logs - logs.mean()))
-
-
-class _Masker:
-    """Picks the tokens to guess, and hides them, by transformers' own collator."""
-
-    def __init__(self, tokeniser: PreTrainedTokenizerFast) -> None:
-        from transformers import DataCollatorForLanguageModeling
-
-        self.collator = DataCollatorForLanguageModeling(tokeniser, mlm_probability=SHARE)
-        self.special = torch.tensor(tokeniser.all_special_ids)
-
-    def __call__(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What the model reads ``(batch, tokens)``, the guessed tokens ``(guessed,)``, and where they are."""
-        shown, gold = self.collator.torch_mask_tokens(ids.clone(), torch.isin(ids, self.special))
-        places = gold >= 0
-        return shown, gold[places], places
 
 
 def _split(

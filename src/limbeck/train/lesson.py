@@ -18,6 +18,7 @@ from limbeck.core.signals import Signals
 from limbeck.models.outputs import say
 from limbeck.structure.chain import Chain
 from limbeck.text.encode import Encoded, collate
+from limbeck.train.masking import Masker
 from limbeck.transfer.ask import Answers, StoredAnswers
 from limbeck.transfer.tokenwise import TokenAnswers
 
@@ -41,6 +42,7 @@ class Lesson:
         answers: The teacher's; may be None where the objective needs none.
         device: Where to compute.
         precision: See :class:`limbeck.core.recipe.Training`.
+        masker: Masks what student and teacher read; None leaves it as it is.
 
     Raises:
         LimbeckError: The objective needs answers and there are none, or not for all examples.
@@ -54,7 +56,9 @@ class Lesson:
         answers: Answers | TokenAnswers | None,
         device: torch.device,
         precision: Literal["auto", "fp32", "bf16"],
+        masker: Masker | None = None,
     ) -> None:
+        self.masker = masker
         self.model, self.objective, self.data, self.device = model, objective, data, device
         self.modules = nn.ModuleDict({"student": model, "objective": objective})
         self.bf16 = uses_bf16(precision, device, model)
@@ -68,7 +72,8 @@ class Lesson:
             done: Share of the training that lies behind.
             last_epoch: Whether this is the last pass over the data.
         """
-        batch = replace(collate(self.data, rows), done=done, last_epoch=last_epoch).to(self.device)
+        batch = replace(collate(self.data, rows), done=done, last_epoch=last_epoch)
+        batch = (batch if self.masker is None else self.masker.masked(batch)).to(self.device)
         with self.autocast():
             student = say(self.model, batch.inputs, self.objective.reads)
         # Outside autocast: a loss in bfloat16 would keep three digits.
@@ -112,7 +117,7 @@ def _teacher_signals(
         )
     given = answers
     if isinstance(given, TokenAnswers):
-        return lambda rows, batch: given.on(batch.inputs)
+        return lambda rows, batch: given.on(batch.inputs, objective.asked(batch))
     if isinstance(given, StoredAnswers) and objective.needs == {"logits"}:
         first = given.signals(data.ids[:1], torch.device("cpu")).logits
         if first is not None and first.shape[-1] * 4 * len(data) <= AT_HAND:

@@ -31,6 +31,7 @@ from limbeck.core.recipe import Training
 from limbeck.text.encode import Encoded
 from limbeck.train.checkpoint import put_back, system_error, tensors_of
 from limbeck.train.lesson import Lesson
+from limbeck.train.masking import Masker
 from limbeck.train.run import Run, Score
 from limbeck.train.schedule import groups, total_steps
 from limbeck.train.settled import deterministic
@@ -93,6 +94,7 @@ def train(
     steps: int | None = None,
     stage: str = "train",
     keeps: Literal["best", "last"] = "best",
+    masked: float = 0.0,
     what: str = "training",
 ) -> Trained:
     """Train a model, and leave its best (or last) weights in it and, as a Hugging Face folder, in ``folder``.
@@ -114,22 +116,25 @@ def train(
         steps: Optimiser steps; by default as many as ``settings.epochs`` take.
         stage: Named in the journal.
         keeps: Which weights: the best on dev, or the last; then patience stops nothing.
+        masked: Share of the tokens that student and teacher do not see, drawn anew at every step.
         what: Named in the progress bar.
 
     Raises:
-        LimbeckError: Bad input, a loss that is not finite, or a full disk.
+        LimbeckError: Bad input, no token to mask with, a loss that is not finite, or a full disk.
     """
     _check(data, dev)
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = _accelerator(settings, folder)
     processes = accelerator.num_processes
     steps = steps or total_steps(data.lengths, settings, processes=processes)
-    key = _key(model, objective, data, dev, settings, seed, steps, [stage, keeps], processes)
+    masker = Masker(tokeniser, masked) if masked else None
+    named = [stage, keeps, *([f"masked {masked}"] if masked else [])]
+    key = _key(model, objective, data, dev, settings, seed, steps, named, processes)
     if (finished := _finished(model, objective, folder, key)) is not None:
         return finished
     model.to(accelerator.device).train()
     objective.to(accelerator.device).train()
-    lesson = Lesson(model, objective, data, answers, accelerator.device, settings.precision)
+    lesson = Lesson(model, objective, data, answers, accelerator.device, settings.precision, masker)
     with deterministic(), _tracking(accelerator, settings, stage):
         run = Run(
             lesson,

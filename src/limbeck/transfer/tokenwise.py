@@ -36,13 +36,13 @@ class TokenAnswers:
     ) -> None:
         self.model, self.needs, self.columns = model.eval(), needs, columns
 
-    def on(self, inputs: Mapping[str, Tensor]) -> Signals:
-        """What it says about a batch, without gradients."""
+    def on(self, inputs: Mapping[str, Tensor], places: Tensor | None = None) -> Signals:
+        """What it says about a batch, without gradients; ``places`` as of :func:`limbeck.models.outputs.say`."""
         self.model.to(inputs["input_ids"].device)
         with (
             torch.no_grad()
         ):  # and not inference mode: what a loss keeps for its gradient must be plain tensors
-            said = say(self.model, inputs, self.needs)
+            said = say(self.model, inputs, self.needs, places=places)
         if said.logits is None or self.columns is None:
             return said
         return replace(said, logits=said.logits[:, list(self.columns)])

@@ -1,0 +1,130 @@
+"""Ablate: TinyBERT without one of its parts at a time, as in its paper's tables (Jiao et al. 2020, tables 5 to 7).
+
+The rows of a table are methods of one run, so that teacher, transfer set and answers are shared; the row without
+augmentation has another transfer set, and is a run beside it. The three tables share one folder: what one of them has
+trained, the next one need not.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.core import progress
+from limbeck.core.files import DONE, INPUTS, atomic_write, write_json
+from limbeck.evaluate.compared import compare, read_predicted
+from limbeck.evaluate.table import markdown_table, percent, points
+from limbeck.pipeline import distill, steps
+from limbeck.pipeline.ablation_rows import Design
+from limbeck.pipeline.plan import check
+from limbeck.pipeline.run import Run
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A finished table.
+
+    Attributes:
+        design: What was run.
+        folder: The run's.
+        rows: ``name``, ``settings`` (the changed ones); ``mean`` and ``deviation`` of the recipe's metric over
+            ``seeds``; ``difference`` from the first row, and its interval from ``low`` to ``high``.
+    """
+
+    design: Design
+    folder: Path
+    rows: list[dict[str, Any]]
+
+    @property
+    def path(self) -> Path:
+        """Where the table lies, but for its ending: ``.json`` or ``.md``."""
+        return self.folder / f"ablation-{self.design.over}"
+
+    def table(self) -> str:
+        """The rows as Markdown."""
+        whole, metric = self.design.rows[0].name, self.design.recipe.train.metric
+        headings = ("row", "changes", metric.replace("_", " "), f"difference from {whole}", "seeds")
+        lines = [
+            (
+                row.name,
+                row.changes,
+                percent(found["mean"], found["deviation"]),
+                points(found["difference"], found["low"], found["high"]),
+                str(found["seeds"]),
+            )
+            for row, found in zip(self.design.rows, self.rows, strict=True)
+        ]
+        return markdown_table(headings, lines, frozenset({"row", "changes"}))
+
+    def markdown(self) -> str:
+        """The table with a title, and with what its numbers are."""
+        design, settings = self.design, self.design.recipe.evaluate
+        numbers = (
+            f"Scores on test, times 100: mean ± deviation over seeds. In brackets the {100 * settings.interval:g}% "
+            f"interval of a paired bootstrap over test sentences ({settings.resamples:,} resamples)."
+        )
+        left_out = [f"Left out: {name}, for {why}." for name, why in design.left_out.items()]
+        title = f"# {design.recipe.name}: TinyBERT's {design.over}"
+        return "\n\n".join([title, self.table(), " ".join([numbers, *left_out])]) + "\n"
+
+    def write(self) -> None:
+        """Write both files."""
+        content = {
+            "over": self.design.over,
+            "metric": self.design.recipe.train.metric,
+            "evaluate": self.design.recipe.evaluate.model_dump(include={"resamples", "interval"}),
+            "rows": self.rows,
+            "left_out": dict(self.design.left_out),
+        }
+        write_json(self.path.with_suffix(".json"), content)
+        with atomic_write(self.path.with_suffix(".md")) as file:
+            file.write(self.markdown())
+
+
+def ablate(plan: Design) -> Ablation:
+    """Run all rows, and write their table; what is done already is skipped.
+
+    Raises:
+        LimbeckError: The recipe cannot be run.
+    """
+    first, *others = runs = [Run(each) for each in plan.recipes]
+    for run in runs:
+        check(run)
+    distill(first)
+    for run in others:
+        _hand_over(first, run)
+        distill(run)
+    found = Ablation(plan, first.folder, _compared(plan, first, others))
+    found.write()
+    return found
+
+
+def _hand_over(first: Run, second: Run) -> None:
+    """Give the second run what the first has made of the same: the teacher, and packed text."""
+    steps.prepare(second)
+    for name in ("teach", "pack"):
+        for (source, _), (target, inputs) in zip(
+            steps.made(first, name), steps.made(second, name), strict=True
+        ):
+            if target.is_done(inputs) or not source.is_done(inputs):
+                continue
+            with target.writing(inputs) as partial:
+                left = shutil.ignore_patterns(DONE, INPUTS)
+                shutil.copytree(source.path, partial, dirs_exist_ok=True, ignore=left)
+            progress.say(f"{name:<10}taken over from {source.path}")
+
+
+def _compared(plan: Design, first: Run, others: list[Run]) -> list[dict[str, Any]]:
+    """The rows' scores and differences, by what their students predicted."""
+    examples, predicted = first.prepared.test.examples, {}
+    for row in plan.rows:
+        folder = (others[0] if row.is_beside else first).evaluation_folder.path
+        predicted[row.name] = read_predicted(folder, examples, row.label, plan.recipe.seeds)
+    recipe, whole = plan.recipe, plan.rows[0].name
+    rows = compare(first.labels, examples, predicted, whole, recipe.train.metric, recipe.evaluate)
+    return [
+        {"name": row.name, "settings": dict(row.settings), **found}
+        for row, found in zip(plan.rows, rows, strict=True)
+    ]
