@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
+from tokenizers import processors
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from limbeck import Bundle, distill
+from limbeck.cli.predict import write
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Source
@@ -30,11 +35,27 @@ def examples() -> list[Example]:
     return [Example(str(n), first, second=second) for n, (first, second) in enumerate(PAIRS)]
 
 
+@pytest.fixture
+def pair_encoder(encoder: Path, tmp_path: Path) -> Path:
+    """The encoder, with a tokeniser that knows of pairs as BERT's does."""
+    folder = tmp_path / "pair-encoder"
+    shutil.copytree(encoder, folder)
+    tokeniser = AutoTokenizer.from_pretrained(
+        encoder, model_input_names=["input_ids", "token_type_ids", "attention_mask"]
+    )
+    tokeniser.backend_tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    tokeniser.save_pretrained(folder)
+    return folder
+
+
 @pytest.mark.unit
 @pytest.mark.parametrize("max_length", [5, 6, 9, 30])
-def test_tokens_and_types_are_the_tokenisers(encoder: Path, max_length: int) -> None:
-    tokeniser = AutoTokenizer.from_pretrained(encoder)
-    tokeniser.backend_tokenizer.post_processor = _pair_template()
+def test_tokens_and_types_are_the_tokenisers(pair_encoder: Path, max_length: int) -> None:
+    tokeniser = AutoTokenizer.from_pretrained(pair_encoder)
     encoded = encode(tokeniser, examples(), None, max_length)
     wanted = tokeniser(
         [first for first, _ in PAIRS], [second for _, second in PAIRS], truncation="longest_first",
@@ -45,16 +66,6 @@ def test_tokens_and_types_are_the_tokenisers(encoder: Path, max_length: int) -> 
         assert torch.equal(batch.inputs[name], wanted[name]), name
     alone = encode(tokeniser, [Example("a", "the film")], None, max_length)
     assert "token_type_ids" not in collate(alone, np.arange(1)).inputs
-
-
-def _pair_template():
-    from tokenizers import processors
-
-    return processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
 
 
 @pytest.mark.unit
@@ -97,11 +108,7 @@ def test_both_texts_of_a_pair_are_rewritten_each_by_itself(tmp_path: Path) -> No
 @pytest.mark.recipe
 @pytest.mark.parametrize("student", ["transformer", "bilstm"])
 def test_a_run_on_pairs(
-    student: str,
-    recipe_file: Callable[..., Path],
-    tmp_path: Path,
-    encoder: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    student: str, recipe_file: Callable[..., Path], tmp_path: Path, pair_encoder: Path
 ) -> None:
     generator = random.Random(0)
     rows = set()
@@ -123,6 +130,11 @@ def test_a_run_on_pairs(
         seeds=1,
         method="tinybert" if student == "transformer" else "soft_labels",
         export={"changed": 0.5},
+        teacher={
+            "model": str(pair_encoder),
+            "fine_tune": {"epochs": 2, "learning_rate": 0.003},
+            "max_length": 32,
+        },
     )
     result = distill(path)
     bundle = Bundle(result.bundle, "fp32")
@@ -138,6 +150,12 @@ def test_a_run_on_pairs(
         np.testing.assert_allclose(bundle.logits(asked), model(**batch.inputs).logits, atol=1e-5)
     with pytest.raises(LimbeckError, match="reads pairs of texts, and this is none: 'alone'"):
         bundle.predict(["alone"])
+    out = io.StringIO()
+    write(bundle, ["the lovely film\ta dull plot"], "jsonl", 8, out)
+    assert json.loads(out.getvalue())["label"] == bundle.predict(asked[:1])[0].label
+    with pytest.raises(LimbeckError, match="reads pairs of texts, and this is one: 'alone'. Put a tab"):
+        write(bundle, ["alone"], "jsonl", 8, out)
     evaluation = json.loads((result.folder / "evaluation" / "evaluation.json").read_text())
     assert evaluation["test"]["examples"] == 20
-    assert " | a " in (result.folder / "report.html").read_text()
+    told = pq.read_table(result.folder / "evaluation" / "predictions.parquet").column("text").to_pylist()
+    assert all(" | a " in text for text in told)
