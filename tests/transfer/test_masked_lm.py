@@ -317,7 +317,7 @@ def test_finished_shards_are_not_asked_again(
         list(settings.rewrite(examples(TEXTS), tmp_path / "cache"))
     (tmp_path / "go").touch()
     assert list(settings.rewrite(examples(TEXTS), tmp_path / "cache")) == straight
-    assert list(itertools.chain(*asked)) == TEXTS
+    assert list(itertools.chain(*asked)) == [text for text in TEXTS if text]
     # Other draws of the same candidates ask nothing; other candidates do.
     again = settings.model_copy(update={"seed": 3, "copies": 2, "tokens_per_batch": 9})
     assert list(again.rewrite(examples(TEXTS), tmp_path / "cache")) == list(again.rewrite(examples(TEXTS)))

@@ -107,7 +107,7 @@ class Settings(RewriteSettings):
             made = {text: put_in(text, slots[text], drawn[text][number].tolist()) for text in texts}
             copy = Example(
                 f"{example.id}/masked-{number + 1}",
-                made[example.text],
+                made.get(example.text, ""),
                 None,
                 f"masked_lm of {example.id}",
                 second=made.get(example.second, ""),
