@@ -17,6 +17,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.models.masked_lm import load_masked_lm
 from limbeck.pipeline import Run
+from limbeck.pipeline.hearing import fitted
 from limbeck.pipeline.plan import plan
 from limbeck.train import run as module
 
@@ -73,7 +74,7 @@ def test_a_run_from_raw_text_to_a_classifier(recipe: Callable[..., Path], masked
     run, whole = Run(load(path)), load_masked_lm(masked_lm).state_dict()
     stage = next(run.stages())
     student = run.new_student(1, stage)
-    head = run.fitted(stage, student, 1).objective.head.model.state_dict()
+    head = fitted(run, stage, student, 1).objective.head.model.state_dict()
     assert all(torch.equal(head[name], value) for name, value in whole.items() if name.startswith("cls."))
     # The student began as layers of the teacher before it was fine-tuned.
     layer = "encoder.layer.{}.output.dense.weight"
@@ -126,7 +127,7 @@ def test_a_run_that_was_interrupted_in_each_of_its_stages_ends_as_one_in_peace(
 def test_another_head_of_the_teacher_makes_another_student(
     recipe: Callable[..., Path], masked_lm: Path
 ) -> None:
-    from limbeck.pipeline.steps import student_inputs
+    from limbeck.pipeline.inputs import student_inputs
 
     path = recipe()
     distill(path)

@@ -15,6 +15,7 @@ from limbeck import distill
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.pipeline import Run
+from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.plan import plan
 
 STUDENT = {"kind": "transformer", "layers": 1, "hidden_size": 8, "heads": 2, "max_length": 32}
@@ -83,11 +84,11 @@ def test_a_general_stage_learns_from_raw_text_and_the_untuned_encoder(
     # Whom the first stage heard is the encoder before it was fine-tuned.
     run = Run(load(path))
     student = AutoModelForSequenceClassification.from_pretrained(folder / "general")
-    stage = run.fitted(next(run.stages()), student, 1)
+    stage = fitted(run, next(run.stages()), student, 1)
     before, word = run.pretrained.state_dict(), "embeddings.word_embeddings.weight"
     assert torch.equal(before[word], load_file(encoder / "model.safetensors")[word])
     assert not torch.equal(before[word], run.teacher_model.base_model.state_dict()[word])
-    assert run.answers_for(stage).model is run.pretrained
+    assert answers_for(run, stage).model is run.pretrained
 
 
 @pytest.mark.recipe

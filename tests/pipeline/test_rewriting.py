@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from limbeck.core.recipe import load
-from limbeck.pipeline import Run, distill, steps
+from limbeck.pipeline import Run, distill, inputs, steps
 from limbeck.pipeline.plan import plan
 from limbeck.transfer.rewrites import masked_lm
 from limbeck.transfer.transfer_set import TransferSet
@@ -78,12 +78,12 @@ def test_other_weights_are_other_text(recipe_file: Callable[..., Path], adapted:
     run = Run(load(recipe))
     steps.prepare(run)
     steps.rewrite(run)
-    assert run.rewritten_folder.is_done(steps.rewrite_inputs(run))
+    assert run.rewritten_folder.is_done(inputs.rewrite_inputs(run))
     weights = adapted / "model.safetensors"
     kept = weights.read_bytes()
     try:
         weights.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
-        assert not run.rewritten_folder.is_done(steps.rewrite_inputs(Run(load(recipe))))
+        assert not run.rewritten_folder.is_done(inputs.rewrite_inputs(Run(load(recipe))))
     finally:
         weights.write_bytes(kept)
 

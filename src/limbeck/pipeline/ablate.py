@@ -16,7 +16,7 @@ from limbeck.core import progress
 from limbeck.core.files import DONE, INPUTS, atomic_write, write_json
 from limbeck.evaluate.compared import compare, read_predicted
 from limbeck.evaluate.table import markdown_table, percent, points
-from limbeck.pipeline import distill, steps
+from limbeck.pipeline import distill, inputs, steps
 from limbeck.pipeline.ablation_rows import Design
 from limbeck.pipeline.plan import check
 from limbeck.pipeline.run import Run
@@ -105,12 +105,12 @@ def _hand_over(first: Run, second: Run) -> None:
     """Give the second run what the first has made of the same: the teacher, and packed text."""
     steps.prepare(second)
     for name in ("teach", "pack"):
-        for (source, _), (target, inputs) in zip(
-            steps.made(first, name), steps.made(second, name), strict=True
+        for (source, _), (target, depends) in zip(
+            inputs.made(first, name), inputs.made(second, name), strict=True
         ):
-            if target.is_done(inputs) or not source.is_done(inputs):
+            if target.is_done(depends) or not source.is_done(depends):
                 continue
-            with target.writing(inputs) as partial:
+            with target.writing(depends) as partial:
                 left = shutil.ignore_patterns(DONE, INPUTS)
                 shutil.copytree(source.path, partial, dirs_exist_ok=True, ignore=left)
             progress.say(f"{name:<10}taken over from {source.path}")

@@ -16,7 +16,8 @@ from limbeck.evaluate.table import markdown_table, size
 from limbeck.models.first_token import first_token_only
 from limbeck.models.outputs import tokens_at_a_time
 from limbeck.models.student import longest_input, readable
-from limbeck.pipeline import steps
+from limbeck.pipeline import inputs, steps
+from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
@@ -124,9 +125,9 @@ def check_student(run: Run) -> None:
     seed = run.recipe.seeds[0]
     student = trial.new_student(seed)
     for stage in trial.stages():
-        trial.fitted(stage, student, seed)
+        fitted(trial, stage, student, seed)
         if stage.objective.aligned_by == "token":
-            trial.answers_for(stage)
+            answers_for(trial, stage)
     _check_positions(trial, student)
 
 
@@ -147,21 +148,21 @@ def plan(run: Run) -> Plan:
     """
     check(run)
     check_trackers(run.recipe.train)
-    prepared = run.prepared_folder.is_done(steps.prepare_inputs(run))
+    prepared = run.prepared_folder.is_done(inputs.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data, task=run.recipe.task))
-    rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(steps.rewrite_inputs(run))
+    rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(inputs.rewrite_inputs(run))
     if not rewritten:
         run.use_transfer_set(steps.rewritten(run, sketch=True))
     fine_tune = run.recipe.teacher.fine_tune
-    taught = fine_tune is None or (prepared and run.teacher_folder.is_done(steps.teach_inputs(run)))
+    taught = fine_tune is None or (prepared and run.teacher_folder.is_done(inputs.teach_inputs(run)))
     if not taught:
         run.use_untaught_teacher()
     packed = tuple(_pack(run))
     trained = tuple(_train(run, taught))
     finished = all(each.done for each in trained)
-    exported = finished and run.bundle_folder.is_done(steps.export_inputs(run))
-    evaluated = exported and run.evaluation_folder.is_done(steps.evaluate_inputs(run))
+    exported = finished and run.bundle_folder.is_done(inputs.export_inputs(run))
+    evaluated = exported and run.evaluation_folder.is_done(inputs.evaluate_inputs(run))
     return Plan(
         run.recipe.name,
         (
@@ -208,7 +209,7 @@ def _pack(run: Run) -> Iterator[Planned]:
     if not run.hears_raw:
         return
     data = run.recipe.data
-    if run.packed_folder.is_done(steps.pack_inputs(run)):
+    if run.packed_folder.is_done(inputs.pack_inputs(run)):
         blocks = run.encoded_raw
         what = f"{len(blocks):,} blocks of {data.raw_length} tokens"
         yield Planned("pack", what, bytes=blocks.tokens.nbytes, done=True)
@@ -260,14 +261,14 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
             seed
             for seed in run.recipe.seeds
             if not (
-                taught and run.student_folder(title, seed).is_done(steps.student_inputs(run, title, seed))
+                taught and run.student_folder(title, seed).is_done(inputs.student_inputs(run, title, seed))
             )
         ]
         stages = method.stages(keys)
         counts = [steps.stage_steps(run, stage) for stage in stages]
         seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))
         seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"
-        told = [run.fitted(stage, student, 0).objective.told() for stage in stages]
+        told = [fitted(run, stage, student, 0).objective.told() for stage in stages]
         what = f"{title}: {seeds} of {sum(counts):,} steps, {run.recipe.student.kind}"
         what += "".join(f"; {each}" for each in dict.fromkeys(filter(None, told)))
         weights = len(run.recipe.seeds) * tensor_bytes(student)

@@ -10,19 +10,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from limbeck import methods, models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
-from limbeck.core.recipe import Recipe, Training, main_metric
+from limbeck.core.recipe import Training, main_metric
 from limbeck.core.signals import OF_TOKENS
 from limbeck.models.embeddings import TokeniserSettings
-from limbeck.models.masked_head import head_for
 from limbeck.models.masked_lm import load_masked_lm, mask_id
-from limbeck.models.shapes import shape_of
 from limbeck.models.taggers.transformer import load_encoder
+from limbeck.pipeline.folders import Folders
+from limbeck.pipeline.hearing import model_heard
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.text import resources
 from limbeck.text.encode import Encoded
@@ -32,9 +31,7 @@ from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer import rewrites
 from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.prepare import Prepared
-from limbeck.transfer.store import AnswerStore
 from limbeck.transfer.teachers import FileTeacher, ModelTeacher
-from limbeck.transfer.tokenwise import TokenAnswers, check_same_tokens
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
@@ -56,16 +53,12 @@ LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "accelerate", "nu
 Settings = TypeVar("Settings", bound=Training)
 
 
-class Run:
+class Run(Folders):
     """A recipe at work.
 
     Args:
         recipe: The resolved recipe.
     """
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.folder = recipe.folder
 
     @classmethod
     def open(cls, folder: Path) -> Run:
@@ -141,47 +134,6 @@ class Run:
                     where="method",
                     fix=f"Methods for {self.recipe.task}: {', '.join(suited)}",
                 )
-
-    # Folders of the steps.
-
-    @property
-    def prepared_folder(self) -> StepFolder:
-        """What ``prepare`` writes."""
-        return StepFolder(self.folder / "prepared")
-
-    @property
-    def rewritten_folder(self) -> StepFolder:
-        """What ``rewrite`` writes, where the recipe asks for more text."""
-        return StepFolder(self.folder / "rewritten")
-
-    @property
-    def packed_folder(self) -> StepFolder:
-        """What ``pack`` writes, where a method hears raw text."""
-        return StepFolder(self.folder / "packed")
-
-    @property
-    def teacher_folder(self) -> StepFolder:
-        """What ``teach`` writes, for a teacher that is fine-tuned here."""
-        return StepFolder(self.folder / "teacher")
-
-    def student_folder(self, method: str, seed: int) -> StepFolder:
-        """What ``train`` writes for one student."""
-        return StepFolder(self.folder / "students" / method / f"seed-{seed}")
-
-    @property
-    def evaluation_folder(self) -> StepFolder:
-        """What ``evaluate`` writes."""
-        return StepFolder(self.folder / "evaluation")
-
-    @property
-    def bundle_folder(self) -> StepFolder:
-        """What ``export`` writes."""
-        return StepFolder(self.folder / "bundle")
-
-    @cached_property
-    def store(self) -> AnswerStore:
-        """The answer store, shared with other runs."""
-        return AnswerStore(self.recipe.store_folder)
 
     # What finished steps left, for the steps that read it.
 
@@ -301,12 +253,6 @@ class Run:
         """Tokens of each block of raw text, ``(blocks,)``."""
         return self.encoded_raw.lengths
 
-    def heard(self, stage: Stage) -> Encoded:
-        """What a stage trains on."""
-        if stage.hears == "raw":
-            return self.encoded_raw
-        return self.encoded_labelled if stage.hears == "labelled" else self.encoded_train
-
     @cached_property
     def encoded_dev(self) -> Encoded:
         """Dev as the student reads it."""
@@ -325,33 +271,6 @@ class Run:
     def answers(self) -> Answers:
         """The teacher's answers for the transfer set; what the store lacks is asked now."""
         return ask(self.teacher, self.transfer_set.examples, self.needs, self.store)
-
-    def answers_for(self, stage: Stage) -> Answers | TokenAnswers | None:
-        """What a stage hears of the teacher: stored answers, or the teacher itself where tokens are compared.
-
-        Raises:
-            LimbeckError: The teacher does not read the student's tokens.
-        """
-        needs = stage.objective.needs
-        if not needs or stage.objective.aligned_by != "token":
-            return self.answers if needs else None
-        model = self.model_heard(stage)
-        assert model is not None  # the objective was fitted to it
-        data, student = self.recipe.data, self.recipe.student
-        longest = data.raw_length if stage.hears == "raw" else student.max_length
-        check_same_tokens(self.tokeniser, self.teacher_tokeniser, model, longest)
-        columns = self.teacher.columns if isinstance(self.teacher, ModelTeacher) else None
-        return TokenAnswers(model, needs, columns if "logits" in needs else None)
-
-    def model_heard(self, stage: Stage) -> PreTrainedModel | None:
-        """Whose tokens a stage compares with the student's; None for a file of answers.
-
-        Raises:
-            LimbeckError: It was to be the teacher before it was fine-tuned, and that cannot be loaded.
-        """
-        if stage.teacher == "tuned":
-            return self.teacher_model
-        return self.masked_lm if "vocabulary" in stage.objective.needs else self.pretrained
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
@@ -380,20 +299,6 @@ class Run:
             raise LimbeckError("a file of answers has no masked-LM head to learn from", where="teacher")
         mask_id(self.tokeniser, self.teacher_reference)
         return load_masked_lm(self.teacher_reference)
-
-    def fitted(self, stage: Stage, student: PreTrainedModel, seed: int) -> Stage:
-        """A stage whose objective knows the models; what it draws at random is drawn from the seed.
-
-        Raises:
-            LimbeckError: The objective cannot compare these models.
-        """
-        teacher = self.teacher_model
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            stage.objective.fit(shape_of(student), None if teacher is None else shape_of(teacher))
-            if "vocabulary" in stage.objective.needs:
-                stage.objective.take_head(head_for(student, self.masked_lm))
-        return stage
 
     @cached_property
     def test_answers(self) -> Answers | None:
@@ -428,7 +333,7 @@ class Run:
             self.student_settings,
             labels=self.labels,
             tokeniser=self.tokeniser,
-            teacher=self.teacher_model if first is None else self.model_heard(first),
+            teacher=self.teacher_model if first is None else model_heard(self, first),
             seed=seed,
             task=self.recipe.task,
         )

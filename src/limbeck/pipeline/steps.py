@@ -17,20 +17,26 @@ from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
-from limbeck.core.recipe import RAW, Source
 from limbeck.models.export import export as export_model
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
+from limbeck.pipeline.hearing import answers_for, fitted, heard
+from limbeck.pipeline.inputs import (
+    evaluate_inputs,
+    export_inputs,
+    made,
+    pack_inputs,
+    prepare_inputs,
+    rewrite_inputs,
+    student_inputs,
+    teach_inputs,
+)
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
-from limbeck.text.columns import files_of
 from limbeck.text.packing import pack as pack_text
-from limbeck.text.raw import fingerprint_raw, raw_files
-from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.train.loop import Trained, total_steps, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
-from limbeck.transfer.teachers import fingerprint_model
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
@@ -54,19 +60,6 @@ def prepare(run: Run) -> None:
         prepare_data(run.recipe.data, task=run.recipe.task).save(folder)
 
 
-def prepare_inputs(run: Run) -> dict[str, Any]:
-    """What ``prepare`` depends on: its settings, and the contents of the files that they name."""
-    data = run.recipe.data
-    cut_or_read = [each for each in (data.dev, data.test) if isinstance(each, Source)]
-    sources = [*data.train, *data.unlabelled, *cut_or_read]
-    paths = [path for each in sources for path in files_of(each)]
-    return {
-        "data": data.model_dump(mode="json", exclude=RAW),
-        "files": {path: resources.contents(path) for path in paths},
-        **({} if run.recipe.task == "classification" else {"task": run.recipe.task}),
-    }
-
-
 def rewrite(run: Run) -> None:
     """Make more text of the transfer set, where the recipe asks for it."""
     if not run.rewriters:
@@ -81,16 +74,6 @@ def rewrite(run: Run) -> None:
         shutil.rmtree(folder / CACHE, ignore_errors=True)
     made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
     progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
-
-
-def rewrite_inputs(run: Run) -> dict[str, Any]:
-    """What the rewritten text depends on: data, settings, and the contents of models and files that they name."""
-    reads = {one: resources.contents(one) for rewriter in run.rewriters for one in rewriter.reads}
-    return {
-        "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
-        "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
-        **({"reads": reads} if reads else {}),
-    }
 
 
 def rewritten(run: Run, cache: Path | None = None, *, sketch: bool = False) -> TransferSet:
@@ -115,17 +98,6 @@ def pack(run: Run) -> None:
         )
     what = f"{packed.tokens:,} tokens of {packed.lines:,} lines in {packed.blocks:,} blocks"
     progress.say(f"pack      {what}", **asdict(packed))
-
-
-def pack_inputs(run: Run) -> dict[str, Any]:
-    """What the packed text depends on."""
-    data = run.recipe.data
-    return {
-        "text": fingerprint_raw(raw_files(data.raw)),
-        "tokeniser": fingerprint_tokeniser(run.tokeniser),
-        "length": data.raw_length,
-        "shuffle": [data.raw_shuffle, data.seed] if data.raw_shuffle else None,
-    }
 
 
 def teach(run: Run) -> None:
@@ -160,18 +132,6 @@ def teach(run: Run) -> None:
     _tell(what, trained, run.picked(choice.fine_tune).metric)
 
 
-def teach_inputs(run: Run) -> dict[str, Any]:
-    """What a fine-tuned teacher's weights depend on."""
-    choice = run.recipe.teacher
-    assert choice.model is not None and choice.fine_tune is not None
-    return {
-        "model": resources.contents(choice.model),
-        "fine_tune": _lasting(choice.fine_tune),
-        "max_length": choice.max_length,
-        "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
-    }
-
-
 def ask(run: Run) -> None:
     """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked."""
     require_current(run, "prepare", "rewrite", "teach")
@@ -204,13 +164,13 @@ def train_student(run: Run, title: str, seed: int) -> None:
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage in stages:
             last = stage is stages[-1]
-            run.fitted(stage, model, seed)
+            fitted(run, stage, model, seed)
             trained = train_model(
                 model,
                 run.tokeniser,
                 stage.objective,
-                run.heard(stage),
-                run.answers_for(stage),
+                heard(run, stage),
+                answers_for(run, stage),
                 run.encoded_dev,
                 run.training,
                 folder if last else folder / stage.name,
@@ -235,31 +195,6 @@ def _note_layers(run: Run, stage: Stage, student: PreTrainedModel, folder: Path)
         )
 
 
-def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
-    """What a student's weights depend on."""
-    method, settings = run.methods[title]
-    stages = method.stages(settings)
-    hears_teacher = any(stage.objective.needs for stage in stages)
-    starts_from_teacher = run.recipe.teacher.model is not None
-    untuned = [run.model_heard(stage) for stage in stages if stage.teacher == "pretrained"]
-    return {
-        "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
-        "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
-        "max_length": run.recipe.student.max_length,
-        "train": _lasting(run.recipe.train),
-        "seed": seed,
-        "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
-        "tokeniser": fingerprint_tokeniser(run.tokeniser),
-        "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
-        **(
-            {"pretrained": [fingerprint_model(model) for model in dict.fromkeys(untuned) if model]}
-            if untuned
-            else {}
-        ),
-        **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
-    }
-
-
 def export(run: Run) -> None:
     """Export the student with the best dev score to ONNX, float32 and int8, and check it against PyTorch."""
     require_current(run, "prepare", "rewrite", "teach", "train")
@@ -280,11 +215,6 @@ def export(run: Run) -> None:
     progress.say(f"export    {title}, seed {seed}: {judge.parity_line(report)}")
 
 
-def export_inputs(run: Run) -> dict[str, Any]:
-    """What the bundle depends on."""
-    return {"student": student_inputs(run, *run.best), "export": run.recipe.export.model_dump(mode="json")}
-
-
 def evaluate(run: Run) -> None:
     """Score teacher, students and control on the test set, and time them side by side."""
     require_current(run, "prepare", "rewrite", "teach", "train", "export")
@@ -293,18 +223,6 @@ def evaluate(run: Run) -> None:
         return
     with _writing(run, run.evaluation_folder, inputs) as folder:
         judge.judge(run, folder)
-
-
-def evaluate_inputs(run: Run) -> dict[str, Any]:
-    """What the evaluation depends on."""
-    pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
-    return {
-        "students": [student_inputs(run, title, seed) for title, seed in pairs],
-        "test": run.prepared.test.fingerprint,
-        "teacher": run.teacher.fingerprint,
-        "evaluate": run.recipe.evaluate.model_dump(mode="json"),
-        "bundle": run.bundle_folder.finished()["inputs"],
-    }
 
 
 def require_current(run: Run, *names: str) -> None:
@@ -319,24 +237,6 @@ def require_current(run: Run, *names: str) -> None:
             if not folder.is_done(inputs):
                 what = "made from other data or settings than the recipe now has"
                 raise LimbeckError(what, where=folder.path, fix=f"Run 'limbeck {name}' first")
-
-
-def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
-    """The folders that a step makes for this recipe, and what each depends on."""
-    if name == "prepare":
-        yield run.prepared_folder, prepare_inputs(run)
-    elif name == "rewrite" and run.rewriters:
-        yield run.rewritten_folder, rewrite_inputs(run)
-    elif name == "pack" and run.hears_raw:
-        yield run.packed_folder, pack_inputs(run)
-    elif name == "teach" and run.recipe.teacher.fine_tune is not None:
-        yield run.teacher_folder, teach_inputs(run)
-    elif name == "train":
-        for title in run.methods:
-            for seed in run.recipe.seeds:
-                yield run.student_folder(title, seed), student_inputs(run, title, seed)
-    elif name == "export":
-        yield run.bundle_folder, export_inputs(run)
 
 
 ALL = (prepare, rewrite, pack, teach, ask, train, export, evaluate)
@@ -359,11 +259,6 @@ def stage_lengths(run: Run, stage: Stage) -> NDArray[np.int64]:
 def _tell(what: str, trained: Trained, metric: str) -> None:
     took = f"{trained.steps:,} steps, {trained.seconds:.0f} s"
     progress.say(f"{what}: {metric} {trained.dev_score:.4f} on dev after {took}", **asdict(trained))
-
-
-def _lasting(settings: recipe.Training) -> dict[str, Any]:
-    """The settings that weights depend on."""
-    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
 
 
 @contextmanager

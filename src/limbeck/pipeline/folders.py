@@ -1,0 +1,60 @@
+"""Folders of a run: what each step writes, and the answer store."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from limbeck.core.files import StepFolder
+from limbeck.core.recipe import Recipe
+from limbeck.transfer.store import AnswerStore
+
+
+class Folders:
+    """Where a recipe's steps write.
+
+    Args:
+        recipe: The resolved recipe.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.folder = recipe.folder
+
+    @property
+    def prepared_folder(self) -> StepFolder:
+        """What ``prepare`` writes."""
+        return StepFolder(self.folder / "prepared")
+
+    @property
+    def rewritten_folder(self) -> StepFolder:
+        """What ``rewrite`` writes, where the recipe asks for more text."""
+        return StepFolder(self.folder / "rewritten")
+
+    @property
+    def packed_folder(self) -> StepFolder:
+        """What ``pack`` writes, where a method hears raw text."""
+        return StepFolder(self.folder / "packed")
+
+    @property
+    def teacher_folder(self) -> StepFolder:
+        """What ``teach`` writes, for a teacher that is fine-tuned here."""
+        return StepFolder(self.folder / "teacher")
+
+    def student_folder(self, method: str, seed: int) -> StepFolder:
+        """What ``train`` writes for one student."""
+        return StepFolder(self.folder / "students" / method / f"seed-{seed}")
+
+    @property
+    def evaluation_folder(self) -> StepFolder:
+        """What ``evaluate`` writes."""
+        return StepFolder(self.folder / "evaluation")
+
+    @property
+    def bundle_folder(self) -> StepFolder:
+        """What ``export`` writes."""
+        return StepFolder(self.folder / "bundle")
+
+    @cached_property
+    def store(self) -> AnswerStore:
+        """The answer store, shared with other runs."""
+        return AnswerStore(self.recipe.store_folder)

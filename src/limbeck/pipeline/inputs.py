@@ -1,0 +1,130 @@
+"""Inputs: what each step's result depends on; a step whose inputs are those it was done with is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from limbeck.core import recipe
+from limbeck.core.files import StepFolder
+from limbeck.core.recipe import RAW, Source
+from limbeck.pipeline.hearing import model_heard
+from limbeck.text import resources
+from limbeck.text.columns import files_of
+from limbeck.text.raw import fingerprint_raw, raw_files
+from limbeck.text.tokeniser import fingerprint_tokeniser
+from limbeck.transfer.teachers import fingerprint_model
+
+if TYPE_CHECKING:
+    from limbeck.pipeline.run import Run
+
+
+def prepare_inputs(run: Run) -> dict[str, Any]:
+    """What ``prepare`` depends on: its settings, and the contents of the files that they name."""
+    data = run.recipe.data
+    cut_or_read = [each for each in (data.dev, data.test) if isinstance(each, Source)]
+    sources = [*data.train, *data.unlabelled, *cut_or_read]
+    paths = [path for each in sources for path in files_of(each)]
+    return {
+        "data": data.model_dump(mode="json", exclude=RAW),
+        "files": {path: resources.contents(path) for path in paths},
+        **({} if run.recipe.task == "classification" else {"task": run.recipe.task}),
+    }
+
+
+def rewrite_inputs(run: Run) -> dict[str, Any]:
+    """What the rewritten text depends on: data, settings, and the contents of models and files that they name."""
+    reads = {one: resources.contents(one) for rewriter in run.rewriters for one in rewriter.reads}
+    return {
+        "rewrite": [choice.model_dump(mode="json") for choice in run.recipe.rewrite],
+        "data": [each.fingerprint for each in (run.prepared.train, run.prepared.dev, run.prepared.test)],
+        **({"reads": reads} if reads else {}),
+    }
+
+
+def pack_inputs(run: Run) -> dict[str, Any]:
+    """What the packed text depends on."""
+    data = run.recipe.data
+    return {
+        "text": fingerprint_raw(raw_files(data.raw)),
+        "tokeniser": fingerprint_tokeniser(run.tokeniser),
+        "length": data.raw_length,
+        "shuffle": [data.raw_shuffle, data.seed] if data.raw_shuffle else None,
+    }
+
+
+def teach_inputs(run: Run) -> dict[str, Any]:
+    """What a fine-tuned teacher's weights depend on."""
+    choice = run.recipe.teacher
+    assert choice.model is not None and choice.fine_tune is not None
+    return {
+        "model": resources.contents(choice.model),
+        "fine_tune": _lasting(choice.fine_tune),
+        "max_length": choice.max_length,
+        "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
+    }
+
+
+def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
+    """What a student's weights depend on."""
+    method, settings = run.methods[title]
+    stages = method.stages(settings)
+    hears_teacher = any(stage.objective.needs for stage in stages)
+    starts_from_teacher = run.recipe.teacher.model is not None
+    untuned = [model_heard(run, stage) for stage in stages if stage.teacher == "pretrained"]
+    return {
+        "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
+        "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
+        "max_length": run.recipe.student.max_length,
+        "train": _lasting(run.recipe.train),
+        "seed": seed,
+        "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
+        "tokeniser": fingerprint_tokeniser(run.tokeniser),
+        "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
+        **(
+            {"pretrained": [fingerprint_model(model) for model in dict.fromkeys(untuned) if model]}
+            if untuned
+            else {}
+        ),
+        **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
+    }
+
+
+def export_inputs(run: Run) -> dict[str, Any]:
+    """What the bundle depends on."""
+    return {"student": student_inputs(run, *run.best), "export": run.recipe.export.model_dump(mode="json")}
+
+
+def evaluate_inputs(run: Run) -> dict[str, Any]:
+    """What the evaluation depends on."""
+    pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
+    return {
+        "students": [student_inputs(run, title, seed) for title, seed in pairs],
+        "test": run.prepared.test.fingerprint,
+        "teacher": run.teacher.fingerprint,
+        "evaluate": run.recipe.evaluate.model_dump(mode="json"),
+        "bundle": run.bundle_folder.finished()["inputs"],
+    }
+
+
+def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
+    """The folders that a step makes for this recipe, and what each depends on."""
+    if name == "prepare":
+        yield run.prepared_folder, prepare_inputs(run)
+    elif name == "rewrite" and run.rewriters:
+        yield run.rewritten_folder, rewrite_inputs(run)
+    elif name == "pack" and run.hears_raw:
+        yield run.packed_folder, pack_inputs(run)
+    elif name == "teach" and run.recipe.teacher.fine_tune is not None:
+        yield run.teacher_folder, teach_inputs(run)
+    elif name == "train":
+        for title in run.methods:
+            for seed in run.recipe.seeds:
+                yield run.student_folder(title, seed), student_inputs(run, title, seed)
+    elif name == "export":
+        yield run.bundle_folder, export_inputs(run)
+
+
+def _lasting(settings: recipe.Training) -> dict[str, Any]:
+    """The settings that weights depend on."""
+    return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})
