@@ -1,0 +1,117 @@
+"""TinyBERT's ablations: its three tables (Jiao et al. 2020, tables 5 to 7) in our size, on sst2 and cola.
+
+Teacher, student and text are those of ``benchmarks/tinybert.py``, with which the teacher is shared. A row for each task
+and row of a table, and one for their average (``task: average``), which is put beside the paper's: its order within the
+table, ``rank``, and the paper's, ``paper_rank``.
+
+    python benchmarks/tinybert_ablations.py          # two cores: about 90 minutes, three seeds
+    python benchmarks/tinybert_ablations.py --full   # all training examples, five seeds
+
+Each row is written as it is finished; run again, it goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
+from limbeck.core.recipe import Recipe
+from limbeck.pipeline.ablate import ablate
+from limbeck.pipeline.ablation_rows import Over, design
+from results_file import Aim, ResultsFile, Row
+from tinybert import METRICS, recipe
+
+RESULTS = Path(__file__).parent / "results" / "tinybert_ablations.json"
+TASKS = ("sst2", "cola")
+PAPER: dict[Over, dict[str, float]] = {
+    "procedures": {"TinyBERT": 75.3, "no GD": 72.5, "no TD": 68.5, "no DA": 68.4},
+    "objectives": {
+        "TinyBERT": 75.3, "no Embd": 74.1, "no Pred": 73.5, "no Trm": 56.3, "no Attn": 71.0, "no Hidn": 72.9,
+    },
+    "mappings": {"uniform": 75.3, "top": 70.9, "bottom": 71.3},
+}  # fmt: skip
+"""The paper's averages."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run what is not there yet, then judge the aims."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="all training examples, five seeds")
+    full = parser.parse_args(arguments).full
+    progress.use(progress.RichReporter())
+    results = ResultsFile(RESULTS, "python benchmarks/tinybert_ablations.py" + " --full" * full)
+    for over in PAPER:
+        for task in TASKS:
+            if not results.has(table=over, task=task):
+                found = ablate(design(of_tinybert(recipe(task, "small", full)), over))
+                for row in found.rows:
+                    kept = {
+                        key: row[key] for key in ("mean", "deviation", "difference", "low", "high", "seeds")
+                    }
+                    results.append(table=over, task=task, row=row["name"], metric=METRICS[task], **kept)
+        if not results.has(table=over, task="average"):
+            for row in averages(results.find(table=over), over):
+                results.append(table=over, task="average", **row)
+        results.finish(AIMS)
+    for aim in results.finish(AIMS):
+        met = "met    " if aim["met"] else "NOT MET"
+        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+
+
+def of_tinybert(whole: Recipe) -> Recipe:
+    """The recipe without the other methods."""
+    return whole.model_copy(update={"method": [each for each in whole.method if each.name == "tinybert"]})
+
+
+def averages(rows: Sequence[Row], over: Over) -> list[Row]:
+    """The mean over tasks of each row, with its place among them and the paper's."""
+    names = [name for name in PAPER[over] if any(row["row"] == name for row in rows)]
+    means = {name: statistics.fmean(row["mean"] for row in rows if row["row"] == name) for name in names}
+    paper = {name: PAPER[over][name] for name in names}
+    return [
+        {
+            "row": name,
+            "mean": means[name],
+            "rank": rank(means, name),
+            "paper": paper[name],
+            "paper_rank": rank(paper, name),
+        }
+        for name in names
+    ]
+
+
+def rank(scores: dict[str, float], name: str) -> int:
+    """One for the best."""
+    return 1 + sum(score > scores[name] for score in scores.values())
+
+
+def agreement(over: Over) -> Callable[[Sequence[Row]], float | None]:
+    """Kendall's tau between our order of a table's rows and the paper's: 1 for the same, -1 for the reverse."""
+
+    def measured(rows: Sequence[Row]) -> float | None:
+        found = [row for row in rows if row["table"] == over and row["task"] == "average"]
+        pairs = [(one, other) for place, one in enumerate(found) for other in found[:place]]
+        signs = [
+            1 if (one["mean"] - other["mean"]) * (one["paper"] - other["paper"]) > 0 else -1
+            for one, other in pairs
+        ]
+        return statistics.fmean(signs) if signs else None
+
+    return measured
+
+
+AIMS = [
+    Aim(f"{over}: Kendall's tau between our order of rows and the paper's", agreement(over), at_least=1)
+    for over in PAPER
+]
+
+if __name__ == "__main__":
+    try:
+        main()
+    except LimbeckError as error:
+        sys.exit(f"tinybert_ablations: {error}")
