@@ -20,7 +20,6 @@ from pathlib import Path
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
-from limbeck.core.recipe import Recipe
 from limbeck.pipeline.ablate import ablate
 from limbeck.pipeline.ablation_rows import Over, design
 from results_file import Aim, ResultsFile, Row
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for over in PAPER:
         for task in TASKS:
             if not results.has(table=over, task=task):
-                found = ablate(design(of_tinybert(recipe(task, "small", full)), over))
+                found = ablate(design(recipe(task, "small", full), over))
                 for row in found.rows:
                     kept = {
                         key: row[key] for key in ("mean", "deviation", "difference", "low", "high", "seeds")
@@ -63,25 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
 
 
-def of_tinybert(whole: Recipe) -> Recipe:
-    """The recipe without the other methods."""
-    return whole.model_copy(update={"method": [each for each in whole.method if each.name == "tinybert"]})
-
-
 def averages(rows: Sequence[Row], over: Over) -> list[Row]:
     """The mean over tasks of each row, with its place among them and the paper's."""
     names = [name for name in PAPER[over] if any(row["row"] == name for row in rows)]
     means = {name: statistics.fmean(row["mean"] for row in rows if row["row"] == name) for name in names}
     paper = {name: PAPER[over][name] for name in names}
+    ranked = {name: (rank(means, name), rank(paper, name)) for name in names}
     return [
-        {
-            "row": name,
-            "mean": means[name],
-            "rank": rank(means, name),
-            "paper": paper[name],
-            "paper_rank": rank(paper, name),
-        }
-        for name in names
+        {"row": name, "mean": means[name], "paper": paper[name], "rank": ours, "paper_rank": theirs}
+        for name, (ours, theirs) in ranked.items()
     ]
 
 
