@@ -49,7 +49,7 @@ def test_a_head_alone_says_what_the_whole_model_does(family: str) -> None:
         places = INPUTS["attention_mask"].bool()
         scores = head(said.hidden_states[-1][places])
         assert torch.allclose(scores, said.logits[places], atol=1e-5)
-        signals = say(model, INPUTS, frozenset({"hidden", "vocabulary"}), places)
+        signals = say(model, INPUTS, frozenset({"hidden", "vocabulary"}), places=places)
         assert torch.allclose(signals.vocabulary, said.logits[places], atol=1e-5)
         assert torch.allclose(signals.hidden[-1], said.hidden_states[-1], atol=1e-6)
     assert {tuple(one.shape) for one in signals.hidden} == {(2, 5, 16)}
@@ -80,7 +80,7 @@ def test_what_cannot_be_asked_or_taken_is_told() -> None:
     with pytest.raises(LimbeckError, match="the embeddings of student and teacher are 41 × 16 and 40 × 16"):
         head_for(other, teacher)
     with pytest.raises(LimbeckError, match="does not look at positions one by one"):
-        say(other, INPUTS, frozenset({"vocabulary"}), places)
+        say(other, INPUTS, frozenset({"vocabulary"}), places=places)
     with torch.no_grad():
         assert teacher(**INPUTS).logits.shape == (2, 5, 40)  # no hook is left behind
     tangled = masked_lm("deberta-v2", legacy=False)

@@ -41,6 +41,7 @@ def say(
     model: PreTrainedModel,
     inputs: Mapping[str, Tensor],
     reads: frozenset[SignalName] = LOGITS,
+    *,
     through: nn.Module | None = None,
     places: Tensor | None = None,
 ) -> Signals:
