@@ -207,8 +207,8 @@ def seconds(run: Run) -> list[Row]:
     device, settings = torch.device("cpu"), run.recipe.train
     lessons = {}
     for title in (CONTROL, *METHODS):
-        method, settings = run.methods[title]
-        (stage,) = method.stages(settings)
+        method, keys = run.methods[title]
+        (stage,) = method.stages(keys)
         answers = run.answers if stage.objective.needs else None
         lessons[title] = Lesson(
             run.new_student(1).train(), stage.objective, run.encoded_train, answers, device, "fp32"
