@@ -54,6 +54,10 @@ def test_a_run_of_stages(recipe: Callable[..., Path]) -> None:
     )
     assert last < first
     assert not (folder / "objective.safetensors").exists()
+    # The control took as many steps as both stages together.
+    steps = [json.loads((place / "trained.json").read_text())["steps"] for place in (inner, folder)]
+    control = result.folder / "students" / "gold" / "seed-1" / "trained.json"
+    assert json.loads(control.read_text())["steps"] == sum(steps)
     assert json.loads((inner / "layers.json").read_text()) == {"student": 1, "teacher": 2, "pairs": [[1, 2]]}
     page = (result.folder / "report.html").read_text()
     assert "layers of the student and of the teacher: 1 from 2" in page

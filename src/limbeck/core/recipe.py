@@ -156,7 +156,8 @@ class Training(Settings):
     """One training run."""
 
     epochs: float = Field(10, gt=0)
-    """Passes over the transfer set; the control takes as many steps, over its labelled part."""
+    """Passes over the transfer set; the control takes as many steps, over its labelled part (of a method of several
+    stages, as many as all of them on the transfer set)."""
     learning_rate: float = Field(1e-3, gt=0)
     """Its peak, after the warm-up."""
     embedding_rate: float = Field(1.0, gt=0)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from limbeck.core import recipe
 from limbeck.core.files import StepFolder
 from limbeck.core.recipe import RAW, Source
+from limbeck.pipeline.budget import control_epochs
 from limbeck.pipeline.hearing import model_heard
 from limbeck.text import resources
 from limbeck.text.columns import files_of
@@ -71,6 +72,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     stages = method.stages(settings)
     hears_teacher = any(stage.objective.needs for stage in stages)
     starts_from_teacher = run.recipe.teacher.model is not None
+    longest = control_epochs(run) if title == run.control else run.recipe.train.epochs
     untuned = [model_heard(run, stage) for stage in stages if stage.teacher == "pretrained"]
     return {
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
@@ -86,6 +88,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
             if untuned
             else {}
         ),
+        **({"epochs": longest} if longest != run.recipe.train.epochs else {}),
         **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
     }
 

@@ -17,6 +17,7 @@ from limbeck.models.first_token import first_token_only
 from limbeck.models.outputs import tokens_at_a_time
 from limbeck.models.student import longest_input, readable
 from limbeck.pipeline import inputs, steps
+from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.run import Run
 from limbeck.text.batching import batches
@@ -265,7 +266,7 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
             )
         ]
         stages = method.stages(keys)
-        counts = [steps.stage_steps(run, stage) for stage in stages]
+        counts = steps_of(run, title)
         seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))
         seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"
         told = [fitted(run, stage, student, 0).objective.told() for stage in stages]

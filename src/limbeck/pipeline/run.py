@@ -113,6 +113,11 @@ class Run(Folders):
             self._check_method(title, method.stages(settings))
         return found
 
+    @property
+    def control(self) -> str | None:
+        """The name of the control, where there is one."""
+        return CONTROL if self.recipe.control else None
+
     def stages(self) -> Iterator[Stage]:
         """The stages of all methods."""
         for method, settings in self.methods.values():

@@ -10,9 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
@@ -20,6 +17,7 @@ from limbeck.core.method import Stage
 from limbeck.models.export import export as export_model
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
+from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.hearing import answers_for, fitted, heard
 from limbeck.pipeline.inputs import (
     evaluate_inputs,
@@ -34,7 +32,7 @@ from limbeck.pipeline.inputs import (
 from limbeck.pipeline.run import Run, require, versions
 from limbeck.text import resources
 from limbeck.text.packing import pack as pack_text
-from limbeck.train.loop import Trained, total_steps, train as train_model
+from limbeck.train.loop import Trained, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.transfer_set import TransferSet
@@ -162,7 +160,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
     stages = method.stages(settings)
     model = run.new_student(seed, stages[0])
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
-        for stage in stages:
+        for stage, budget in zip(stages, steps_of(run, title), strict=True):
             last = stage is stages[-1]
             fitted(run, stage, model, seed)
             trained = train_model(
@@ -175,7 +173,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 run.training,
                 folder if last else folder / stage.name,
                 seed,
-                steps=stage_steps(run, stage),
+                steps=budget,
                 score=run.score,
                 stage=stage.name,
                 keeps=stage.keeps,
@@ -241,19 +239,6 @@ def require_current(run: Run, *names: str) -> None:
 
 ALL = (prepare, rewrite, pack, teach, ask, train, export, evaluate)
 """The steps, in order."""
-
-
-def stage_steps(run: Run, stage: Stage) -> int:
-    """Optimiser steps of a stage: its passes over what :func:`stage_lengths` tells of."""
-    settings = run.recipe.train
-    if stage.epochs is not None:
-        settings = settings.model_copy(update={"epochs": stage.epochs})
-    return total_steps(stage_lengths(run, stage), settings)
-
-
-def stage_lengths(run: Run, stage: Stage) -> NDArray[np.int64]:
-    """Tokens of each row of a pass: of the raw text, or of the whole transfer set, whatever part of it is heard."""
-    return run.raw_lengths if stage.hears == "raw" else run.encoded_train.lengths
 
 
 def _tell(what: str, trained: Trained, metric: str) -> None:

@@ -1,0 +1,42 @@
+"""Budget: optimiser steps of a method's stages, and of the control, which takes as many."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from limbeck.train.loop import total_steps
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from limbeck.core.method import Stage
+    from limbeck.pipeline.run import Run
+
+
+def steps_of(run: Run, title: str) -> list[int]:
+    """Steps of each stage of a method, the control among them."""
+    method, settings = run.methods[title]
+    stages = method.stages(settings)
+    passes = [control_epochs(run)] if title == run.control else [_epochs(run, stage) for stage in stages]
+    return [
+        total_steps(_lengths(run, stage), run.recipe.train.model_copy(update={"epochs": epochs}))
+        for stage, epochs in zip(stages, passes, strict=True)
+    ]
+
+
+def control_epochs(run: Run) -> float:
+    """Passes over the transfer set, as many as the longest method makes in all its stages there."""
+    return max(
+        sum(_epochs(run, stage) for stage in method.stages(settings) if stage.hears != "raw")
+        for method, settings in run.methods.values()
+    )
+
+
+def _epochs(run: Run, stage: Stage) -> float:
+    return run.recipe.train.epochs if stage.epochs is None else stage.epochs
+
+
+def _lengths(run: Run, stage: Stage) -> NDArray[np.int64]:
+    """Tokens of each row of a pass: of the raw text, or of the whole transfer set, whatever part of it is heard."""
+    return run.raw_lengths if stage.hears == "raw" else run.encoded_train.lengths
