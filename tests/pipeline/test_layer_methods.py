@@ -61,6 +61,7 @@ def test_a_run_of_stages(recipe: Callable[..., Path]) -> None:
     assert json.loads((inner / "layers.json").read_text()) == {"student": 1, "teacher": 2, "pairs": [[1, 2]]}
     page = (result.folder / "report.html").read_text()
     assert "layers of the student and of the teacher: 1 from 2" in page
+    assert "Loss of tinybert, intermediate" in page
     assert "intermediate: attention" in page  # the loss doctor's terms of the inner stage
     # The classifier starts its stage from where it stood, the encoder from what it learnt.
     before, after = (AutoModelForSequenceClassification.from_pretrained(each) for each in (inner, folder))

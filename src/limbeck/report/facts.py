@@ -143,12 +143,13 @@ class DevScore:
 
 @dataclass(frozen=True)
 class Journal:
-    """How one model's training went; ``losses`` is (steps, 2): step number and loss."""
+    """How a training went; ``losses`` is (steps, 2): step number and loss; ``stage`` is empty for the last one."""
 
     name: str
     seed: int | None
     dev: tuple[DevScore, ...]
     losses: NDArray[np.float64]
+    stage: str = ""
 
     def best(self, metric: str) -> DevScore | None:
         """The evaluation with the highest score, or None where there was none."""
@@ -199,6 +200,7 @@ class Run:
 
     Attributes:
         data: ``prepared.json``, as it is.
+        earlier: Of students whose method has several stages, how those before the last went.
         doctors: The loss doctor's terms by method, of its first seed.
         mappings: The layers that methods compared.
         recipe: The resolved recipe's values.
@@ -209,6 +211,7 @@ class Run:
     name: str
     evaluation: Evaluation
     journals: tuple[Journal, ...]
+    earlier: tuple[Journal, ...]
     doctors: dict[str, tuple[Term, ...]]
     mappings: dict[str, LayerMapping]
     disputes: Disputes | TagDisputes | None

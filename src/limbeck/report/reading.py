@@ -35,6 +35,7 @@ def read_run(folder: Path) -> Run:
         name=str(recipe.get("name") or folder.resolve().name),
         evaluation=evaluation,
         journals=journals,
+        earlier=tuple(_earlier(folder)),
         doctors=dict(_doctors(folder)),
         mappings=dict(_mappings(folder)),
         disputes=None,
@@ -90,6 +91,13 @@ def _journals(folder: Path) -> Iterator[Journal]:
     for name, seed, student in _students(folder):
         if (path := student / "journal.jsonl").is_file():
             yield _journal(path, name, seed)
+
+
+def _earlier(folder: Path) -> Iterator[Journal]:
+    """Those of the stages before the last, which lie in folders inside."""
+    for name, seed, student in _students(folder):
+        for path in sorted(student.glob("*/journal.jsonl")):
+            yield replace(_journal(path, name, seed), stage=path.parent.name)
 
 
 def _students(folder: Path) -> list[tuple[str, int, Path]]:

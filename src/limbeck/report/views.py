@@ -225,14 +225,14 @@ def _is_trained(journal: Journal, styles: Mapping[str, str]) -> bool:
 
 
 def _losses(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
+    """One picture a method and stage."""
     for name in _ordered(run, styles):
-        seeds = [
-            curves.Curve(each, styles[name])
-            for each in run.journals
-            if each.name == name and each.seed is not None
-        ]
-        if seeds and (picture := curves.loss_curves(seeds)):
-            yield Panel(f"Loss of {run.shown(name)}", styles[name], "", picture)
+        mine = [each for each in (*run.earlier, *run.journals) if each.name == name and each.seed is not None]
+        for stage in dict.fromkeys(each.stage for each in mine):
+            seeds = [curves.Curve(each, styles[name]) for each in mine if each.stage == stage]
+            if picture := curves.loss_curves(seeds):
+                of_stage = f", {stage}" if stage else ""
+                yield Panel(f"Loss of {run.shown(name)}{of_stage}", styles[name], "", picture)
 
 
 def _mappings(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
