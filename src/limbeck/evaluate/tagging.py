@@ -111,19 +111,10 @@ def evaluate_tagging(
     content: dict[str, Any] = {
         "task": "tagging",
         "labels": list(labels),
-        "test": {
-            "examples": len(examples),
-            "words": sum(map(len, gold)),
-            "truncated": dict(truncated or {}),
-        },
+        "test": {"examples": len(examples), "words": sum(map(len, gold)), "truncated": dict(truncated or {})},
         "models": [model_row(one) for one in judged],
         "summary": summary(groups, main),
-        "signatures": {
-            name: signature(
-                name, examples=len(examples), labels=len(labels), unit="word" if name == "agreement" else ""
-            )
-            for name in judged[0].scores
-        },
+        "signatures": {name: _signature(name, len(examples), len(labels)) for name in judged[0].scores},
         "gains": gain_rows(groups, [*metrics], main, settings, resample),
         "cost": cost_rows(costs, teacher=named(groups, "teacher")),
         "types": {
@@ -134,6 +125,11 @@ def evaluate_tagging(
     write_predictions(folder / PREDICTIONS, labels, examples, judged)
     write_json(folder / EVALUATION, content)
     return content
+
+
+def _signature(name: str, examples: int, labels: int) -> str:
+    """A score's; agreement is counted by word."""
+    return signature(name, examples=examples, labels=labels, unit="word" if name == "agreement" else "")
 
 
 def gold_tags(examples: Sequence[Example]) -> list[tuple[str, ...]]:

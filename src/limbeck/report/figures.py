@@ -17,6 +17,9 @@ from limbeck.report import words
 from limbeck.report.facts import ENGINES
 from limbeck.report.svg import Scale, around, drawing, frame, gutter, path, tag
 
+SQUARE = 14
+"""Side of a pair's square in a heat map, in pixels."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -150,60 +153,43 @@ def heat_map(labels: Sequence[str], counts: NDArray[np.int64]) -> Markup:
         labels: The classes.
         counts: Gold by predicted, ``(classes, classes)``.
     """
-    side, margin = 14, 8 + 6.4 * min(18, max(len(label) for label in labels))
+    margin = 8 + 6.4 * min(18, max(len(label) for label in labels))
+    width = SQUARE * len(labels)
+    ground = tag("rect", x=margin, y=margin, width=width, height=width, class_="ground")
+    return drawing(
+        margin + width + 4,
+        margin + width + 4,
+        "Confusion matrix: gold down, predicted across",
+        [ground, *_class_names(labels, margin), *_squares(labels, counts, margin)],
+        "natural heat",
+    )
+
+
+def _class_names(labels: Sequence[str], margin: float) -> Iterator[Markup]:
+    """Each class beside its row and above its column."""
+    for index, label in enumerate(labels):
+        middle = margin + SQUARE * (index + 0.5) + 3.5
+        title, shown = tag("title", label), _short(label)
+        yield tag("text", title, shown, x=margin - 5, y=middle, text_anchor="end")
+        yield tag("text", title, shown, transform=f"translate({middle:.1f},{margin - 5:.1f})rotate(-90)")
+
+
+def _squares(labels: Sequence[str], counts: NDArray[np.int64], margin: float) -> Iterator[Markup]:
+    """One for each pair that there is."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    extent = margin + side * len(labels) + 4
-
-    def middle(index: int) -> float:
-        return margin + side * (index + 0.5)
-
-    names = [
-        part
-        for index, label in enumerate(labels)
-        for part in (
-            tag(
-                "text",
-                tag("title", label),
-                _short(label),
-                x=margin - 5,
-                y=middle(index) + 3.5,
-                text_anchor="end",
-            ),
-            tag(
-                "text",
-                tag("title", label),
-                _short(label),
-                transform=f"translate({middle(index) + 3.5:.1f},{margin - 5:.1f})rotate(-90)",
-            ),
-        )
-    ]
-    cells = [
-        tag(
+    for gold, said in np.argwhere(counts):
+        share = shares[gold, said]
+        told = f"{labels[gold]} taken for {labels[said]}: {counts[gold, said]} ({words.percent(share)})"
+        yield tag(
             "rect",
-            tag(
-                "title",
-                f"{labels[gold]} taken for {labels[said]}: {counts[gold, said]} ({words.percent(share)})",
-            ),
-            x=margin + side * int(said) + 0.5,
-            y=margin + side * int(gold) + 0.5,
-            width=side - 1,
-            height=side - 1,
+            tag("title", told),
+            x=margin + SQUARE * int(said) + 0.5,
+            y=margin + SQUARE * int(gold) + 0.5,
+            width=SQUARE - 1,
+            height=SQUARE - 1,
             fill_opacity=float(0.15 + 0.85 * share**0.7),
             class_="hit" if gold == said else "miss",
         )
-        for gold, said in np.argwhere(counts)
-        for share in (shares[gold, said],)
-    ]
-    ground = tag(
-        "rect", x=margin, y=margin, width=side * len(labels), height=side * len(labels), class_="ground"
-    )
-    return drawing(
-        extent,
-        extent,
-        "Confusion matrix: gold down, predicted across",
-        [ground, *names, *cells],
-        "natural heat",
-    )
 
 
 def _short(label: str, length: int = 18) -> str:
