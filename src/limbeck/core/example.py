@@ -19,6 +19,7 @@ class Example:
         before: Words of its document that stand before it, for a teacher that reads them.
         after: Words that stand after it.
         second: The second text of a pair; empty where there is one text only.
+        targets: Translations of the text, the one to learn first, then further references; empty where there is none.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Example:
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     second: str = ""
+    targets: tuple[str, ...] = ()
 
     @property
     def content(self) -> str:
@@ -58,5 +60,5 @@ class Example:
 
     @property
     def labelled(self) -> bool:
-        """Whether it has gold of either kind."""
-        return self.gold is not None or self.tags is not None
+        """Whether it has gold of any kind."""
+        return self.gold is not None or self.tags is not None or bool(self.targets)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict
 
 if TYPE_CHECKING:
+    from limbeck.core.decoding import Decoding
     from limbeck.core.objective import Objective
 
 
@@ -33,6 +34,23 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Distilled:
+    """The translations that a stage trains on, where they are not gold's: a model's own.
+
+    Attributes:
+        decoding: How they are searched for.
+        nearest: Of those kept of each text, take the one nearest to gold by sentence BLEU, not the likeliest.
+        gold: Share of the texts, drawn at random, that keep gold's translation.
+        by: Whose: the teacher's, or those of the model that the stage before trained.
+    """
+
+    decoding: Decoding
+    nearest: bool = False
+    gold: float = 0.0
+    by: Literal["teacher", "previous"] = "teacher"
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """One training run of a method.
 
@@ -46,6 +64,8 @@ class Stage:
             teach what dev is scored by, as one of hidden states does not.
         teacher: ``tuned``, the one that knows the labels, or its encoder before it was fine-tuned, ``pretrained``.
         masked: Share of the tokens that are guessed: masked for student and teacher, otherwise at every step.
+        distilled: The translations that it trains on; None for gold's, or where nothing is translated.
+        trains: The ``student``, or a ``successor`` of the teacher, alike and new: the next stage may hear it.
     """
 
     name: str
@@ -55,6 +75,8 @@ class Stage:
     keeps: Literal["best", "last"] = "best"
     teacher: Literal["tuned", "pretrained"] = "tuned"
     masked: float = 0.0
+    distilled: Distilled | None = None
+    trains: Literal["student", "successor"] = "student"
 
 
 class MethodSettings(BaseModel):

@@ -62,7 +62,7 @@ class Source(Settings):
     path: str
     """A file, ``package:NAME/FILE`` inside an installed package, a data set's folder, or its name on the hub."""
     format: Literal[
-        "auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset", "conll", "word_tag", "parallel"
+        "auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset", "conll", "word_tag", "parallel", "po"
     ] = "auto"
     """``auto`` goes by the file's ending; ``txt`` is one unlabelled sentence a line. For taggers: ``conll`` is one
     word a line in columns, ``word_tag`` one sentence a line as ``word:TAG word:TAG``, ``parallel`` a file of words
@@ -86,6 +86,13 @@ class Source(Settings):
     ``[start, end, label]``. A table without tags is searched for ``spans``, ``entities``, ``labels``, ``label``."""
     tags_file: str | None = None
     """The tags of ``parallel``, line by line; null is ``seq.out`` beside ``seq.in``."""
+    target: Annotated[list[str | int], BeforeValidator(_one_or_many)] = ["target"]
+    """For translators, columns of the translation and of further references; of a data set with a ``translation``
+    column, its language."""
+    target_file: Annotated[list[str], BeforeValidator(_one_or_many)] = []
+    """For translators, files with the translation (and further references) of each line of a text file."""
+    language: str | None = None
+    """For translators, put into the ids: it keeps several sources with the same texts and other translations apart."""
     header: bool = True
     """Whether the first line of a csv or tsv names the columns."""
     encoding: str = "utf-8"
@@ -113,8 +120,23 @@ class Clean(Settings):
     damaged: bool = True
     """Drop texts with replacement or control characters, or text that was decoded with the wrong table."""
     duplicates: bool = True
-    """Drop all but the first of texts that are equal but for case and spaces (for taggers: in every word); all of
-    them where labels differ."""
+    """Drop all but the first of texts that are equal but for case and spaces (for taggers: in every word; for
+    translators: with their translation); all of them where labels differ."""
+    longest: int | None = Field(None, gt=0)
+    """For translators: drop a training pair of which either side has more words."""
+    ratio: float | None = Field(None, ge=1)
+    """For translators: drop a training pair of which one side has this many times the words of the other, or more."""
+
+
+class Vocabulary(Settings):
+    """Pieces of words that translators trained here read and write."""
+
+    model: Literal["bpe", "unigram"] = "bpe"
+    """How words are cut."""
+    size: int = Field(8000, gt=300)
+    """Pieces, special tokens included; of each language where they are not joint."""
+    joint: bool = True
+    """One set of pieces for both languages, whose embeddings are shared."""
 
 
 class Data(Settings):
@@ -139,6 +161,8 @@ class Data(Settings):
     ``max_length`` goes; of conll files, whose -DOCSTART- lines part documents. Students read sentences alone."""
     clean: Clean = Clean()
     """What is dropped before anything else."""
+    vocabulary: Vocabulary = Vocabulary()
+    """For translators: pieces of words, learnt from ``train``."""
     raw: Paths = []
     """Text for methods with a stage on raw text, such as general distillation: files and folders of UTF-8 (of a
     folder those that end in .txt or .gz, or have no ending), one piece of text a line."""
@@ -172,7 +196,11 @@ class Training(Settings):
     accumulate: int = Field(1, gt=0)
     """Batches per optimiser step."""
     warmup: float = Field(0.1, ge=0, le=1)
-    """Share of steps over which the learning rate rises, before it falls linearly to zero."""
+    """Share of steps over which the learning rate rises, before it falls."""
+    schedule: Literal["linear", "inverse_sqrt"] = "linear"
+    """How the rate falls after the warm-up: in a line to zero, or as one over the root of the step (Vaswani et al.)."""
+    average: int = Field(1, gt=0)
+    """What is evaluated, and kept: the mean of the weights at this many evaluations, the last ones."""
     weight_decay: float = Field(0.01, ge=0)
     """Of AdamW; biases, norms and embeddings do not decay."""
     clip: float = Field(10.0, gt=0)
@@ -183,7 +211,7 @@ class Training(Settings):
     """Stop after this many evaluations without a better dev score; null never stops early."""
     metric: tasks.Metric = "accuracy"
     """Picks the best checkpoint, on dev: accuracy, macro_f1 or mcc; of taggers f1 (if left out), precision, recall
-    or token_accuracy, which is all that tags without spans have."""
+    or token_accuracy, which is all that tags without spans have; of translators bleu (if left out) or chrf."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` is bf16 where the device has it natively, fp32 on a CPU."""
     checkpoint_seconds: float = Field(60, ge=0)
@@ -204,32 +232,6 @@ class FineTune(Training):
     """Of the classifier's start, batch order and dropout."""
 
 
-class TeacherChoice(Settings):
-    """Who teaches: a model (fine-tuned here or elsewhere), or a file of answers."""
-
-    model: str | None = None
-    """A folder, a hub name, or ``package:NAME/FOLDER`` inside an installed package."""
-    fine_tune: FineTune | None = None
-    """Null takes the model as it is: then it must already know the labels."""
-    answers: str | None = None
-    """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
-    or ``logits`` object or list."""
-    answers_are: Literal["probabilities", "logits"] = "probabilities"
-    """What the numbers in that file are."""
-    max_length: int = Field(128, gt=2)
-    """Tokens kept of a sentence, special tokens included."""
-    labels: LabelNames = {}
-    """The teacher's label names to ours, where they differ, e.g. {LABEL_0: negative}."""
-
-    @model_validator(mode="after")
-    def _one_of(self) -> TeacherChoice:
-        if (self.model is None) == (self.answers is None):
-            raise ValueError("give either 'model' or 'answers'")
-        if self.answers is not None and self.fine_tune is not None:
-            raise ValueError("'fine_tune' needs a 'model'; a file of answers cannot be fine-tuned")
-        return self
-
-
 class StudentChoice(BaseModel):
     """Which student; the other keys are those of ``limbeck.models.KIND``."""
 
@@ -243,6 +245,40 @@ class StudentChoice(BaseModel):
     def settings(self) -> dict[str, Any]:
         """The kind's own keys."""
         return dict(self.model_extra or {})
+
+
+class TeacherChoice(Settings):
+    """Who teaches: a model (fine-tuned here or elsewhere), or a file of answers."""
+
+    model: str | None = None
+    """A folder, a hub name, or ``package:NAME/FOLDER`` inside an installed package."""
+    fine_tune: FineTune | None = None
+    """Null takes the model as it is: then it must already know the labels."""
+    scratch: StudentChoice | None = None
+    """For translators: a kind of student with its keys, built here from nothing and trained as ``fine_tune`` says."""
+    members: int = Field(1, gt=0)
+    """Of ``scratch``: so many are trained, from other seeds, and asked together: the mean of their probabilities."""
+    answers: str | None = None
+    """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
+    or ``logits`` object or list."""
+    answers_are: Literal["probabilities", "logits"] = "probabilities"
+    """What the numbers in that file are."""
+    max_length: int = Field(128, gt=2)
+    """Tokens kept of a sentence, special tokens included."""
+    labels: LabelNames = {}
+    """The teacher's label names to ours, where they differ, e.g. {LABEL_0: negative}."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> TeacherChoice:
+        if sum(each is not None for each in (self.model, self.scratch, self.answers)) != 1:
+            raise ValueError("give one of 'model', 'scratch' and 'answers'")
+        if self.scratch is not None and self.fine_tune is None:
+            raise ValueError(
+                "'scratch' builds a model that knows nothing; say in 'fine_tune' how it is trained"
+            )
+        if self.answers is not None and self.fine_tune is not None:
+            raise ValueError("'fine_tune' needs a 'model'; a file of answers cannot be fine-tuned")
+        return self
 
 
 class Choice(BaseModel):
@@ -313,7 +349,7 @@ class Recipe(Settings):
     name: str = Field("run", pattern=r"^[\w.-]+$")
     """Of the run's folder."""
     task: Task = "classification"
-    """What teacher and student do: ``classification`` of sentences, or ``tagging`` of their words."""
+    """What teacher and student do: ``classification`` of sentences, ``tagging`` of their words, or ``translation``."""
     data: Data
     """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []

@@ -13,12 +13,64 @@ if TYPE_CHECKING:
     from limbeck.structure.chain import Chain
 
 SignalName = Literal[
-    "logits", "hidden", "attention", "queries", "keys", "values", "embeddings", "vocabulary", "potentials"
+    "logits",
+    "hidden",
+    "attention",
+    "queries",
+    "keys",
+    "values",
+    "embeddings",
+    "vocabulary",
+    "potentials",
+    "guesses",
+    "next_tokens",
 ]
 SIGNAL_NAMES: tuple[SignalName, ...] = get_args(SignalName)
 OF_ATTENTION: frozenset[SignalName] = frozenset({"attention", "queries", "keys", "values"})
 OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | {"hidden", "embeddings", "vocabulary"}
 """Signals that come token by token, whatever the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a translator is scored on: choices that it makes, and what each should have been.
+
+    An autoregressive one guesses ``tokens``, each after those before it; parallel ones guess other things too, such as
+    the ``length``. By the chain rule, the log-probability of a translation is the sum over all that is guessed.
+
+    Attributes:
+        name: Of what is guessed.
+        scores: Unnormalised, ``(items, choices)``.
+        truth: The right choice of each, ``(items,)``.
+        weights: How much each counts, ``(items,)``; None for one each.
+    """
+
+    name: str
+    scores: Tensor
+    truth: Tensor
+    weights: Tensor | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Guess:
+        """With every tensor changed."""
+        weights = None if self.weights is None else change(self.weights)
+        return Guess(self.name, change(self.scores), change(self.truth), weights)
+
+
+@dataclass(frozen=True, slots=True)
+class NextTokens:
+    """A translator's likeliest next tokens after each beginning of a given translation.
+
+    Attributes:
+        ids: Which tokens, likeliest first, ``(items, k)`` int64; the items are those of the guess called ``tokens``.
+        log_probabilities: Their natural logarithms, as among all tokens: they add up to less than one, ``(items, k)``.
+    """
+
+    ids: Tensor
+    log_probabilities: Tensor
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> NextTokens:
+        """With both tensors changed."""
+        return NextTokens(change(self.ids), change(self.log_probabilities))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +89,8 @@ class Signals:
         vocabulary: A masked LM's scores of all tokens at the places that it was asked about, row by row,
             ``(asked, vocabulary)``.
         potentials: A tagger's scores of tags and of pairs of tags, over words.
+        guesses: What a translator is scored on.
+        next_tokens: A translator's likeliest tokens at every place of the translation that is learnt.
         mask: One where a token is real, ``(batch, tokens)``; goes with all but logits and potentials.
     """
 
@@ -49,26 +103,30 @@ class Signals:
     embeddings: Tensor | None = None
     vocabulary: Tensor | None = None
     potentials: Chain | None = None
+    guesses: tuple[Guess, ...] | None = None
+    next_tokens: NextTokens | None = None
     mask: Tensor | None = None
 
     def mapped(self, change: Callable[[Tensor], Tensor], of_chain: Callable[[Chain], Chain]) -> Signals:
         """With every tensor changed, and the potentials by a function of their own."""
 
-        def changed(value: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
-            return tuple(map(change, value)) if isinstance(value, tuple) else change(value)
+        def changed(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(map(changed, value))
+            return value.mapped(change) if isinstance(value, Guess | NextTokens) else change(value)
 
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         chain = values.pop("potentials")
         there: dict[str, Any] = {name: changed(value) for name, value in values.items() if value is not None}
         return replace(self, potentials=None if chain is None else of_chain(chain), **there)
 
-    def named(self, name: SignalName) -> Tensor | tuple[Tensor, ...] | Chain:
+    def named(self, name: SignalName) -> Any:
         """The signal of that name.
 
         Raises:
             KeyError: The model did not say it.
         """
-        value: Tensor | tuple[Tensor, ...] | Chain | None = getattr(self, name)
+        value = getattr(self, name)
         if value is None:
             said = [f.name for f in fields(self) if getattr(self, f.name) is not None]
             raise KeyError(f"no signal {name!r} here; there are: {', '.join(said) or 'none'}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-Task = Literal["classification", "tagging"]
+Task = Literal["classification", "tagging", "translation"]
 
-Metric = Literal["accuracy", "macro_f1", "mcc", "f1", "precision", "recall", "token_accuracy"]
+Metric = Literal["accuracy", "macro_f1", "mcc", "f1", "precision", "recall", "token_accuracy", "bleu", "chrf"]
 
 METRICS_OF: Mapping[Task, tuple[Metric, ...]] = {
     "classification": ("accuracy", "macro_f1", "mcc"),
     "tagging": ("f1", "precision", "recall", "token_accuracy"),
+    "translation": ("bleu", "chrf"),
 }
 """The scores against gold of each task, the one that decides first."""
 

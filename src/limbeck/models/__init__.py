@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from limbeck.core.schema import Settings
     from limbeck.models.embeddings import TokeniserSettings
 
-Task = Literal["classification", "tagging"]
+Task = Literal["classification", "tagging", "translation"]
 
 KINDS: dict[Task, tuple[str, ...]] = {
     "classification": ("bilstm", "static", "transformer"),
     "tagging": ("bilstm", "transformer"),
+    "translation": ("autoregressive", "vanilla"),
 }
-FOLDERS: dict[Task, str] = {"classification": __name__, "tagging": f"{__name__}.taggers"}
+FOLDERS: dict[Task, str] = {
+    "classification": __name__,
+    "tagging": f"{__name__}.taggers",
+    "translation": f"{__name__}.translators",
+}
 """Where the kinds' modules are."""
 
 

@@ -39,4 +39,4 @@ def _epochs(run: Run, stage: Stage) -> float:
 
 def _lengths(run: Run, stage: Stage) -> NDArray[np.int64]:
     """Tokens of each row of a pass: of the raw text, or of the whole transfer set, whatever part of it is heard."""
-    return run.raw_lengths if stage.hears == "raw" else run.encoded_train.lengths
+    return run.raw_lengths if stage.hears == "raw" else run.encoded_train.sizes

@@ -64,6 +64,24 @@ class Words:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """The translations of encoded sentences, the first of each, as token ids all in one array.
+
+    Attributes:
+        tokens: One after the other, each with its end token, int32.
+        offsets: Where each starts, and the end: ``(sentences + 1,)``, int64; one without translation is empty.
+    """
+
+    tokens: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each: ``(sentences,)``."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True)
 class Encoded:
     """Sentences as token ids, all in one array.
 
@@ -77,6 +95,7 @@ class Encoded:
         words: Where a tagger's words stand, and their gold; None for text that is not cut into words.
         types: Of pairs, 1 where a token is of the second text, int8, as ``tokens``; None for single texts, or where
             the tokeniser's models are not told.
+        targets: Translations; None where nothing is translated.
     """
 
     ids: Sequence[str]
@@ -87,6 +106,7 @@ class Encoded:
     truncated: int
     words: Words | None = None
     types: NDArray[np.int8] | None = None
+    targets: Targets | None = None
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -96,6 +116,11 @@ class Encoded:
     def lengths(self) -> NDArray[np.int64]:
         """Tokens of each sentence, at least one: ``(sentences,)``."""
         return np.diff(self.offsets)
+
+    @cached_property
+    def sizes(self) -> NDArray[np.int64]:
+        """What each takes of a batch's room, in tokens: the longer of the sentence and its translation."""
+        return self.lengths if self.targets is None else np.maximum(self.lengths, self.targets.lengths)
 
 
 def encode(
@@ -159,10 +184,10 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
 
     Returns:
         ``input_ids`` and ``attention_mask`` (of pairs also ``token_type_ids``), each ``(batch, tokens)`` int64, and
-        gold ``(batch,)``. Of sentences
-        of words also ``word_starts`` and ``word_ends``, each ``(batch, words)`` int64 with -1 after the last word
-        that was kept, ``word_bytes`` ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold
-        ``(batch, words)``.
+        gold ``(batch,)``. Of sentences with translations also ``labels``, the translations' tokens with ``NO_GOLD``
+        after the last, ``(batch, target tokens)``. Of sentences of words also ``word_starts`` and ``word_ends``,
+        each ``(batch, words)`` int64 with -1 after the last word that was kept, ``word_bytes``
+        ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold ``(batch, words)``.
     """
     mask, positions = places(encoded.offsets[rows], encoded.lengths[rows])  # (batch, tokens)
     inputs = {
@@ -171,6 +196,9 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
     }
     if encoded.types is not None:
         inputs["token_type_ids"] = torch.from_numpy(padded(encoded.types, mask, positions, 0))
+    if encoded.targets is not None:
+        there, at = places(encoded.targets.offsets[rows], encoded.targets.lengths[rows])
+        inputs["labels"] = torch.from_numpy(padded(encoded.targets.tokens, there, at, NO_GOLD))
     gold = torch.from_numpy(encoded.gold[rows])
     if encoded.words is not None:
         inputs_of_words, gold = _collate_words(encoded.words, rows)

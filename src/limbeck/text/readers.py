@@ -71,6 +71,8 @@ def read(
 
 def _form(source: Source, place: Path | str) -> TableFormat | LineFormat | Literal["dataset"]:
     """How the source is written: as it says, or by what stands at its place."""
+    if source.format == "po":
+        raise LimbeckError("catalogues of messages are for 'task: translation'", where=source.path)
     if source.format != "auto":
         return source.format
     if isinstance(place, Path):

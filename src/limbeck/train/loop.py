@@ -126,7 +126,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = _accelerator(settings, folder)
     processes = accelerator.num_processes
-    steps = steps or total_steps(data.lengths, settings, processes=processes)
+    steps = steps or total_steps(data.sizes, settings, processes=processes)
     masker = Masker(tokeniser, masked) if masked else None
     named = [stage, keeps, *([f"masked {masked}"] if masked else [])]
     key = _key(model, objective, data, dev, settings, seed, steps, named, processes)
@@ -231,7 +231,8 @@ def _key(
 def _arrays(data: Encoded) -> tuple[NDArray[Any], ...]:
     words = data.words
     of_words = () if words is None else (words.starts, words.gold, words.offsets, words.spelling)
-    return data.tokens, data.offsets, data.gold, *of_words
+    targets = () if data.targets is None else (data.targets.tokens, data.targets.offsets)
+    return data.tokens, data.offsets, data.gold, *of_words, *targets
 
 
 def _digest(values: NDArray[Any]) -> str:
@@ -259,7 +260,7 @@ def _take_steps(run: Run, what: str) -> None:
     """All steps from the checkpoint on."""
     settings, processes = run.settings, run.accelerator.num_processes
     size = settings.accumulate * processes
-    order = groups(run.lesson.data.lengths, settings, size, run.seed, skip=run.state.step)
+    order = groups(run.lesson.data.sizes, settings, size, run.seed, skip=run.state.step)
     quiet = contextlib.nullcontext(None)
     with progress.task(what, run.steps) if run.accelerator.is_main_process else quiet as task:
         if task is not None:

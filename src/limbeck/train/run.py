@@ -110,7 +110,7 @@ class Run:
         self.evaluated = evaluation_steps(steps, settings.evaluate)
         self.interval = journal_interval(steps)
         an_epoch = settings.model_copy(update={"epochs": 1.0})
-        a_pass = total_steps(lesson.data.lengths, an_epoch, processes=accelerator.num_processes)
+        a_pass = total_steps(lesson.data.sizes, an_epoch, processes=accelerator.num_processes)
         self.last_epoch = steps - a_pass  # the step at which it begins
         self.path = folder / "checkpoint" / "checkpoint.safetensors"
         self.state = State()

@@ -26,6 +26,8 @@ PAIRED = pa.schema([("second", pa.string())])
 """The column that stands beside these where any example is a pair."""
 AROUND = pa.schema([("before", pa.list_(pa.string())), ("after", pa.list_(pa.string()))])
 """Columns that stand beside those where any example has words of its document around it."""
+TRANSLATED = pa.schema([("targets", pa.list_(pa.string()))])
+"""The column that stands beside those where any example has translations."""
 LABELS = b"limbeck.labels"
 """Key of the schema's metadata that holds the labels, as a JSON list."""
 
@@ -86,13 +88,17 @@ class TransferSet:
         return any(example.before or example.after for example in self.examples)
 
     @cached_property
+    def _has_targets(self) -> bool:
+        return any(example.targets for example in self.examples)
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The examples' ids, in order."""
         return tuple(example.id for example in self.examples)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of ids, texts, words, gold and labels; where examples came from does not matter."""
+        """Digest of ids, texts, words, translations, gold and labels; where examples came from does not matter."""
         golds = ("" if example.gold is None else f"={example.gold}" for example in self.examples)
         texts = (example.text for example in self.examples)
         parts: list[object] = [
@@ -109,6 +115,8 @@ class TransferSet:
             parts.append(fingerprint.of_strings(example.second for example in self.examples))
         if self._has_context:
             parts.append(fingerprint.of_strings(json.dumps([e.before, e.after]) for e in self.examples))
+        if self._has_targets:
+            parts.append(fingerprint.of_strings(json.dumps(example.targets) for example in self.examples))
         return fingerprint.of_value(parts)
 
     @cached_property
@@ -124,6 +132,7 @@ class TransferSet:
                 *(PAIRED if self._has_pairs else ()),
                 *(TAGGED if self._has_words else ()),
                 *(AROUND if self._has_context else ()),
+                *(TRANSLATED if self._has_targets else ()),
             ]
         )
         columns = {
@@ -147,7 +156,7 @@ class TransferSet:
             with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
                 table = reader.read_all()
                 labels = tuple(json.loads(table.schema.metadata[LABELS]))
-                optional = [field for part in (PAIRED, TAGGED, AROUND) for field in part]
+                optional = [field for part in (PAIRED, TAGGED, AROUND, TRANSLATED) for field in part]
                 there = [*SCHEMA, *(field for field in optional if field.name in table.column_names)]
                 columns = {field.name: _values(table, field) for field in there}
                 rows = zip(*columns.values(), strict=True)

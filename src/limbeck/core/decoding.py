@@ -1,0 +1,39 @@
+"""Decoding: how a translator turns a text into translations."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from limbeck.core.schema import Settings
+
+
+class Decoding(Settings):
+    """How translations are searched for; a sentence gets the same ones alone and in any batch."""
+
+    search: Literal["beam", "greedy", "sampling"] = "beam"
+    """``beam`` and ``greedy`` look for the likeliest translation, ``sampling`` draws one word after the other."""
+    beams: int = Field(5, gt=0)
+    """Of beam search: unfinished translations kept at every step."""
+    length_penalty: float = 1.0
+    """Of beam search: translations are ranked by log-probability over length to this power; 0 favours short ones."""
+    temperature: float = Field(1.0, gt=0)
+    """Of sampling: below 1 likely words become likelier."""
+    top_k: int | None = Field(None, gt=0)
+    """Of sampling: draw among this many likeliest words only."""
+    keep: int = Field(1, gt=0)
+    """Translations of each text that are kept, best first: of beam search at most ``beams``, of sampling draws."""
+    max_length: int = Field(128, gt=1)
+    """Tokens of a translation, its end included."""
+    candidates: int = Field(1, gt=0)
+    """Of parallel students: lengths that are tried, the likeliest ones; the best-scored translation is taken."""
+    seed: int = 0
+    """Of sampling; each text draws by itself, so that no draw depends on the others."""
+
+    @model_validator(mode="after")
+    def _kept_were_found(self) -> Decoding:
+        found = {"beam": self.beams, "greedy": 1, "sampling": self.keep}[self.search]
+        if self.keep > found:
+            raise ValueError(f"{self.search} finds {found} translations of a text, and 'keep' is {self.keep}")
+        return self

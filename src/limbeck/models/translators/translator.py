@@ -1,0 +1,54 @@
+"""What all translators share: the ids of special tokens, what they find, and what a parallel one must be able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from transformers import PreTrainedModel
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from limbeck.core.decoding import Decoding
+    from limbeck.core.signals import Guess
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A translation that a model found.
+
+    Attributes:
+        tokens: Token ids, without start and end.
+        score: What the search ranks by: of beam search the log-probability over length to the penalty's power, in nats.
+        passes: How often the decoder (all of the model but its encoder) ran for it.
+    """
+
+    tokens: tuple[int, ...]
+    score: float
+    passes: int
+
+
+class ParallelTranslator(PreTrainedModel):
+    """Base of translators that write all tokens of a translation at once, or several at a time."""
+
+    main_input_name = "input_ids"
+
+    def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
+        """What it is scored on for a batch, with the graph for gradients.
+
+        Args:
+            inputs: ``input_ids`` and ``attention_mask``, ``(batch, tokens)``, and ``labels``: the translations' tokens,
+                each with its end token and ``NO_GOLD`` after it, ``(batch, target tokens)``.
+        """
+        raise NotImplementedError
+
+    def decode(self, inputs: Mapping[str, Tensor], decoding: Decoding) -> list[Hypothesis]:
+        """The best translation of each row, the same whatever other rows the batch has.
+
+        Args:
+            inputs: ``input_ids`` and ``attention_mask``, ``(batch, tokens)``.
+            decoding: How to search.
+        """
+        raise NotImplementedError
