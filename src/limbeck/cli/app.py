@@ -107,7 +107,7 @@ def _run(recipe: Path, overrides: list[str] | None) -> Run:
         raise LimbeckError(
             "a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that"
         )
-    run = Run.open(recipe) if recipe.is_dir() else Run(load(recipe, overrides or ()))
+    run = Run.open(recipe) if recipe.is_dir() else Run.of(load(recipe, overrides or ()))
     check(run)
     return run
 

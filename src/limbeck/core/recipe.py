@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from limbeck.core import overrides as keys, tasks
+from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.core.schema import Settings, validate
@@ -319,6 +320,8 @@ class Evaluation(Settings):
     """Of the paired bootstrap."""
     interval: float = Field(0.95, gt=0, lt=1)
     """How sure an interval is."""
+    decoding: Decoding = Decoding()
+    """How translators translate test; on dev, while they train, they are greedy."""
     latency_sentences: int = Field(200, ge=0)
     """Test sentences timed one at a time, the models taking turns; 0 measures no speed."""
 
