@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from limbeck.core import recipe
 from limbeck.core.files import StepFolder
-from limbeck.core.recipe import RAW, Source
+from limbeck.core.sources import RAW, Source
 from limbeck.pipeline.budget import control_epochs
 from limbeck.pipeline.hearing import model_heard
 from limbeck.text import resources

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source, Task
+from limbeck.core.recipe import Task
+from limbeck.core.sources import Source
 from limbeck.text import resources
 from limbeck.text.columns import LineFormat, read_sentences
 from limbeck.text.sentences import SURROGATES, examples_of, in_documents
