@@ -60,7 +60,9 @@ class TranslationObjective(Objective):
 
     def _of_teacher(self, tokens: Guess, said: NextTokens) -> Tensor:
         if len(said.ids) != len(tokens.truth):
-            what = f"the student guesses {len(tokens.truth)} tokens of a batch, and the teacher {len(said.ids)}"
+            what = (
+                f"the student guesses {len(tokens.truth)} tokens of a batch, and the teacher {len(said.ids)}"
+            )
             raise LimbeckError(
                 what, fix="Word-level distillation needs a teacher and a student with the same vocabulary"
             )
