@@ -30,8 +30,8 @@ from limbeck.train.settled import seed_step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Score = Callable[[NDArray[np.int64], NDArray[np.int64]], Mapping[str, float]]
-"""From gold and predicted label indices, each ``(examples,)``, to scores by name."""
+Score = Callable[[NDArray[np.int64], Any], Mapping[str, float]]
+"""From gold and what was predicted, as :func:`limbeck.models.outputs.answered` gives them, to scores by name."""
 
 
 @dataclass
