@@ -124,11 +124,13 @@ class ParallelConfig(MarianConfig):
     """What translators that write many tokens at once have in common: the keys of an autoregressive one, and these.
 
     Attributes:
+        mask_token_id: What stands where a token is not known yet.
         longest_offset: Most tokens that a translation is thought to be longer, or shorter, than its source.
         length_weight: How much the length counts in the loss, where a token counts one.
         deduplicate: Whether of equal tokens in a row only the first is kept in decoding.
     """
 
+    mask_token_id: int | None = None
     longest_offset: int = 32
     length_weight: float = 1.0
     deduplicate: bool = True
