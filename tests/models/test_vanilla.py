@@ -188,7 +188,7 @@ def test_the_decoder_is_the_papers(student):
     inputs = batch_of(toy_pairs(6, seed=5))
     lengths = torch.tensor([[1, 7], [3, 2], [9, 4], [5, 5], [2, 12], [1, 1]])
     with torch.no_grad():
-        logits = student(inputs["input_ids"], inputs["attention_mask"], lengths)
+        logits = student.token_scores(inputs["input_ids"], inputs["attention_mask"], lengths)
         memory = student.encode(inputs["input_ids"], inputs["attention_mask"]).double().numpy()
     assert logits.shape == (6, 2, 12, WORDS + len(SPECIAL))
     for row, real in enumerate(inputs["attention_mask"].sum(1).tolist()):
@@ -261,7 +261,7 @@ def test_of_the_candidates_the_best_scored_is_taken(student):
     with torch.no_grad():
         scores = student.length_scores(inputs["input_ids"], inputs["attention_mask"])
         lengths = likely_lengths(scores, inputs["attention_mask"], 3, 127)
-        logits = student(inputs["input_ids"], inputs["attention_mask"], lengths)
+        logits = student.token_scores(inputs["input_ids"], inputs["attention_mask"], lengths)
     found = student.decode(inputs, Decoding(candidates=3))
     for row, hypothesis in enumerate(found):
         tried = []

@@ -33,6 +33,7 @@ from torch.nn import functional
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.signals import Guess
 from limbeck.models.configs import VanillaConfig
+from limbeck.models.translators.guesses import TOKENS
 from limbeck.models.translators.layers import DecoderLayer, others
 from limbeck.models.translators.layout import real_places, source_lengths, uniform_copy
 from limbeck.models.translators.lengths import LengthHead, length_classes, likely_lengths
@@ -84,30 +85,20 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         )
         self.post_init()
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        lengths: Tensor | None = None,
-        labels: Tensor | None = None,
-    ) -> Tensor | tuple[Guess, ...]:
-        """Scores of the tokens of translations of given lengths; in training, where there are labels, all guesses.
+    def token_scores(self, input_ids: Tensor, attention_mask: Tensor, lengths: Tensor) -> Tensor:
+        """Scores of the tokens of translations of given lengths.
 
         Args:
             input_ids: ``(batch, tokens)``.
             attention_mask: One where a token is real, ``(batch, tokens)``; padding is on the right.
             lengths: Tokens of the translations of each source, at least one, ``(batch, candidates)``.
-            labels: As :meth:`guesses` reads them, ``(batch, target tokens)``.
 
         Returns:
             Unnormalised, ``(batch, candidates, places, vocabulary)``; without meaning after a translation's end.
         """
-        if labels is not None:
-            return self.guesses({"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels})
-        assert lengths is not None
         memory = self.encode(input_ids, attention_mask)
-        logits: Tensor = self.lm_head(self.decoder_states(memory, input_ids, attention_mask, lengths))
-        return logits
+        scores: Tensor = self.lm_head(self.decoder_states(memory, input_ids, attention_mask, lengths))
+        return scores
 
     def length_scores(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unnormalised scores of ``T - T'``, from ``-longest_offset``: ``(batch, tokens) -> (batch, classes)``."""
@@ -146,7 +137,7 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         classes = length_classes(lengths, mask, self.config.longest_offset)[taught]
         weights = torch.full_like(classes, self.config.length_weight, dtype=states.dtype)
         return (
-            Guess("tokens", self.lm_head(states[real]), labels[:, : states.shape[1]][real]),
+            Guess(TOKENS, self.lm_head(states[real]), labels[:, : states.shape[1]][real]),
             Guess("length", self.length_head(memory, mask)[taught], classes, weights),
         )
 
