@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import MarianConfig
-from transformers.models.marian.modeling_marian import MarianEncoder
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.configs import ParallelConfig
@@ -20,10 +18,10 @@ from limbeck.models.embeddings import vocabulary_size
 from limbeck.models.starts import copy_layers, evenly
 from limbeck.models.translators.shape import ShapeSettings
 from limbeck.models.translators.translator import ParallelTranslator
-from limbeck.text.encode import first_id
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+    from transformers.models.marian.modeling_marian import MarianEncoder
 
     from limbeck.text.subwords import Subwords
 
@@ -69,7 +67,6 @@ def config_for(
         vocab_size=vocabulary_size(subwords.source),
         decoder_vocab_size=vocabulary_size(pieces),
         max_position_embeddings=POSITIONS,
-        share_encoder_decoder_embeddings=subwords.joint,
         tie_word_embeddings=subwords.joint,
         encoder_layers=shape.layers,
         decoder_layers=settings.decoder_layers or shape.layers,
@@ -86,8 +83,6 @@ def config_for(
         bos_token_id=pieces.bos_token_id,
         eos_token_id=pieces.eos_token_id,
         mask_token_id=pieces.mask_token_id,
-        decoder_start_token_id=first_id(pieces.bos_token_id, pieces.pad_token_id),
-        forced_eos_token_id=None,
         longest_offset=settings.longest_offset,
         length_weight=settings.length_weight,
         deduplicate=settings.deduplicate,
@@ -106,9 +101,8 @@ class ParallelStudent(ParallelTranslator):
 
     def __init__(self, config: ParallelConfig) -> None:
         super().__init__(config)
-        self.encoder = MarianEncoder(config)
-        written = config.decoder_vocab_size or config.vocab_size
-        self.lm_head: nn.Linear = nn.Linear(config.d_model, written, bias=False)
+        self.encoder = _encoder(config)
+        self.lm_head: nn.Linear = nn.Linear(config.d_model, config.decoder_vocab_size, bias=False)
         never = (config.pad_token_id, config.bos_token_id, config.eos_token_id, config.mask_token_id)
         self.pad_id = config.pad_token_id or 0
         self.never_written = sorted({number for number in never if isinstance(number, int)})
@@ -169,12 +163,21 @@ class ParallelStudent(ParallelTranslator):
             copy_layers(encoder, self.encoder, layers)
 
 
+def _encoder(config: Any) -> MarianEncoder:
+    # Here and not above: loading this class registers the students, which are built on this module.
+    from transformers.models.marian.modeling_marian import MarianEncoder
+
+    return MarianEncoder(config)
+
+
 def _source(teacher: PreTrainedModel | None, subwords: Subwords) -> Any:
     """The configuration of a teacher that can be started from.
 
     Raises:
         LimbeckError: It has other parts, or another vocabulary.
     """
+    from transformers import MarianConfig
+
     fix = "Choose start: random"
     if teacher is None:
         raise LimbeckError("'student.start': there is no teacher model to start from", fix=fix)
