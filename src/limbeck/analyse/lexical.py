@@ -86,13 +86,23 @@ class Smoothing:
     Attributes:
         kind: ``interpolated``: p = (1 - strength) count/links + strength u(y), where u are the shares of target words
             among the links of both texts (Jelinek and Mercer 1980); a source word without links has u.
+            ``dirichlet``: p = (count + strength u(y)) / (links + strength), so that a rare word keeps less of what was
+            counted than a frequent one (MacKay and Peto 1995).
             ``additive``: p = (count + strength) / (links + strength |Y|), where Y are the target words of both
             texts (Lidstone).
-        strength: The unigram's weight, between 0 and 1; or what is added to every count, above 0.
+        strength: The unigram's weight, above 0 and below 1; how many links the unigram stands for; or what is added to
+            every count.
+
+    Raises:
+        ValueError: The strength is out of bounds.
     """
 
-    kind: Literal["interpolated", "additive"]
+    kind: Literal["interpolated", "dirichlet", "additive"]
     strength: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.strength < (1 if self.kind == "interpolated" else float("inf")):
+            raise ValueError(f"{self.name}: the strength is out of bounds")
 
     @property
     def name(self) -> str:
@@ -107,6 +117,9 @@ vocabulary."""
 
 SMOOTHINGS = (
     SMOOTHED,
+    Smoothing("dirichlet", 0.1),
+    Smoothing("dirichlet", 1),
+    Smoothing("dirichlet", 5),
     Smoothing("interpolated", 0.01),
     Smoothing("interpolated", 0.5),
     Smoothing("additive", 1e-4),
@@ -131,8 +144,7 @@ def faithfulness(
         not a number.
     """
     both = _Both.of(real, distilled)
-    sums = both.interpolated(smoothing.strength) if smoothing.kind == "interpolated" else both.added(smoothing.strength)
-    return _mean(np.maximum(sums, 0.0), both.real_links if by_link else None)
+    return _mean(np.maximum(both.divergences(smoothing), 0.0), both.real_links if by_link else None)
 
 
 @dataclass(frozen=True)
@@ -168,26 +180,29 @@ class _Both:
         unigram = seen / max(seen.sum(), 1)
         return cls(cells.row.astype(np.int64), cells.col.astype(np.int64), *counts, *links, unigram)
 
-    def interpolated(self, strength: float) -> Floats:
-        """KL of each source word; where it is in both tables, target words that it has in neither add nought."""
-        base = strength * self.unigram[self.column]
-        there = self.distilled_links > 0
-        mine = _shares(self.real, self.real_links[self.row]) * (1 - strength) + base
-        theirs = _shares(self.distilled, self.distilled_links[self.row]) * (1 - strength) + base
-        theirs = np.where(there[self.row], theirs, self.unigram[self.column])
-        sums = self._summed(mine * np.log(mine / theirs))
-        rest = strength * (1 - self._summed(self.unigram[self.column])) * np.log(strength)
-        return sums + np.where(there, 0.0, rest)
+    def divergences(self, smoothing: Smoothing) -> Floats:
+        """KL of each source word, ``(sources,)``.
 
-    def added(self, strength: float) -> Floats:
-        """KL of each source word; target words that it has in neither table share alike."""
-        number = len(self.unigram)
-        all_mine, all_theirs = (links + strength * number for links in (self.real_links, self.distilled_links))
-        mine = (self.real + strength) / all_mine[self.row]
-        theirs = (self.distilled + strength) / all_theirs[self.row]
-        others = number - self._summed(np.ones(len(self.row)))
-        rest = others * strength / all_mine * np.log(all_theirs / all_mine)
-        return self._summed(mine * np.log(mine / theirs)) + rest
+        Every smoothing makes p = kept * count/links + given * base(y): of what was counted a word keeps ``kept``, and
+        what it gives away all target words share by ``base``. Those that it has in neither table add up in one term.
+        """
+        base = np.full(len(self.unigram), 1 / max(len(self.unigram), 1)) if smoothing.kind == "additive" else self.unigram
+        given = [self._given(links, smoothing) for links in (self.real_links, self.distilled_links)]
+        mine, theirs = (
+            (1 - share[self.row]) * counts / np.maximum(links[self.row], 1) + share[self.row] * base[self.column]
+            for share, counts, links in zip(
+                given, (self.real, self.distilled), (self.real_links, self.distilled_links), strict=True
+            )
+        )
+        rest = 1 - self._summed(base[self.column])
+        return self._summed(mine * np.log(mine / theirs)) + rest * given[0] * np.log(given[0] / given[1])
+
+    def _given(self, links: Floats, smoothing: Smoothing) -> Floats:
+        """What each source word gives away; all, where it has no links."""
+        if smoothing.kind == "interpolated":
+            return np.where(links > 0, smoothing.strength, 1.0)
+        mass = smoothing.strength * (len(self.unigram) if smoothing.kind == "additive" else 1)
+        return mass / (links + mass)
 
     def _summed(self, values: Floats) -> Floats:
         return np.bincount(self.row, values, minlength=len(self.real_links))
@@ -206,10 +221,6 @@ def _target_counts(table: Table, columns: dict[str, int]) -> Floats:
     counts = np.zeros(len(columns))
     counts[[columns[word] for word in table.targets]] = np.asarray(table.counts.sum(axis=0)).ravel()
     return counts
-
-
-def _shares(counts: Floats, of: Floats) -> Floats:
-    return counts / np.maximum(of, 1)
 
 
 def _mean(values: Floats, weights: Floats | None) -> float:
