@@ -1,1 +1,1 @@
-"""What became of a text, and why a student learns it well or badly: alignments, complexity, faithfulness, word order."""
+"""What became of a text, and why a student learns it well or badly: complexity, faithfulness, word order, modes."""

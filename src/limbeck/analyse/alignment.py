@@ -25,6 +25,8 @@ from limbeck.core.errors import LimbeckError
 Point = tuple[int, int]
 """A source word and a target word of one pair, counted from nought."""
 Points = set[Point]
+Taken = tuple[set[int], set[int]]
+"""Source words and target words that have a link."""
 
 LONGEST = 1000
 """Words of a sentence that is aligned; the aligner takes no sentence of more than 1023."""
@@ -85,7 +87,8 @@ def align(text: Bitext, symmetrised: str = "grow-diag-final-and", effort: float 
 
 def _alignable(text: Bitext) -> NDArray[np.bool_]:
     sides = (text.source.lengths, text.target.lengths)
-    return np.logical_and.reduce([(0 < lengths) & (lengths <= LONGEST) for lengths in sides])
+    shorter, longer = np.minimum(*sides), np.maximum(*sides)
+    return np.asarray((shorter > 0) & (longer <= LONGEST))
 
 
 def _directions(text: Bitext, rows: Sequence[int], effort: float) -> tuple[list[Points], list[Points]]:
@@ -93,7 +96,9 @@ def _directions(text: Bitext, rows: Sequence[int], effort: float) -> tuple[list[
     try:
         from eflomal import Aligner
     except ImportError as error:
-        fix = "Run: pip install eflomal==2.0.0 (it is built by a C compiler), or pip install 'limbeck[measure]'"
+        fix = (
+            "Run: pip install eflomal==2.0.0 (it is built by a C compiler), or pip install 'limbeck[measure]'"
+        )
         raise LimbeckError("aligning words needs eflomal, which is not installed", fix=fix) from error
     with TemporaryDirectory(prefix="limbeck-") as folder:
         files = [Path(folder) / name for name in ("forward", "backward")]
@@ -139,41 +144,41 @@ def union(forward: Points, backward: Points) -> Points:
 
 
 def grow_diag_final_and(forward: Points, backward: Points) -> Points:
-    """The intersection, grown to neighbouring links of the union; then what joins two words that are free by then.
+    """The intersection, grown to neighbouring links of the union; then links that join two words free by then.
 
     Args:
         forward: Links of the one direction, whose turn comes first in the last step.
         backward: Links of the other.
     """
-    if forward == backward:
-        return set(forward)
     links = forward & backward
-    sources, targets = {source for source, _ in links}, {target for _, target in links}
+    taken = ({source for source, _ in links}, {target for _, target in links})
+    if forward != backward:
+        _grow(links, taken, forward | backward)
+    for direction in (forward, backward):
+        for source, target in sorted(direction):
+            if source not in taken[0] and target not in taken[1]:
+                _add(links, taken, (source, target))
+    return links
 
-    def add(point: Point) -> None:
-        links.add(point)
-        sources.add(point[0])
-        targets.add(point[1])
 
-    candidates = sorted(forward | backward)
-    either = set(candidates)
-    grown = True
-    while grown:
-        grown = False
-        for source, target in candidates:
+def _grow(links: Points, taken: Taken, candidates: Points) -> None:
+    """Add candidates beside a link that a word without links has, until there are none."""
+    before = -1
+    while before != len(links):
+        before = len(links)
+        for source, target in sorted(candidates):
             if (source, target) not in links:
                 continue
             for across, down in NEIGHBOURS:
                 new = (source + across, target + down)
-                free = new[0] not in sources or new[1] not in targets
-                if free and new in either:
-                    add(new)
-                    grown = True
-    for direction in (forward, backward):
-        for point in sorted(direction):
-            if point[0] not in sources and point[1] not in targets:
-                add(point)
-    return links
+                if new in candidates and (new[0] not in taken[0] or new[1] not in taken[1]):
+                    _add(links, taken, new)
+
+
+def _add(links: Points, taken: Taken, point: Point) -> None:
+    links.add(point)
+    for words, word in zip(taken, point, strict=True):
+        words.add(word)
 
 
 SYMMETRISED: Mapping[str, Callable[[Points, Points], Points]] = {

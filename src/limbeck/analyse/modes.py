@@ -5,8 +5,8 @@
     p(l|y) ~ 1/T sum_t p(l|y_t) = 1/T sum_t p(y_t|l) p(l) / sum_k p(y_t|k) p(k)
 
 with the shares p(y_t|l) of words in text of each language. These are smoothed, (count + strength) / (words + strength
-|V|) over the words V of all languages, so that every word has a share in each; a word that no language has tells nothing,
-and has the prior.
+|V|) over the words V of all languages, so that every word has a share in each; a word that no language has tells
+nothing, and has the prior.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def posteriors(
     }
     if len(counts) < 2:
         raise LimbeckError("a posterior of languages needs text in two languages or more")
-    for language, words in counts.items():
-        if not words:
+    for language, count in counts.items():
+        if not count:
             raise LimbeckError(f"there is no text in the language '{language}'")
     shares = np.full(len(counts), 1 / len(counts)) if prior is None else np.asarray(prior, dtype=np.float64)
     shares = shares / shares.sum()
@@ -64,9 +64,11 @@ def posteriors(
     said = [[numbers.get(word, unknown) for word in cut(output)] or [unknown] for output in outputs]
     lengths = np.array([len(row) for row in said])
     rows = np.repeat(np.arange(len(said)), lengths)
-    words = table[np.fromiter((number for row in said for number in row), np.int64, int(lengths.sum()))]
+    words: Floats = table[
+        np.fromiter((number for row in said for number in row), np.int64, int(lengths.sum()))
+    ]
     sums = [np.bincount(rows, column, minlength=len(said)) for column in words.T]
-    return np.stack(sums, axis=1) / lengths[:, None]
+    return np.asarray(np.stack(sums, axis=1) / lengths[:, None])
 
 
 def _by_word(counts: Sequence[Counter[str]], prior: Floats, strength: float) -> tuple[dict[str, int], Floats]:

@@ -8,10 +8,11 @@ words of a source sentence:
 C is the number of chunks, that is, of longest runs of words that stand next to each other, in the same order, in both;
 M is the number of words. It is 1 where the orders are the same, and 0 where no two neighbours stay neighbours.
 
-Here, as in the slides "Knowledge Distillation in NLP", the one order is the source's own, and the other is that in which
-the translation first takes its words up, as alignments tell: the larger, the more monotonic. Words without links are in
-neither order; words first linked to the same target word keep their order, so that splitting one word into several, or
-joining several in one, is no reordering. With fewer than two linked words there is no order, and no score.
+Here, as in the slides "Knowledge Distillation in NLP", the one order is the source's own, and the other is that in
+which the translation first takes its words up, as alignments tell: the larger, the more monotonic. Words without links
+are in neither order; words first linked to the same target word keep their order, so that splitting one word into
+several, or joining several in one, is no reordering. With fewer than two linked words there is no order, and no
+score.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def fuzzy_reordering(links: Links, pairs: int) -> Floats:
     first = np.r_[True, (np.diff(links.pair) != 0) | (np.diff(links.source) != 0)]
     pair, source, target = links.pair[first], links.source[first], links.target[first]
     words = np.bincount(pair, minlength=pairs)
-    place = np.arange(len(pair))  # of the words that have links, in the source's order; next to each other: one apart
+    place = np.arange(
+        len(pair)
+    )  # of the words that have links, in the source's order; next to each other: one apart
     order = np.lexsort((source, target, pair))
     within = np.diff(pair[order]) == 0
     breaks = within & (np.diff(place[order]) != 1)

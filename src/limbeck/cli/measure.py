@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limbeck.analyse.measures import Measures, TextMeasures
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.core.sources import Source
 from limbeck.evaluate.table import NOTHING
-from limbeck.text.delimited import lines_of
-from limbeck.text.tables import read_text
+from limbeck.text.parallel import read_lines
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
@@ -60,31 +59,14 @@ def _inside(folder: Path) -> Path:
             return train if train in found else found[0]
         if found:
             names = ", ".join(path.name for path in found)
-            raise LimbeckError(f"the folder holds several transfer sets ({names})", where=place, fix="Name one")
+            raise LimbeckError(
+                f"the folder holds several transfer sets ({names})", where=place, fix="Name one"
+            )
     raise LimbeckError("the folder holds no transfer set (NAME.arrow)", where=folder)
 
 
 def _parallel(source: Path, target: Path) -> tuple[Example, ...]:
-    """Lines of two files side by side; where either line is empty there is an empty text."""
-    columns = [_lines(path) for path in (source, target)]
-    if len(columns[0]) != len(columns[1]):
-        shorter, longer = sorted((source, target), key=lambda path: len(columns[path is target]))
-        least = min(map(len, columns))
-        what = f"no line of {shorter} belongs to this one, which is the last of {least:,}"
-        raise LimbeckError(what, where=longer, line=least + 1, fix="Give files that are aligned line by line")
-    return tuple(
-        Example(str(line), text, origin=f"{source.name}:{line}", targets=(said,) if said else ())
-        for line, (text, said) in enumerate(zip_longest(*columns), 1)
-    )
-
-
-def _lines(path: Path) -> list[str]:
-    if path.suffix == ".gz":
-        lines = _unpacked(path)
-    else:
-        lines = lines_of(read_text(path, "utf-8", "error"))
-    lines = [line.strip() for line in lines]
-    return lines[:-1] if lines and not lines[-1] else lines
+    return tuple(read_lines(source, Source(path=str(source), target_file=[str(target)]), source.name))
 
 
 Value = Callable[[TextMeasures], str]
