@@ -14,6 +14,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -27,53 +29,79 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])
 """Of the triangle with sides of one, ``(languages, 2)``: lower left, lower right, above."""
 
 
-def posteriors(
-    outputs: Sequence[str],
-    texts_by_language: Mapping[str, Iterable[str]],
-    *,
-    prior: Sequence[float] | None = None,
-    strength: float = STRENGTH,
-    cut: Cut | None = None,
-) -> Floats:
-    """The posterior of each language of each output, ``(outputs, languages)``; every row sums to one.
+@dataclass(frozen=True)
+class Languages:
+    """What is known of some languages: how often each uses a word.
 
-    Args:
-        outputs: What a model said; one without words has the prior.
-        texts_by_language: Text to know each language by: the targets of the training text.
-        prior: p(l); by default all languages alike.
-        strength: What is added to every count.
-        cut: How a text is cut into words; by default as BLEU cuts it.
-
-    Raises:
-        LimbeckError: There are fewer than two languages, or one has no words.
+    Attributes:
+        names: Of the languages.
+        numbers: Every word of any, with its row.
+        table: The posterior of each language given each word, and at last given a word that none has,
+            ``(words + 1, languages)``.
+        cut: How a text is cut into words.
     """
-    cut = cut or cut_named("13a")
-    counts = {
-        language: Counter(word for text in texts for word in cut(text))
-        for language, texts in texts_by_language.items()
-    }
-    if len(counts) < 2:
-        raise LimbeckError("a posterior of languages needs text in two languages or more")
-    for language, count in counts.items():
-        if not count:
-            raise LimbeckError(f"there is no text in the language '{language}'")
-    shares = np.full(len(counts), 1 / len(counts)) if prior is None else np.asarray(prior, dtype=np.float64)
-    shares = shares / shares.sum()
-    numbers, table = _by_word(list(counts.values()), shares, strength)
-    unknown = len(numbers)
-    said = [[numbers.get(word, unknown) for word in cut(output)] or [unknown] for output in outputs]
-    lengths = np.array([len(row) for row in said])
-    rows = np.repeat(np.arange(len(said)), lengths)
-    words: Floats = table[
-        np.fromiter((number for row in said for number in row), np.int64, int(lengths.sum()))
-    ]
-    sums = [np.bincount(rows, column, minlength=len(said)) for column in words.T]
-    return np.asarray(np.stack(sums, axis=1) / lengths[:, None])
+
+    names: tuple[str, ...]
+    numbers: Mapping[str, int]
+    table: Floats
+    cut: Cut
+
+    @classmethod
+    def of(
+        cls,
+        texts_by_language: Mapping[str, Iterable[str]],
+        *,
+        prior: Sequence[float] | None = None,
+        strength: float = STRENGTH,
+        cut: Cut | None = None,
+    ) -> Languages:
+        """Count words.
+
+        Args:
+            texts_by_language: Text to know each language by: the targets of the training text.
+            prior: p(l); by default all languages alike.
+            strength: What is added to every count.
+            cut: How a text is cut into words; by default as BLEU cuts it.
+
+        Raises:
+            LimbeckError: There are fewer than two languages, or one has no words.
+        """
+        cut = cut or cut_named("13a")
+        if len(texts_by_language) < 2:
+            raise LimbeckError("a posterior of languages needs text in two languages or more")
+        counts = [
+            Counter(word for text in texts for word in cut(text)) for texts in texts_by_language.values()
+        ]
+        for language, count in zip(texts_by_language, counts, strict=True):
+            if not count:
+                raise LimbeckError(f"there is no text in the language '{language}'")
+        shares = np.ones(len(counts)) if prior is None else np.asarray(prior, dtype=np.float64)
+        numbers, table = _by_word(counts, shares / shares.sum(), strength)
+        return cls(tuple(texts_by_language), numbers, table, cut)
+
+    def posteriors(self, outputs: Sequence[str]) -> Floats:
+        """The posterior of each language of each output, ``(outputs, languages)``; every row sums to one.
+
+        Args:
+            outputs: What a model said; one without words has the prior.
+        """
+        unknown = len(self.numbers)
+        said = [[self.numbers.get(word, unknown) for word in self.cut(each)] or [unknown] for each in outputs]
+        lengths = np.array([len(row) for row in said], dtype=np.int64)
+        rows = np.repeat(np.arange(len(said)), lengths)
+        words: Floats = self.table[np.fromiter(chain.from_iterable(said), np.int64, int(lengths.sum()))]
+        sums = [np.bincount(rows, column, minlength=len(said)) for column in words.T]
+        return np.asarray(np.stack(sums, axis=1) / lengths[:, None])
+
+
+def posteriors(outputs: Sequence[str], texts_by_language: Mapping[str, Iterable[str]]) -> Floats:
+    """:meth:`Languages.posteriors` of languages that are known by these texts, all alike beforehand."""
+    return Languages.of(texts_by_language).posteriors(outputs)
 
 
 def _by_word(counts: Sequence[Counter[str]], prior: Floats, strength: float) -> tuple[dict[str, int], Floats]:
-    """Numbers of all words, and the posterior given each, ``(words + 1, languages)``; at last, given an unknown one."""
-    numbers = {word: number for number, word in enumerate(dict.fromkeys(w for each in counts for w in each))}
+    """Numbers of all words, and the posterior given each, ``(words + 1, languages)``; at last the prior."""
+    numbers = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(counts)))}
     seen = np.zeros((len(numbers), len(counts)))
     for language, words in enumerate(counts):
         seen[[numbers[word] for word in words], language] = list(words.values())
@@ -93,6 +121,9 @@ def in_triangle(points: Floats) -> Floats:
     return np.asarray(points @ CORNERS)
 
 
-def decided(points: Floats, least: float = 0.9) -> float:
-    """Share of outputs that are in one language, with a posterior of at least so much."""
+def decided(points: Floats, least: float = 0.6) -> float:
+    """Share of outputs that are in one language, with a posterior of at least so much.
+
+    A full stop is in every language: a short sentence in one has a posterior not far above a half.
+    """
     return float((points.max(axis=1) >= least).mean()) if len(points) else float("nan")
