@@ -12,7 +12,26 @@ from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.bleu import SENTENCE_METRICS, Scorer, bleu, chrf, score
 from limbeck.evaluate.bootstrap import resampled_sums
 
-WORDS = "ein Hund rennt schnell über die grüne Wiese und ein Kind lacht laut , weil es regnet .".split()
+WORDS = [
+    "ein",
+    "Hund",
+    "rennt",
+    "schnell",
+    "über",
+    "die",
+    "grüne",
+    "Wiese",
+    "und",
+    "ein",
+    "Kind",
+    "lacht",
+    "laut",
+    ",",
+    "weil",
+    "es",
+    "regnet",
+    ".",
+]
 
 
 def sentences(count: int, seed: int, longest: int = 14) -> list[str]:

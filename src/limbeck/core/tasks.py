@@ -16,6 +16,14 @@ METRICS_OF: Mapping[Task, tuple[Metric, ...]] = {
 }
 """The scores against gold of each task, the one that decides first."""
 
+IN_POINTS = frozenset({"bleu", "chrf", "teacher_bleu"})
+"""Scores that are counted in points of a hundred, as people who translate do; the others are shares of one."""
+
+
+def as_share(metric: str, value: float) -> float:
+    """A score, or a difference of two, as a share of one."""
+    return value / 100 if metric in IN_POINTS else value
+
 
 def main_metric(task: Task, metric: Metric | None = None, *, spans: bool = True) -> Metric:
     """The metric that decides: that of the recipe, or else the first of the task.

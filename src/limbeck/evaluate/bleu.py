@@ -57,7 +57,7 @@ class Scorer:
         for row, these in enumerate(references):
             if not these:
                 raise LimbeckError(f"sentence {row + 1} has no reference")
-        self.sentences = len(references)
+        self.references = [tuple(these) for these in references]
         # sacrebleu takes streams: the first reference of every sentence, the second ..., None where there is none.
         streams = [list(stream) for stream in zip_longest(*references)]
         try:
@@ -66,6 +66,11 @@ class Scorer:
             reason = str(error).strip().splitlines()[0].rstrip(".")
             raise LimbeckError(f"BLEU of the language '{language}' cannot be counted ({reason})") from error
         self._chrf = CHRF(char_order=CHARACTERS, beta=BETA, references=streams)
+
+    @property
+    def sentences(self) -> int:
+        """How many have references."""
+        return len(self.references)
 
     def counts(self, translations: Sequence[str]) -> Ints:
         """What each sentence adds to the sums, ``(sentences, 28)``.
@@ -80,6 +85,10 @@ class Scorer:
         said = list(translations)
         columns = [metric._extract_corpus_statistics(said, None) for metric in (self._bleu, self._chrf)]
         return np.concatenate([np.array(column, dtype=np.int64) for column in columns], axis=1)
+
+    def words(self, text: str) -> list[str]:
+        """A text cut into words as BLEU cuts it; punctuation marks are words of their own."""
+        return str(self._bleu.tokenizer(text.rstrip())).split()
 
     @property
     def signatures(self) -> dict[str, str]:
@@ -109,7 +118,7 @@ def bleu(counts: Ints | Floats, *, effective: bool = False) -> Floats:
 
 
 def chrf(counts: Ints | Floats) -> Floats:
-    """chrF in points, ``(..., numbers) -> (...)``: F2 of the orders' mean precision and mean recall.
+    """Return chrF in points, ``(..., numbers) -> (...)``: F2 of the orders' mean precision and mean recall.
 
     Args:
         counts: Sums of :meth:`Scorer.counts`.

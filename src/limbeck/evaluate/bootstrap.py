@@ -73,11 +73,26 @@ class Resampled:
         observed, drawn = self.observed[metric], self.drawn[metric]
         gain = float(observed[list(ours)].mean() - observed[list(theirs)].mean())
         gains = drawn[:, list(ours)].mean(axis=1) - drawn[:, list(theirs)].mean(axis=1)
-        low, high = np.quantile(gains, [(1 - interval) / 2, (1 + interval) / 2])
+        low, high = _ends(gains, interval)
         # Differences below a rounding error are no difference: equal models must tie on every resample.
         other_side = min(int((gains <= 1e-12).sum()), int((gains >= -1e-12).sum()))
         p = min(1.0, 2 * (other_side + 1) / (len(gains) + 1))
-        return Interval(gain, float(low), float(high), p, len(gains))
+        return Interval(gain, low, high, p, len(gains))
+
+    def spread(self, metric: str, rows: Sequence[int], interval: float = 0.95) -> tuple[float, float]:
+        """Ends of the interval of the mean score of some models (by row).
+
+        Args:
+            metric: One of those resampled.
+            rows: A model's seeds.
+            interval: How much of the distribution the interval holds.
+        """
+        return _ends(self.drawn[metric][:, list(rows)].mean(axis=1), interval)
+
+
+def _ends(values: Floats, interval: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - interval) / 2, (1 + interval) / 2])
+    return float(low), float(high)
 
 
 def paired(

@@ -29,12 +29,8 @@ from limbeck.evaluate.judged import (
     best_seeds,
     by_name,
     check_entrants,
-    cost_rows,
-    gain_rows,
-    model_row,
-    named,
-    summary,
     teacher_row,
+    verdict,
 )
 from limbeck.evaluate.metrics import METRICS, Counts, Floats, Ints, agreement, confusion, signature
 
@@ -96,10 +92,9 @@ def evaluate(
     gold = gold_numbers(examples, labels)
     _check(models, len(examples), len(labels))
     judged = _judge(models, gold, len(labels))
-    groups = by_name(judged)
-    best = best_seeds(groups)
+    best = best_seeds(by_name(judged))
     diagrams = {name: reliability(one.probabilities, gold) for name, one in best.items()}
-    metrics = judged[0].scores
+    signatures = {name: signature(name, examples=len(gold), labels=len(labels)) for name in judged[0].scores}
 
     def resample(everyone: Sequence[Classified]) -> Resampled:
         predicted = np.stack([one.predicted for one in everyone])
@@ -108,11 +103,7 @@ def evaluate(
     content: dict[str, Any] = {
         "labels": list(labels),
         "test": {"examples": len(examples), "truncated": dict(truncated or {})},
-        "models": [model_row(one) for one in judged],
-        "summary": summary(groups, MAIN),
-        "signatures": {name: signature(name, examples=len(gold), labels=len(labels)) for name in metrics},
-        "gains": gain_rows(groups, [*METRICS], MAIN, settings, resample),
-        "cost": cost_rows(costs, teacher=named(groups, "teacher")),
+        **verdict(judged, [*METRICS], MAIN, settings, resample, costs=costs, signatures=signatures),
         "calibration": {
             name: {"ece": ece(bins), "bins": [asdict(one) for one in bins]} for name, bins in diagrams.items()
         },

@@ -1,6 +1,6 @@
-"""What judging classifiers and judging taggers share: who is judged, means over seeds, gains, costs.
+"""What judging classifiers, taggers and translators share: who is judged, means over seeds, gains, costs.
 
-Both come to scores by name for each model and seed, and to a :class:`Resampled` for the paired bootstrap; all that
+All come to scores by name for each model and seed, and to a :class:`Resampled` for the paired bootstrap; all that
 is told of a run follows from these, whatever was scored.
 """
 
@@ -96,6 +96,37 @@ def _dev_score(one: Judged) -> float:
 def named(groups: Mapping[str, Sequence[Judged]], role: Role) -> str | None:
     """The name of the model with that role, if there is one."""
     return next((name for name, seeds in groups.items() if seeds[0].model.role == role), None)
+
+
+def verdict(
+    judged: Sequence[AnyJudged],
+    metrics: Sequence[str],
+    main: str,
+    settings: Evaluation,
+    resample: Callable[[Sequence[AnyJudged]], Resampled],
+    *,
+    costs: Sequence[Cost],
+    signatures: Mapping[str, str],
+) -> dict[str, Any]:
+    """What ``evaluation.json`` says of every task's models, whatever was scored.
+
+    Args:
+        judged: The models with their scores.
+        metrics: Scores that are resampled.
+        main: The one that decides, and whose share of the teacher's is the retention.
+        settings: Resamples and interval of the bootstrap.
+        resample: As in :func:`gains`.
+        costs: What the models cost.
+        signatures: How each score was counted.
+    """
+    groups = by_name(judged)
+    return {
+        "models": [model_row(one) for one in judged],
+        "summary": summary(groups, main),
+        "signatures": dict(signatures),
+        "gains": gain_rows(groups, metrics, main, settings, resample),
+        "cost": cost_rows(costs, teacher=named(groups, "teacher")),
+    }
 
 
 def model_row(one: Judged) -> dict[str, Any]:

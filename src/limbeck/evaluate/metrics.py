@@ -132,18 +132,19 @@ class Score:
         return f"{self.signature} = {self.value:.4f}"
 
 
-def signature(name: str, *, examples: int, labels: int, unit: str = "") -> str:
+def signature(name: str, *, examples: int, labels: int | None = None, unit: str = "") -> str:
     """How a score was counted, e.g. ``accuracy|examples:1821|labels:2|limbeck:0.1.0``.
 
     Args:
         name: Which score.
         examples: How many test examples.
-        labels: How many labels the models know.
+        labels: How many labels the models know; None of models without labels.
         unit: What was counted, where that is not whole examples and the name does not say so.
     """
     units = (f"unit:{unit}",) if unit else ()
-    counted = f"examples:{examples}", f"labels:{labels}", f"limbeck:{metadata.version('limbeck')}"
-    return "|".join((name, *OPTIONS[name], *units, *counted))
+    known = () if labels is None else (f"labels:{labels}",)
+    version = f"limbeck:{metadata.version('limbeck')}"
+    return "|".join((name, *OPTIONS[name], *units, f"examples:{examples}", *known, version))
 
 
 def score(name: str, gold: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Score:

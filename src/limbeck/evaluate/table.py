@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from limbeck.core.recipe import main_metric
+from limbeck.core.tasks import as_share
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -69,21 +70,26 @@ def _name(row: Row) -> str:
     return f"{row['name']} (control)" if row["role"] == "control" else str(row["name"])
 
 
-QUALITY = {"accuracy": "accuracy", "f1": "F1", "token_accuracy": "token accuracy"}
+def _of_score(row: Row, *keys: str) -> list[float | None]:
+    """Numbers in the unit of the score that decides, as shares of one."""
+    return [None if row[key] is None else as_share(row["metric"], row[key]) for key in keys]
+
+
+QUALITY = {"accuracy": "accuracy", "f1": "F1", "token_accuracy": "token accuracy", "bleu": "BLEU"}
 """Headings of the score that decides, by its name."""
 
 COLUMNS: Columns = {
     "model": _name,
     "seeds": lambda row: str(row["seeds"]),
-    "accuracy": lambda row: percent(row[row["metric"]], row["deviation"]),
-    "gain over control": lambda row: points(row["gain"], row["low"], row["high"]),
+    "accuracy": lambda row: percent(*_of_score(row, row["metric"], "deviation")),
+    "gain over control": lambda row: points(*_of_score(row, "gain", "low", "high")),
     "of teacher's": lambda row: NOTHING if row["retention"] is None else f"{percent(row['retention'])}%",
     "engine": lambda row: row["engine"] or NOTHING,
     "one sentence": lambda row: milliseconds(row["p50_ms"]),
     "times faster": lambda row: times(row["times_faster"]),
     "size": lambda row: size(row["bytes"]),
 }
-"""The columns of a run's table, of classifiers; :func:`columns_of` puts a tagger's score in its place."""
+"""The columns of a run's table, of classifiers; :func:`columns_of` puts another task's score in its place."""
 
 BRIEF: Columns = {
     "model": COLUMNS["model"],
@@ -100,7 +106,7 @@ WORDS = frozenset({"model", "engine"})
 
 
 def decisive(evaluation: Mapping[str, Any]) -> str:
-    """The metric that decides in a run: accuracy; of taggers F1, or token accuracy where tags mark no spans.
+    """The metric that decides in a run: accuracy; of taggers F1, or token accuracy without spans; of translators BLEU.
 
     Args:
         evaluation: The content of ``evaluation.json``.
@@ -123,9 +129,9 @@ def rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     Returns:
         Rows with ``name, role, seeds``; ``metric``, the name of the score that decides, and under that name
-        (``accuracy``; of taggers ``f1`` or ``token_accuracy``) its mean, with ``deviation`` (shares of one; no
-        deviation of one seed); ``gain, low, high, p`` (of it, over the control); ``retention`` (share of the
-        teacher's); ``engine, p50_ms, times_faster, bytes``. What was not measured is None.
+        (``accuracy``; of taggers ``f1`` or ``token_accuracy``; of translators ``bleu``) its mean, with ``deviation``
+        (shares of one, of BLEU points; no deviation of one seed); ``gain, low, high, p`` (of it, over the control);
+        ``retention`` (share of the teacher's); ``engine, p50_ms, times_faster, bytes``. What was not measured is None.
     """
     metric = decisive(evaluation)
     control = next((one["name"] for one in evaluation["summary"] if one["role"] == "control"), None)

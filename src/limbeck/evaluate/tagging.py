@@ -34,12 +34,8 @@ from limbeck.evaluate.judged import (
     best_seeds,
     by_name,
     check_entrants,
-    cost_rows,
-    gain_rows,
-    model_row,
-    named,
-    summary,
     teacher_row,
+    verdict,
 )
 from limbeck.evaluate.metrics import Ints, signature
 from limbeck.text.tags import mark_spans
@@ -102,7 +98,7 @@ def evaluate_tagging(
     has_spans = mark_spans(labels)
     main, metrics = main_metric("tagging", spans=has_spans), metrics_of(labels)
     judged = _judge(models, gold, labels)
-    groups = by_name(judged)
+    signatures = {name: _signature(name, len(examples), len(labels)) for name in judged[0].scores}
 
     def resample(everyone: Sequence[TaggerJudged]) -> Resampled:
         counts = np.stack([one.counts for one in everyone])
@@ -112,14 +108,10 @@ def evaluate_tagging(
         "task": "tagging",
         "labels": list(labels),
         "test": {"examples": len(examples), "words": sum(map(len, gold)), "truncated": dict(truncated or {})},
-        "models": [model_row(one) for one in judged],
-        "summary": summary(groups, main),
-        "signatures": {name: _signature(name, len(examples), len(labels)) for name in judged[0].scores},
-        "gains": gain_rows(groups, [*metrics], main, settings, resample),
-        "cost": cost_rows(costs, teacher=named(groups, "teacher")),
+        **verdict(judged, [*metrics], main, settings, resample, costs=costs, signatures=signatures),
         "types": {
             name: [asdict(one) for one in by_type(gold, best.tags, plain=not has_spans)]
-            for name, best in best_seeds(groups).items()
+            for name, best in best_seeds(by_name(judged)).items()
         },
     }
     write_predictions(folder / PREDICTIONS, labels, examples, judged)
