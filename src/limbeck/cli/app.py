@@ -31,6 +31,7 @@ app.add_typer(store_app, name="store", rich_help_panel="Looking after things")
 START = "Start here"
 STEPS = "The steps of a run, one by one"
 USE = "Use a student"
+TEXT = "Look at text"
 MODELS = "Get a model ready"
 
 
@@ -55,6 +56,13 @@ class Form(StrEnum):
 
     jsonl = "jsonl"
     csv = "csv"
+
+
+class Words(StrEnum):
+    """What counts as a word in parallel text."""
+
+    as_bleu = "13a"
+    spaces = "spaces"
 
 
 class Precision(StrEnum):
@@ -272,6 +280,42 @@ def report(
 
     folders = [path if path.is_dir() else _run(path, None).folder for path in runs]
     typer.echo(f"report: {write(folders, out)}")
+
+
+@app.command(rich_help_panel=TEXT)
+def measure(
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRANSFER-SET", help="NAME.arrow, a folder with one, or two text files as SOURCE,TARGET."
+        ),
+    ],
+    against: Annotated[
+        str | None, typer.Option(metavar="REAL", help="The real text, named likewise: compare with it.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write all numbers as JSON.")] = None,
+    words: Annotated[
+        Words, typer.Option(help="Cut text as BLEU does, or at spaces (text in sub-words, say).")
+    ] = Words.as_bleu,
+    lowercase: Annotated[bool, typer.Option("--lowercase", help="Upper and lower case are one.")] = False,
+    language: Annotated[
+        str, typer.Option(help="Code of the target language, for BLEU of zh, ja and ko.")
+    ] = "",
+) -> None:
+    """Measure parallel text: complexity, faithfulness, word order, BLEU against real translations."""
+    from rich.console import Console
+
+    from limbeck.analyse.aligned import Reading
+    from limbeck.analyse.measures import measure as run
+    from limbeck.cli.measure import read_pairs, table
+    from limbeck.core.files import write_json
+
+    real = None if against is None else read_pairs(against)
+    reading = Reading(words=words.value, lowercase=lowercase)
+    measured = run(read_pairs(text), real, reading=reading, language=language)
+    if out is not None:
+        write_json(out, measured.as_json())
+    Console().print(table(measured))
 
 
 @app.command(rich_help_panel=USE)

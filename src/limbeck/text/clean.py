@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from limbeck.core.example import Example
-from limbeck.core.recipe import Clean
+from limbeck.core.sources import Clean
 
 EMPTY, DAMAGED, DUPLICATE, CONTRADICTORY = "empty", "damaged", "duplicate", "contradictory"
 

@@ -17,7 +17,8 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import read_json, write_json
-from limbeck.core.recipe import Clean, Data, Source, Task
+from limbeck.core.recipe import Task
+from limbeck.core.sources import Clean, Data, Source
 from limbeck.text import resources
 from limbeck.text.clean import DAMAGED, DUPLICATE, clean, example_key
 from limbeck.text.readers import read
