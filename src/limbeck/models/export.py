@@ -20,7 +20,7 @@ from limbeck.models.bundling import appearing, provenance, save_tokeniser, sprea
 from limbeck.models.card import card_page
 from limbeck.models.graphs import AXES, OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
 from limbeck.models.outputs import evaluating
-from limbeck.models.parity import Text, parity
+from limbeck.models.parity import Text, parity, require
 from limbeck.models.quantise import quantise
 from limbeck.models.student import Student, readable
 from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
@@ -205,17 +205,4 @@ def _check(
     precisions: list[Precision] = ["fp32", "int8"] if settings.int8 else ["fp32"]
     found = parity(model, tokeniser, folder, spread(texts, CHECKED), max_length, precisions)
     scores, told = ("emission", "tags") if isinstance(model, Tagger) else ("logit", "predictions")
-    difference = found["fp32"].largest_difference
-    if not difference <= settings.tolerance:
-        off = f"{difference:.2g} of the largest {scores}, and export.tolerance is {settings.tolerance:g}"
-        raise LimbeckError(
-            f"the ONNX model is not the PyTorch model: {scores}s differ by up to {off}", where=folder
-        )
-    for precision, each in found.items():
-        # Of a few texts, one that hangs in the balance may tip whatever the share.
-        allowed = max(settings.changed * each.predictions, 1 if settings.changed else 0)
-        if each.changed * each.predictions > allowed + 1e-9:
-            off = f"{100 * each.changed:.1f}% of {told}, and export.changed is {settings.changed:g}"
-            fix = "Raise export.changed, or set export.int8=false"
-            raise LimbeckError(f"{precision} changes {off}", where=folder, fix=fix)
-    return {precision: each.facts() for precision, each in found.items()}
+    return require(found, settings, folder, scores, told)

@@ -68,18 +68,28 @@ class WordByWord:
         if decoding.search == "sampling":
             what = "a bundle looks for the likeliest translations, and draws none"
             raise LimbeckError(what, fix="Choose search: beam or greedy")
-        limits = Limits(self.start, self.end, min(decoding.max_length, self.longest))
+        longest = min(decoding.max_length, self.longest)
+        limits = Limits(self.start, self.end, longest, decoding.length_penalty)
         texts = len(input_ids)
-        beams = decoding.beams if decoding.search == "beam" else 1
+        if decoding.search == "greedy" or decoding.beams == 1:  # which are the same
+            return greedy(self.read(input_ids, attention_mask), texts, limits)
+        steps = self.read(input_ids, attention_mask, decoding.beams)
+        return beam_search(steps, texts, limits, decoding.beams, decoding.keep)
+
+    def read(self, input_ids: Ints, attention_mask: Ints, beams: int = 1) -> Steps:
+        """The decoder before its first step, for so many beams of each text."""
         memory = self.encoder.run(self.memory, {"input_ids": input_ids, "attention_mask": attention_mask})
-        step = _Steps(self, dict(zip(self.memory, memory, strict=True)), texts * beams)
-        if decoding.search == "greedy":
-            return greedy(step, texts, limits)
-        return beam_search(step, texts, limits, beams, decoding.length_penalty, decoding.keep)
+        return Steps(self, dict(zip(self.memory, memory, strict=True)), len(input_ids) * beams)
 
 
-class _Steps:
-    """The decoder on a batch; a :class:`limbeck.serve.search.Decoder`."""
+class Steps:
+    """The decoder on a batch; a :class:`limbeck.serve.search.Decoder`.
+
+    Args:
+        model: Whose decoder.
+        memory: What its encoder made of the batch.
+        rows: Translations that are written side by side.
+    """
 
     def __init__(self, model: WordByWord, memory: dict[str, Floats], rows: int) -> None:
         self.model, self.memory = model, memory

@@ -3,7 +3,9 @@
 Axes: ``texts`` (of the batch, those still being translated), ``beams`` (unfinished translations of each),
 ``best`` (likeliest next tokens of a beam), ``length`` (tokens written so far).
 
-A text's translations are the same alone and in any batch: each is searched for by itself, and left out once it is done.
+A translation's score is its log-probability in nats over its length, its end token counted, to the power of the length
+penalty. A text's translations are the same alone and in any batch: each is searched for by itself, and left out once
+it is done.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ NEVER = np.float32(-1e9)
 
 
 class Found(NamedTuple):
-    """A translation: token ids without start and end, and what the search ranks by."""
+    """A translation: token ids without start and end, and its score."""
 
     tokens: tuple[int, ...]
     score: float
@@ -55,15 +57,21 @@ class Limits(NamedTuple):
         start: The token that the decoder reads first.
         end: The token that ends a translation.
         longest: Tokens of a translation at most, its end included.
+        length_penalty: The power of the length by which a log-probability is divided.
     """
 
     start: int
     end: int
     longest: int
+    length_penalty: float = 1.0
+
+    def score(self, likelihoods: Floats, length: int) -> Floats:
+        """Of translations of one length."""
+        return likelihoods / np.float32(length**self.length_penalty)
 
 
 def greedy(decoder: Decoder, texts: int, limits: Limits) -> list[list[Found]]:
-    """Of every text the translation that takes the likeliest token at each step, and its log-probability.
+    """Of every text the translation that takes the likeliest token at each step.
 
     Args:
         decoder: Has read the texts.
@@ -71,13 +79,14 @@ def greedy(decoder: Decoder, texts: int, limits: Limits) -> list[list[Found]]:
         limits: Where translations start and end.
     """
     written = np.full((texts, limits.longest), limits.end, dtype=np.int64)
-    scores = np.zeros(texts, dtype=np.float32)
+    likelihoods, scores = np.zeros((2, texts), dtype=np.float32)
     open_texts = np.arange(texts)
     tokens, order = np.full((texts, 1), limits.start, dtype=np.int64), np.arange(texts)
     for step in range(limits.longest):
         gained, chosen = (each[:, 0, 0] for each in decoder.next(tokens, order, 1))
         written[open_texts, step] = chosen
-        scores[open_texts] += gained
+        likelihoods[open_texts] += gained
+        scores[open_texts] = limits.score(likelihoods[open_texts], step + 1)
         order = np.flatnonzero(chosen != limits.end)
         if not len(order):
             break
@@ -87,24 +96,22 @@ def greedy(decoder: Decoder, texts: int, limits: Limits) -> list[list[Found]]:
     return [[_found(row, score, limits)] for row, score in zip(written, scores, strict=True)]
 
 
-def beam_search(
-    decoder: Decoder, texts: int, limits: Limits, beams: int, length_penalty: float, keep: int = 1
-) -> list[list[Found]]:
-    """Of every text the best translations, by log-probability over length (its end included) to a power.
+def beam_search(decoder: Decoder, texts: int, limits: Limits, beams: int, keep: int = 1) -> list[list[Found]]:
+    """Of every text the best translations.
 
-    It is transformers' search with ``early_stopping``: the ``2 * beams`` likeliest continuations of a text's beams are
-    looked at; those that end, if among the ``beams`` first, are finished, and the ``beams`` best that do not end go on.
-    A text is done when ``beams`` translations are finished. What is cut off at the greatest length counts as finished.
+    It is transformers' search: the ``2 * beams`` likeliest continuations of a text's beams are looked at; those that
+    end, if among the ``beams`` first, are finished, and the ``beams`` best that do not end go on. A text is done when
+    ``beams`` translations are finished, and no unfinished one has a better score at its present length. What is cut
+    off at the greatest length counts as finished.
 
     Args:
         decoder: Has read the texts.
         texts: How many.
         limits: Where translations start and end.
         beams: Unfinished translations kept of each text.
-        length_penalty: The power.
         keep: Translations of each text that are given, best first.
     """
-    state = _Beams(np.arange(texts), beams, limits, length_penalty)
+    state = _Beams(np.arange(texts), beams, limits)
     found: dict[int, list[Found]] = {}
     tokens, order = np.full((texts, beams), limits.start, dtype=np.int64), np.arange(texts * beams)
     while True:
@@ -123,8 +130,8 @@ def beam_search(
 class _Beams:
     """What beam search knows of each text: unfinished translations, best first, and finished ones, best first."""
 
-    def __init__(self, texts: Ints, beams: int, limits: Limits, length_penalty: float) -> None:
-        self.texts, self.beams, self.limits, self.penalty = texts, beams, limits, length_penalty
+    def __init__(self, texts: Ints, beams: int, limits: Limits) -> None:
+        self.texts, self.beams, self.limits = texts, beams, limits
         size = (len(texts), beams)
         self.length = 0
         self.scores = np.full(size, NEVER, dtype=np.float32)
@@ -158,14 +165,15 @@ class _Beams:
         self.scores, parents, tokens = (each[self.rows, going] for each in (scores, parents, tokens))
         self.written = self.written[self.rows, parents]
         self.written[:, :, self.length - 1] = tokens
-        done = (self.finished_scores > NEVER / 2).all(1) | last
+        hoped_for = self.limits.score(self.scores[:, 0], self.length)
+        # Until all are finished, the worst finished one is NEVER.
+        done = (self.finished_scores[:, -1] >= hoped_for) | last
         return tokens, (self.rows * self.beams + parents).reshape(-1), done
 
     def _finish(self, scores: Floats, parents: Ints, tokens: Ints, ends: NDArray[np.bool_]) -> None:
         """Take up what ends now and is better than what has ended before."""
-        ranked = np.where(
-            ends[:, : self.beams], scores[:, : self.beams] / np.float32(self.length**self.penalty), NEVER
-        )
+        ranked = self.limits.score(scores[:, : self.beams], self.length)
+        ranked = np.where(ends[:, : self.beams], ranked, NEVER)
         written = self.written[self.rows, parents[:, : self.beams]]
         written[:, :, self.length - 1] = tokens[:, : self.beams]
         all_scores = np.concatenate((self.finished_scores, ranked), axis=1)

@@ -34,8 +34,8 @@ class Translation:
 
     Attributes:
         text: As a person reads it.
-        score: What the search ranked it by: of beam search the log-probability over length to a power, of greedy
-            search the log-probability, of parallel translators the mean log-probability of a token, each in nats.
+        score: Its log-probability over its length, the end counted, to the power of ``decoding.length_penalty``; of a
+            parallel translator the mean log-probability of a token; in nats.
         tokens: Its token ids, without start and end.
     """
 
@@ -50,18 +50,22 @@ class TranslatorBundle(Exported):
     Attributes:
         decoding: How it searches where nothing else is asked for.
         parallel: Whether it writes all tokens at once.
+        model: Translates token ids.
     """
 
     task = "translation"
-    keys = ("decoding", "start_id", "end_id", "longest")
+    keys = ("decoding", "start_id", "end_id", "longest", "split_special_tokens")
 
     def __init__(self, folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> None:
         super().__init__(folder, precision, threads)
         self.decoding: Decoding = validate(Decoding, self.card["decoding"], where=self.folder / CARD)
+        # Whether a text that spells a special token is text; tokenizer.json does not say it.
+        self._tokeniser.encode_special_tokens = self.card["split_special_tokens"]
+        self._special = self._tokeniser.num_special_tokens_to_add(is_pair=False)
         own = TARGET_TOKENISER in self.card["files"]
         self._target = self._load_tokeniser(TARGET_TOKENISER) if own else self._tokeniser
         self.parallel = "candidates" in self.card
-        self._model = self._load_model()
+        self.model = self._load_model()
 
     def translate(
         self, texts: Sequence[str], decoding: Decoding | None = None, batch_size: int = 32
@@ -95,7 +99,8 @@ class TranslatorBundle(Exported):
         return [[self._told(each) for each in translations] for translations in found]
 
     def _told(self, found: Found) -> Translation:
-        return Translation(self._target.decode(list(found.tokens)), found.score, found.tokens)
+        text = self._target.decode(list(found.tokens), skip_special_tokens=True)
+        return Translation(text.strip(), found.score, found.tokens)
 
     def _found(self, texts: Sequence[str], decoding: Decoding | None, batch_size: int) -> list[list[Found]]:
         refuse_one_string(texts)
@@ -105,7 +110,7 @@ class TranslatorBundle(Exported):
         found: dict[int, list[Found]] = {}
         for batch in by_length(lengths, batch_size):
             inputs = self._inputs([rows[row] for row in batch], lengths[batch])
-            found.update(zip(batch.tolist(), self._model(*inputs, chosen), strict=True))
+            found.update(zip(batch.tolist(), self.model(*inputs, chosen), strict=True))
         return [found[row] for row in range(len(rows))]
 
     def _inputs(
@@ -116,13 +121,14 @@ class TranslatorBundle(Exported):
         return padded(np.concatenate(rows), mask, at, self.card["pad_id"]), mask.astype(np.int64)
 
     def _encoded(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids of each text, at least one."""
+        """Token ids of each text; where nothing is left of it, the unknown token stands for it."""
         cleaned = [clean(text) for text in texts]
         if len(cleaned) == 1:  # without the price of threads
             encodings = [self._tokeniser.encode(cleaned[0])]
         else:
             encodings = self._tokeniser.encode_batch_fast(cleaned)
-        return [each.ids or [self.card["unknown_id"]] for each in encodings]
+        unknown = [self.card["unknown_id"]]
+        return [each.ids if len(each.ids) > self._special else [*unknown, *each.ids] for each in encodings]
 
     def _load_model(self) -> Translating:
         card = self.card
