@@ -59,7 +59,12 @@ def sentences(arguments: Sequence[str], file: Path | None) -> Iterator[str]:
 
 
 def write(
-    model: AnyBundle, texts: Iterable[str], form: str, batch_size: int, out: TextIO, asked: Asked
+    model: AnyBundle,
+    texts: Iterable[str],
+    form: str,
+    batch_size: int,
+    out: TextIO,
+    asked: Asked | None = None,
 ) -> None:
     """Answer texts in batches as they come: one line each, but one a span in a tagger's CSV.
 
@@ -69,12 +74,12 @@ def write(
         form: ``csv`` or ``jsonl``, or of translators ``text``.
         batch_size: Texts that go through the model at a time.
         out: Where to.
-        asked: What else is asked of it.
+        asked: What else is asked of it, if anything.
 
     Raises:
         LimbeckError: Something is asked of a student of another kind.
     """
-    writer = _writer(model, asked)
+    writer = _writer(model, asked or Asked())
     rows = csv.writer(out)
     if form == "text" and not isinstance(writer, _Translations):
         raise LimbeckError("--format text is for translators, and this bundle is none", where=model.folder)
