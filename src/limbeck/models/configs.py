@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from transformers.configuration_utils import PreTrainedConfig
+from transformers.models.marian.configuration_marian import MarianConfig
 
 
 class EmbeddingConfig(PreTrainedConfig):
@@ -117,3 +118,23 @@ class TransformerTaggerConfig(PreTrainedConfig):
     def max_position_embeddings(self) -> int | None:
         """The encoder's, where it has such."""
         return (self.encoder or {}).get("max_position_embeddings")
+
+
+class ParallelConfig(MarianConfig):
+    """What translators that write many tokens at once have in common: the keys of an autoregressive one, and these.
+
+    Attributes:
+        longest_offset: Most tokens that a translation is thought to be longer, or shorter, than its source.
+        length_weight: How much the length counts in the loss, where a token counts one.
+        deduplicate: Whether of equal tokens in a row only the first is kept in decoding.
+    """
+
+    longest_offset: int = 32
+    length_weight: float = 1.0
+    deduplicate: bool = True
+
+
+class VanillaConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.vanilla.VanillaForSeq2SeqLM`."""
+
+    model_type = "limbeck-vanilla"
