@@ -198,9 +198,11 @@ class Export(Settings):
     int8: bool = True
     """Whether the bundle holds an int8 model too."""
     tolerance: float = Field(1e-4, gt=0)
-    """Largest difference of a logit between PyTorch and ONNX (float32), relative to the largest logit."""
+    """Largest difference of a logit (of a translator, a log-probability) between PyTorch and ONNX (float32), relative
+    to the largest."""
     changed: float = Field(0.02, ge=0, le=1)
-    """Largest share of predictions that int8 may change."""
+    """Largest share of predictions that int8 may change; of a translator, of tokens, each written after those that
+    PyTorch wrote (a parallel one's: edits), for a single other token may change all that follow it."""
 
 
 TrainingKind = TypeVar("TrainingKind", bound=Training)
