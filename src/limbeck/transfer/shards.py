@@ -67,12 +67,15 @@ class Layout:
         value: What a row is made of.
         ragged: Whether answers have any number of rows.
         common: Whether they have something in common.
+        shard_rows: Least number of answers that make up a full shard: fewer of those that take long, for a kill costs
+            a shard.
     """
 
     format: int
     value: np.dtype[Any] = VALUE
     ragged: bool = True
     common: bool = False
+    shard_rows: int = 1024
 
 
 LAYOUTS: Mapping[Kept, Layout] = MappingProxyType(
@@ -80,7 +83,7 @@ LAYOUTS: Mapping[Kept, Layout] = MappingProxyType(
         "logits": Layout(1, ragged=False),
         "potentials": Layout(2, common=True),
         "next_tokens": Layout(3, NEXT_TOKEN),
-        "translations": Layout(3, BYTE),
+        "translations": Layout(3, BYTE, shard_rows=256),
     }
 )
 

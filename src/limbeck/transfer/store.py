@@ -26,7 +26,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error
 from limbeck.transfer import shards
 from limbeck.transfer.shards import LAYOUTS, Kept, Manifest, NewerFormatError
-from limbeck.transfer.tables import SHARD_ROWS, AnswerTable
+from limbeck.transfer.tables import AnswerTable
 
 NOTHING_ELSE: Mapping[str, Any] = MappingProxyType({})
 LEFTOVER_SECONDS = 3600
@@ -82,10 +82,10 @@ class AnswerStore:
 
     Args:
         folder: Where the answers are, or will be.
-        shard_rows: Least number of answers that make up a full shard.
+        shard_rows: Least number of answers that make up a full shard; None is what suits each kind of answers.
     """
 
-    def __init__(self, folder: Path, shard_rows: int = SHARD_ROWS) -> None:
+    def __init__(self, folder: Path, shard_rows: int | None = None) -> None:
         self.folder = folder
         self.shard_rows = shard_rows
 

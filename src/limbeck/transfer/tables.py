@@ -16,9 +16,8 @@ from limbeck.core.errors import LimbeckError
 from limbeck.transfer import shards
 from limbeck.transfer.shards import DIGEST, Block, Digests, Manifest
 
-SHARD_ROWS = 1024
 GROWTH = 16
-"""A shard holds ``SHARD_ROWS`` answers, or one ``GROWTH``-th of the table where that is more: a kill costs
+"""A shard holds its layout's ``shard_rows`` answers, or one ``GROWTH``-th of the table where that is more: a kill costs
 little, and the number of shards (each an open file while it is mapped) grows with the table's logarithm."""
 
 
@@ -28,16 +27,16 @@ class AnswerTable:
     Args:
         folder: Where the shards are, or will be.
         manifest: What is in them.
-        shard_rows: Least number of answers that make up a full shard.
+        shard_rows: Least number of answers that make up a full shard; None is what suits their layout.
 
     Raises:
         LimbeckError: What is on disk is for other labels, from a newer Limbeck, or damaged.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, shard_rows: int = SHARD_ROWS) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, shard_rows: int | None = None) -> None:
         self.folder = folder
         self.manifest = manifest
-        self._least_rows = shard_rows
+        self._least_rows = shard_rows or manifest.layout.shard_rows
         self._check_manifest()
         self.refresh()
 
