@@ -31,7 +31,7 @@ class Settings(MethodSettings):
     decoding: Decoding = Decoding()
     """How the translations of the teacher and of each successor are searched for."""
     epochs: float | None = Field(None, gt=0)
-    """Passes of each successor over the text; null is the recipe's ``train.epochs``."""
+    """Passes of each successor over the text; null is as many as the teacher made, ``teacher.fine_tune.epochs``."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Share of each token's probability that is spread over the whole vocabulary."""
 

@@ -60,7 +60,9 @@ def successor_inputs(run: TranslationRun, title: str, number: int) -> dict[str, 
     """What the successor that a stage trains depends on."""
     stage = stages_of(run, title)[number]
     text = text_inputs(run, title, number) if stage.distilled else run.transfer_set.fingerprint
-    return {"stage": stage.name, "text": text, **run.successor_inputs}
+    method, settings = run.methods[title]
+    taught = method.settings(settings).model_dump(mode="json")
+    return {"stage": stage.name, "method": taught, "text": text, **run.successor_inputs}
 
 
 def distil_all(run: TranslationRun) -> None:

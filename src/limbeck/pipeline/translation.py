@@ -7,24 +7,28 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoModelForSeq2SeqLM
-
 from limbeck import models
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
-from limbeck.core.recipe import Recipe
+from limbeck.core.recipe import FineTune
+from limbeck.evaluate.translation_score import scorer
+from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.models.translators.loading import load_translator
 from limbeck.pipeline import distilling
 from limbeck.pipeline.run import Run, require
 from limbeck.text.subwords import Subwords
+from limbeck.train.loop import train
+from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.decoded import Decoded, decode
 from limbeck.transfer.prepare import Prepared
 from limbeck.transfer.translation_teacher import TranslationTeacher
 
 if TYPE_CHECKING:
-    import torch
     from transformers import PreTrainedModel
 
     from limbeck.core.method import Stage
+    from limbeck.text.encode import Encoded
+    from limbeck.train.run import Score
     from limbeck.transfer.transfer_set import TransferSet
 
 VOCABULARY = "vocabulary"
@@ -38,6 +42,12 @@ class TranslationRun(Run):
     def labels(self) -> tuple[str, ...]:
         """None: what a translator says is text."""
         return ()
+
+    @property
+    def language(self) -> str:
+        """Code of the language that is translated into, where the recipe says one and the same everywhere."""
+        said = {source.language or "" for source in self.recipe.data.train}
+        return said.pop() if len(said) == 1 else ""
 
     # Pieces of words.
 
@@ -127,17 +137,18 @@ class TranslationRun(Run):
 
     def as_teacher(self, folders: Sequence[Path]) -> TranslationTeacher:
         """Translators that were trained here, as a teacher."""
-        choice = self.recipe.teacher
-        found = [load_translator(folder) for folder in folders]
-        return TranslationTeacher(found, self.teacher_tokeniser, choice.max_length, str(folders[0]))
+        return self._teacher_of([load_translator(folder) for folder in folders], str(folders[0]))
+
+    def _teacher_of(
+        self, members: Sequence[PreTrainedModel], name: str, top_k: int = 1
+    ) -> TranslationTeacher:
+        max_length = self.recipe.teacher.max_length
+        return TranslationTeacher(members, self.teacher_tokeniser, max_length, name, top_k=top_k)
 
     def use_untaught_teacher(self) -> None:
         """Let a teacher that is yet to be trained stand in for it: for a plan's estimates."""
         members = [model for _, model, _ in self.untaught_teachers()]
-        choice = self.recipe.teacher
-        self.__dict__["teacher"] = TranslationTeacher(
-            members, self.teacher_tokeniser, choice.max_length, "untaught"
-        )
+        self.__dict__["teacher"] = self._teacher_of(members, "untaught")
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
@@ -163,9 +174,29 @@ class TranslationRun(Run):
         return {"distilled": made} if made else {}
 
     def answers_on(self, text: TransferSet, stage: Stage) -> Answers:
-        """The teacher's likeliest next tokens in a stage's text."""
-        check_same_pieces(self)
-        return ask(self.teacher.reading(stage.objective), text.examples, stage.objective.needs, self.store)
+        """The teacher's likeliest next tokens at every place of a stage's text.
+
+        Raises:
+            LimbeckError: Teacher and student do not guess the same tokens.
+        """
+        assert isinstance(stage.objective, TranslationObjective)
+        self._check_same_tokens()
+        asked = self._teacher_of(self.teacher.models, str(self.teacher.name), stage.objective.top_k)
+        return ask(asked, text.examples, stage.objective.needs, self.store)
+
+    def _check_same_tokens(self) -> None:
+        teacher, student = self.recipe.teacher, self.recipe.student
+        fix = "Choose sequence_level, which hands over text"
+        if student.kind != "autoregressive":
+            what = f"word-level distillation is of tokens after one another, and a {student.kind} writes all at once"
+            raise LimbeckError(what, where="method", fix=fix)
+        if self.tokeniser.fingerprint != self.teacher_tokeniser.fingerprint:
+            what = "word-level distillation needs a teacher and a student with the same pieces of words"
+            raise LimbeckError(what, where="method", fix=fix)
+        if teacher.max_length != student.max_length:
+            what = f"teacher and student keep {teacher.max_length} and {student.max_length} tokens of a translation"
+            fix = "Give teacher.max_length and student.max_length one value for word-level distillation"
+            raise LimbeckError(what, where="student.max_length", fix=fix)
 
     @property
     def successor_inputs(self) -> dict[str, Any]:
@@ -188,28 +219,37 @@ class TranslationRun(Run):
         if folder.is_done(inputs):
             progress.say(f"{what}: trained before, skipped", step="ask", skipped=True)
             return
-        assert choice.fine_tune is not None
-        settings, seed = self.picked(choice.fine_tune), choice.fine_tune.seed + number + 1
-        read = partial(self.task.encode, self.teacher_tokeniser, labels=(), max_length=choice.max_length)
-        with folder.writing(inputs) as partial_folder:
+        settings = self.picked(choice.fine_tune or FineTune())
+        seed = settings.seed + number + 1
+        if stage.epochs is not None:
+            settings = settings.model_copy(update={"epochs": stage.epochs})
+        with folder.writing(inputs) as partial:
             trained = train(
                 self._untaught(seed),
                 self.teacher_tokeniser,
                 stage.objective,
-                read(examples=self.text_of(title, stage).examples),
+                self._as_teachers_read(self.text_of(title, stage)),
                 None,
-                read(examples=self.prepared.dev.examples),
+                self._as_teachers_read(self.prepared.dev),
                 settings,
-                partial_folder,
+                partial,
                 seed,
                 score=self.score,
                 stage=stage.name,
                 keeps=stage.keeps,
                 what=what,
             )
-        progress.say(
-            f"{what}: {settings.metric} {trained.dev_score:.2f} on dev after {trained.steps:,} steps"
-        )
+        told = f"{settings.metric} {trained.dev_score:.2f} on dev after {trained.steps:,} steps"
+        progress.say(f"{what}: {told}")
+
+    def _as_teachers_read(self, text: TransferSet) -> Encoded:
+        longest = self.recipe.teacher.max_length
+        return self.task.encode(self.teacher_tokeniser, text.examples, (), longest)
+
+    @property
+    def score(self) -> Score:
+        """What students and teachers are scored by on dev; what both write are pieces of the same language."""
+        return scorer(self.tokeniser, self.prepared.dev.examples)
 
     @cached_property
     def test_translations(self) -> Decoded:
