@@ -20,7 +20,7 @@ from limbeck import Bundle, distill
 from limbeck.cli.predict import write
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text.encode import collate, encode
 from limbeck.text.readers import read
 from limbeck.text.tokeniser import load_tokeniser

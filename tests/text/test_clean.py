@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from limbeck.core.example import Example
-from limbeck.core.recipe import Clean
+from limbeck.core.sources import Clean
 from limbeck.text.clean import clean, is_damaged, text_key
 
 GOOD = [

@@ -9,7 +9,7 @@ import pytest
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text.readers import read
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, strategies as st
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source
 from limbeck.core.schema import validate
+from limbeck.core.sources import Source
 from limbeck.text.offsets import SpanError, tokens_of, words_and_tags
 from limbeck.text.readers import read
 from limbeck.text.tags import spans

@@ -2,7 +2,7 @@
 
 import pytest
 
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text.readers import read
 from limbeck.text.tags import ordered, spans
 

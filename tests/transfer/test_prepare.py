@@ -11,8 +11,8 @@ from hypothesis import given, strategies as st
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Clean, Data, Source
 from limbeck.core.schema import validate
+from limbeck.core.sources import Clean, Data, Source
 from limbeck.transfer import cutting
 from limbeck.transfer.prepare import Prepared, prepare
 

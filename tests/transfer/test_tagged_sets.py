@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Clean, Data, Recipe
+from limbeck.core.recipe import Recipe
 from limbeck.core.schema import validate
+from limbeck.core.sources import Clean, Data
 from limbeck.text.clean import clean
 from limbeck.transfer import cutting
 from limbeck.transfer.prepare import Prepared, prepare

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.recipe import Source, Training
+from limbeck.core.recipe import Training
 from limbeck.core.schema import validate
+from limbeck.core.sources import Source
 from limbeck.text import resources
 from limbeck.text.readers import read
 

@@ -11,17 +11,15 @@ from pydantic.fields import FieldInfo
 from limbeck import methods, models
 from limbeck.core.files import atomic_write
 from limbeck.core.recipe import (
-    Clean,
-    Data,
     Evaluation,
     Export,
     MethodChoice,
     Recipe,
-    Source,
     StudentChoice,
     TeacherChoice,
     Training,
 )
+from limbeck.core.sources import Clean, Data, Source, Vocabulary
 from limbeck.transfer import rewrites
 
 WIDTH = 100
@@ -117,6 +115,7 @@ def recipe_page() -> str:
             "A source of examples (`data.train`, `dev`, `test`, `unlabelled`); a path alone will do", Source
         ),
         *_keys("`data.clean`", Clean),
+        *_keys("`data.vocabulary`", Vocabulary),
         *(
             line
             for name in rewrites.names()

@@ -11,7 +11,7 @@ from typing import Any
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text.readers import CONLL_ENDINGS, read
 from limbeck.text.tables import ENDINGS, Table, read_table
 from limbeck.text.tags import mark_spans

@@ -18,6 +18,7 @@ from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
 from limbeck.models.masked_head import asked_at, scores_there
 from limbeck.models.student import classes, readable
+from limbeck.models.translators.guesses import guesses_of
 from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Words, collate
@@ -48,10 +49,10 @@ def say(
     """What a model says about a batch, with the graph for gradients.
 
     Args:
-        model: Any transformers model for sequence classification, or a tagger.
+        model: Any transformers model for sequence classification, a tagger, or a translator.
         inputs: What collate gives, e.g. ``input_ids`` and ``attention_mask``, on the model's device.
         reads: Which signals; ``hidden`` is without the embeddings' output, which is ``embeddings``. A tagger's
-            ``logits`` are its emissions, ``(batch, words, tags)``.
+            ``logits`` are its emissions, ``(batch, words, tags)``. A translator's ``guesses`` come alone.
         through: What is called in the model's place: the model as it is wrapped for several devices.
         places: True where a masked LM's scores of the ``vocabulary`` are wanted, ``(batch, tokens)``.
 
@@ -59,6 +60,8 @@ def say(
         LimbeckError: Potentials of a model that is no tagger, attention of one that has none to listen to, or the
             vocabulary of one that is no masked LM.
     """
+    if "guesses" in reads:
+        return Signals(guesses=guesses_of(model, inputs, through=through))
     wanted = {}
     if reads & {"hidden", "embeddings"}:
         wanted["output_hidden_states"] = True

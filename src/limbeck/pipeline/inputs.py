@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from limbeck.core import recipe
 from limbeck.core.files import StepFolder
-from limbeck.core.recipe import RAW, Source
+from limbeck.core.sources import RAW, Source
 from limbeck.pipeline.budget import control_epochs
 from limbeck.pipeline.hearing import model_heard
 from limbeck.text import resources
-from limbeck.text.columns import files_of
 from limbeck.text.raw import fingerprint_raw, raw_files
+from limbeck.text.readers import files_of
 from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.transfer.teachers import fingerprint_model
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text import resources
 from limbeck.text.delimited import lines_of
 from limbeck.text.sentences import Sentence, clean_word

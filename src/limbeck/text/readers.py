@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,11 +11,24 @@ from typing import Any, Literal
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source, Task
-from limbeck.text import resources
+from limbeck.core.recipe import Task
+from limbeck.core.sources import Source
+from limbeck.text import catalogues, columns, resources
+from limbeck.text.catalogues import read_catalogues
+from limbeck.text.cells import ids_of, label_of, text_of
 from limbeck.text.columns import LineFormat, read_sentences
-from limbeck.text.sentences import SURROGATES, examples_of, in_documents
-from limbeck.text.tables import ENDINGS, Table, TableFormat, classes_of, format_of, from_arrow, read_table
+from limbeck.text.parallel import pairs_of, read_lines
+from limbeck.text.sentences import examples_of, in_documents
+from limbeck.text.tables import (
+    ENDINGS,
+    Table,
+    TableFormat,
+    classes_of,
+    ending_of,
+    format_of,
+    from_arrow,
+    read_table,
+)
 from limbeck.text.tagged import sentences_of
 
 HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
@@ -31,6 +43,18 @@ PLAIN_TEXT = {
 }
 """Columns of a file of sentences, one a line."""
 CONLL_ENDINGS = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+CATALOGUE_ENDINGS = (".po", ".mo")
+LANGUAGE_ENDING = re.compile(r"\.[a-z]{2}(?:[-_][a-z]{2,4})?")
+"""What parallel text files often end in: ``train.en``, ``train.pt_BR``."""
+
+Format = TableFormat | LineFormat | Literal["dataset", "po"]
+USES: dict[Format, tuple[str, Task]] = {
+    "conll": ("tagged words", "tagging"),
+    "word_tag": ("tagged words", "tagging"),
+    "parallel": ("tagged words", "tagging"),
+    "po": ("messages", "translation"),
+}
+"""What formats hold that are for one task alone, and which."""
 
 
 def read(
@@ -39,65 +63,99 @@ def read(
     """The examples of a file or data set, in its order.
 
     Texts and labels lose the space around them; an empty label means no gold. Ids default to ``FILE:LINE``,
-    of a data set to ``NAME/SPLIT:ROW`` with rows from 0. For tagging, examples have words, and tags in IOB2.
+    of a data set to ``NAME/SPLIT:ROW`` with rows from 0. For tagging, examples have words, and tags in IOB2; for
+    translation they have targets, and ids as :mod:`limbeck.text.parallel` gives them.
 
     Args:
         source: Where, in which format, and in which columns.
         name: Stands for the file or data set in ids; by default the last part of its path.
-        task: Whether sentences have labels, or their words have tags.
+        task: Whether sentences have labels, their words have tags, or they have translations.
         context: Words of its document that an example of a conll file keeps on each side.
 
     Raises:
         LimbeckError: The source cannot be found or read (with the line), lacks a column, or repeats an id.
     """
-    place = resources.resolve(source.path)
-    form = _form(source, place)
     name = name or Path(source.path).name
+    form = _form(source, task)
+    if form == "po":
+        return read_catalogues(source, name)
+    place = resources.resolve(source.path)
     if form == "conll" or form == "word_tag" or form == "parallel":
-        if task != "tagging":
-            what = f"the format {form} holds tagged words, which '{task}' has no use for"
-            raise LimbeckError(what, where=source.path, fix="Set 'task: tagging' in the recipe")
         sentences = read_sentences(Path(place), form, source)
         examples = examples_of(sentences, source, name)
         return in_documents(examples, sentences, context) if form == "conll" and context else examples
+    if form == "txt" and task == "translation":
+        return read_lines(Path(place), source, name)
     if form == "txt":
         source = source.model_copy(update=PLAIN_TEXT)
-    table, name = _table(source, place, form, name)
+    table, name = _table(source, place, form, name, task)
     if task == "tagging":
-        ids = None if source.id is None else _ids(table, source.id)
+        ids = None if source.id is None else ids_of(table, source.id)
         return examples_of(sentences_of(table, source, ids), source, name)
-    return _examples(table, source, name)
+    return pairs_of(table, source, name) if task == "translation" else _examples(table, source, name)
 
 
-def _form(source: Source, place: Path | str) -> TableFormat | LineFormat | Literal["dataset"]:
-    """How the source is written: as it says, or by what stands at its place."""
-    if source.format == "po":
-        raise LimbeckError("catalogues of messages are for 'task: translation'", where=source.path)
-    if source.format != "auto":
-        return source.format
+def files_of(source: Source) -> tuple[str, ...]:
+    """The files that a source is read from, as the recipe would name them."""
+    if _is_catalogue(source):
+        return tuple(map(str, catalogues.files_of(source.path)))
+    return (*columns.files_of(source), *source.target_file)
+
+
+def _form(source: Source, task: Task) -> Format:
+    """How the source is written: as it says, or by what stands at its place.
+
+    Raises:
+        LimbeckError: There is no such file, its ending does not tell, or it is of no use for the task.
+    """
+    form = "po" if _is_catalogue(source) else source.format
+    if source.target_file and task == "translation":
+        if form not in ("auto", "txt"):
+            what = f"'target_file' goes with lines of text, and the format is {form}"
+            raise LimbeckError(what, where=source.path, fix="Name the columns of translations in 'target'")
+        return "txt"
+    found = _form_of_place(resources.resolve(source.path), task) if form == "auto" else form
+    holds, use = USES.get(found, ("", task))
+    if task != use:
+        what = f"the format {found} holds {holds}, which '{task}' has no use for"
+        raise LimbeckError(what, where=source.path, fix=f"Set 'task: {use}' in the recipe")
+    return found
+
+
+def _is_catalogue(source: Source) -> bool:
+    ending = Path(source.path).suffix.lower()
+    return source.format == "po" or (source.format == "auto" and ending in CATALOGUE_ENDINGS)
+
+
+def _form_of_place(place: Path | str, task: Task) -> Format:
+    ending = ending_of(Path(place))
     if isinstance(place, Path):
-        if place.suffix.lower() in CONLL_ENDINGS:
+        if ending in CONLL_ENDINGS:
             return "conll"
+        if task == "translation" and place.is_file() and LANGUAGE_ENDING.fullmatch(ending):
+            return "txt"
         return "dataset" if place.is_dir() else format_of(place)
-    if Path(place).suffix.lower() in ENDINGS or not HUB_NAME.fullmatch(place):
+    if ending in ENDINGS or not HUB_NAME.fullmatch(place):
         raise LimbeckError("no such file", where=place)
     return "dataset"
 
 
 def _table(
-    source: Source, place: Path | str, form: TableFormat | Literal["dataset"], name: str
+    source: Source, place: Path | str, form: TableFormat | Literal["dataset"], name: str, task: Task
 ) -> tuple[Table, str]:
     """The rows of a file or data set, and what stands for it in ids."""
     if form == "dataset":
         table, split = _data_set(source, place)
         return table, "/".join([name, *filter(None, [source.subset]), split])
+    told = source.target if task == "translation" else (source.second, source.label)
+    wanted = (source.text, *told, source.id)
     table = read_table(
         Path(place),
         form,
         header=source.header,
         encoding=source.encoding,
         undecodable=source.undecodable,
-        wanted=[key for key in (source.text, source.second, source.label, source.id) if key is not None],
+        wanted=[key for key in wanted if key is not None],
     )
     return table, name
 
@@ -106,72 +164,21 @@ def _table(
 
 
 def _examples(table: Table, source: Source, name: str) -> list[Example]:
-    texts = [_text(value, table, row) for row, value in enumerate(table.column(source.text, "text"))]
+    texts = [text_of(value, table, row) for row, value in enumerate(table.column(source.text, "text"))]
     seconds = [""] * len(table)
     if source.second is not None:
         values = table.column(source.second, "second")
-        seconds = [_text(value, table, row) for row, value in enumerate(values)]
+        seconds = [text_of(value, table, row) for row, value in enumerate(values)]
     golds: list[str | None] = [None] * len(table)
     if source.label is not None:
         labels = table.column(source.label, "label")
-        golds = [_label(value, table, row, source.labels) for row, value in enumerate(labels)]
+        golds = [label_of(value, table, row, source.labels) for row, value in enumerate(labels)]
         if source.labels and not set(source.labels.values()) & set(golds):
             progress.warn(f"{name}: 'labels' renames {', '.join(source.labels)}, and no row is labelled so")
     origins = [f"{name}:{line}" for line in table.lines]
-    ids = origins if source.id is None else _ids(table, source.id)
+    ids = origins if source.id is None else ids_of(table, source.id)
     read = zip(ids, texts, golds, origins, seconds, strict=True)
     return [Example(id, text, gold, origin, second=second) for id, text, gold, origin, second in read]
-
-
-def _text(value: Any, table: Table, row: int) -> str:
-    if isinstance(value, str):
-        return value.strip() if value.isascii() else SURROGATES.sub("\ufffd", value).strip()
-    if value is None:
-        return ""
-    if isinstance(value, int | float):
-        return str(value)
-    kind = (
-        "a list"
-        if isinstance(value, list)
-        else "an object"
-        if isinstance(value, dict)
-        else type(value).__name__
-    )
-    raise LimbeckError(f"the text is {kind}, not a sentence", where=table.where, line=table.lines[row])
-
-
-def _label(value: Any, table: Table, row: int, renamed: dict[str, str]) -> str | None:
-    """The label's name; whole numbers read alike whether a file keeps them as 1 or as 1.0."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    if isinstance(value, list | dict | bytes):
-        what = f"the label is {_kind(value)}; an example has one label"
-        raise LimbeckError(what, where=table.where, line=table.lines[row])
-    if isinstance(value, bool):
-        value = str(value).lower()
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
-    label = SURROGATES.sub("\ufffd", str(value)).strip()
-    return renamed.get(label, label) or None
-
-
-def _kind(value: Any) -> str:
-    names: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _ids(table: Table, key: str | int) -> list[str]:
-    first: dict[str, int] = {}
-    for value, line in zip(table.column(key, "id"), table.lines, strict=True):
-        one = "" if value is None else str(value).strip()
-        if not one:
-            raise LimbeckError("the id is empty", where=table.where, line=line)
-        if one in first:
-            what = f"the id '{one}' stands here again, after line {first[one]}"
-            fix = "Give every row its own id, or leave out 'id' and let file name and line serve"
-            raise LimbeckError(what, where=table.where, line=line, fix=fix)
-        first[one] = line
-    return list(first)
 
 
 # Data sets.

@@ -10,7 +10,7 @@ from itertools import groupby
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text import tags as schemes
 
 SURROGATES = re.compile("[\ud800-\udfff]")

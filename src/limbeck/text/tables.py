@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import json
 import re
 import textwrap
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,9 @@ ENDINGS: dict[str, TableFormat] = {
     ".pq": "parquet",
     ".txt": "txt",
 }
+GZIP = ".gz"
+WITHOUT = {"label": ", or to null for unlabelled text", "target": ", or to null for untranslated text"}
+"""What else an error offers where a column is missing that text can do without."""
 SHOWN = 12
 """Column names that an error lists."""
 
@@ -89,9 +94,14 @@ class Table:
             raise LimbeckError(f"two columns are called '{key}'", where=self.where, fix="Rename one of them")
         shown = ", ".join(f"'{textwrap.shorten(name, 40)}'" for name in self.names[:SHOWN])
         more = f" and {len(self.names) - SHOWN} more" if len(self.names) > SHOWN else ""
-        fix = f"Set '{role}' to one of them" + (", or to null for unlabelled text" if role == "label" else "")
+        fix = f"Set '{role}' to one of them" + WITHOUT.get(role, "")
         fix += "; if the first line is no header, set 'header: false' and give numbers" if self.header else ""
         raise LimbeckError(f"there is no column '{key}'; there are: {shown}{more}", where=self.where, fix=fix)
+
+
+def ending_of(path: Path) -> str:
+    """A file's ending in small letters; of a compressed one (``.gz``) that before it."""
+    return (path.with_suffix("") if path.suffix.lower() == GZIP else path).suffix.lower()
 
 
 def format_of(path: Path) -> TableFormat:
@@ -100,7 +110,7 @@ def format_of(path: Path) -> TableFormat:
     Raises:
         LimbeckError: It says none.
     """
-    if (found := ENDINGS.get(path.suffix.lower())) is None:
+    if (found := ENDINGS.get(ending_of(path))) is None:
         known = ", ".join(sorted(set(ENDINGS.values())))
         ending = f"the ending '{path.suffix}' does not say" if path.suffix else "no ending says"
         raise LimbeckError(f"{ending} how the file is written", where=path, fix=f"Give 'format': {known}")
@@ -172,10 +182,10 @@ def read_text(path: Path, name: str, undecodable: Literal["error", "replace"]) -
         undecodable: Whether bytes that are not in this encoding are an error, or become U+FFFD.
 
     Raises:
-        LimbeckError: The file is missing, or not in this encoding (with the line).
+        LimbeckError: The file is missing, damaged, or not in this encoding (with the line).
     """
     _check_file(path)
-    data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+    data = _bytes(path).removeprefix(codecs.BOM_UTF8)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         name = "utf-16"
     try:
@@ -196,6 +206,17 @@ def read_text(path: Path, name: str, undecodable: Literal["error", "replace"]) -
     text = text.removeprefix("\ufeff")
     # Old Macintosh line ends, in files that have no others.
     return text.replace("\r", "\n") if "\r" in text and "\n" not in text else text
+
+
+def _bytes(path: Path) -> bytes:
+    """What the file holds, unpacked."""
+    data = path.read_bytes()
+    if path.suffix.lower() != GZIP:
+        return data
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise LimbeckError(f"damaged, or not compressed by gzip ({error})", where=path) from None
 
 
 def _plain_lines(path: Path, text: str) -> Table:

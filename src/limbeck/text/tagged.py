@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.recipe import Source
+from limbeck.core.sources import Source
 from limbeck.text.offsets import SpanError, tokens_of, words_and_tags
 from limbeck.text.sentences import SURROGATES, Sentence, clean_word
 from limbeck.text.tables import Table
