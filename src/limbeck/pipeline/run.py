@@ -402,6 +402,20 @@ class Run(Folders):
         model.eval()
         return model
 
+    def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
+        """Export a student; what its ``bundle.json`` says."""
+        from limbeck.models.export import export
+
+        return export(
+            self.load_student(method, seed),
+            self.tokeniser,
+            folder,
+            texts=[example.asked for example in self.prepared.dev.examples],
+            max_length=self.recipe.student.max_length,
+            settings=self.recipe.export,
+            card=card,
+        )
+
     @property
     def evaluation(self) -> dict[str, Any]:
         """What ``evaluate`` found.

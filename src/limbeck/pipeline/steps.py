@@ -14,7 +14,6 @@ from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
-from limbeck.models.export import export as export_model
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.budget import steps_of
@@ -210,15 +209,7 @@ def export(run: Run) -> None:
     if _skip(run.bundle_folder, inputs, "export"):
         return
     with _writing(run, run.bundle_folder, inputs) as folder:
-        report = export_model(
-            run.load_student(title, seed),
-            run.tokeniser,
-            folder,
-            texts=[example.asked for example in run.prepared.dev.examples],
-            max_length=run.recipe.student.max_length,
-            settings=run.recipe.export,
-            card=judge.card(run, title, seed),
-        )
+        report = run.write_bundle(folder, title, seed, judge.card(run, title, seed))
     progress.say(f"export    {title}, seed {seed}: {judge.parity_line(report)}")
 
 

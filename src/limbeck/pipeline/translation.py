@@ -13,6 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import FineTune
 from limbeck.evaluate.translation_score import scorer
 from limbeck.losses.translation_objective import TranslationObjective
+from limbeck.models.translators.export import export_translator
 from limbeck.models.translators.loading import load_translator
 from limbeck.pipeline import distilling
 from limbeck.pipeline.run import Run, require
@@ -250,6 +251,19 @@ class TranslationRun(Run):
     def score(self) -> Score:
         """What students and teachers are scored by on dev; what both write are pieces of the same language."""
         return scorer(self.tokeniser, self.prepared.dev.examples)
+
+    def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
+        """Export a student; what its ``bundle.json`` says."""
+        return export_translator(
+            self.load_student(method, seed),
+            self.tokeniser,
+            folder,
+            texts=[example.text for example in self.prepared.dev.examples],
+            max_length=self.recipe.student.max_length,
+            decoding=self.recipe.evaluate.decoding,
+            settings=self.recipe.export,
+            card=card,
+        )
 
     @cached_property
     def test_translations(self) -> Decoded:

@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from limbeck.core import progress
 from limbeck.core.decoding import Decoding
@@ -118,7 +119,7 @@ def decode(
     table = _table(translator, decoding, store)
     digests = digest_texts(example.content for example in distinct)
     if shard is not None:
-        mine = np.flatnonzero(_shard_of(digests, shard[1]) == _checked(shard) - 1)
+        mine = _in_shard(digests, shard)
         distinct, digests = [distinct[row] for row in mine], digests[mine]
     missing = filling.missing(table, digests)
     stored = len(np.unique(digests)) - len(missing)
@@ -159,17 +160,13 @@ def _table(translator: Translator, decoding: Decoding, store: AnswerStore) -> An
     return store.open(translator.fingerprint, "translations", (), translator.name, settings=settings)
 
 
-def _checked(shard: Shard) -> int:
+def _in_shard(digests: Digests, shard: Shard) -> NDArray[np.int64]:
+    """Places of the texts that belong to a shard, whatever the store holds already."""
     number, count = shard
     if not 1 <= number <= count:
         raise LimbeckError(f"there is no shard {number} of {count}", fix="Shards are counted from 1")
-    return number
-
-
-def _shard_of(digests: Digests, count: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint64]]:
-    """The shard of each text, from nought, ``(texts,)``: whatever the store holds already."""
     words = np.ascontiguousarray(digests).view("<u8").reshape(-1, 2)
-    return words[:, 0] % np.uint64(count)
+    return np.flatnonzero(words[:, 0] % np.uint64(count) == number - 1)
 
 
 def _block(translator: Translator, examples: Sequence[Example], decoding: Decoding) -> Block:
