@@ -50,7 +50,8 @@ class Attention(nn.Module):
 
     def _by_head(self, states: Tensor, rows: int) -> Tensor:
         """``(rows or 1, tokens, width) -> (rows, heads, tokens, width of a head)``."""
-        return states.unflatten(-1, (self.heads, -1)).transpose(1, 2).expand(rows, -1, -1, -1)
+        apart: Tensor = states.unflatten(-1, (self.heads, -1))
+        return apart.transpose(1, 2).expand(rows, -1, -1, -1)
 
 
 class DecoderLayer(nn.Module):

@@ -5,6 +5,8 @@ Axes: ``batch`` (sentences), ``candidates`` (lengths that are tried for each), `
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -15,9 +17,15 @@ def source_lengths(attention_mask: Tensor) -> Tensor:
     return lengths.clamp(min=1)
 
 
+def places_of(lengths: Tensor) -> Tensor:
+    """As many places as the longest translation has tokens, counted from 0: ``(...) -> (places,)``."""
+    longest: Any = lengths.max()  # stays a tensor, so that a traced graph takes any length
+    return torch.arange(longest, device=lengths.device)
+
+
 def real_places(lengths: Tensor) -> Tensor:
-    """True where a translation has a token: ``(...) -> (..., places)``; as many places as the longest has tokens."""
-    return torch.arange(lengths.max(), device=lengths.device) < lengths.unsqueeze(-1)
+    """True where a translation has a token: ``(...) -> (..., places)``."""
+    return places_of(lengths) < lengths.unsqueeze(-1)
 
 
 def uniform_copy(sources: Tensor, lengths: Tensor) -> Tensor:
@@ -34,7 +42,7 @@ def uniform_copy(sources: Tensor, lengths: Tensor) -> Tensor:
         Counted from 0, the last token after a translation's end: ``(batch, candidates, places)`` int64.
     """
     count = lengths.unsqueeze(-1)
-    place = torch.arange(1, lengths.max() + 1, device=lengths.device)  # (places,)
+    place = places_of(lengths) + 1
     last = sources[:, None, None]
     token = (2 * last * place + count) // (2 * count) - 1
     return torch.minimum(token.clamp(min=0), last - 1)

@@ -11,51 +11,31 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from transformers import MarianConfig
-from transformers.models.marian.modeling_marian import MarianEncoder
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.schema import Settings
 from limbeck.models.configs import ParallelConfig
 from limbeck.models.embeddings import vocabulary_size
 from limbeck.models.starts import copy_layers, evenly
+from limbeck.models.translators.shape import ShapeSettings
 from limbeck.models.translators.translator import ParallelTranslator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+    from transformers.models.marian.modeling_marian import MarianEncoder
 
     from limbeck.text.subwords import Subwords
 
-Size = Literal["tiny", "small", "base", "big"]
-SIZES: dict[Size, dict[str, int]] = {
-    "tiny": {"layers": 3, "width": 256, "feed_forward": 1024, "heads": 4},
-    "small": {"layers": 3, "width": 512, "feed_forward": 1024, "heads": 8},
-    "base": {"layers": 6, "width": 512, "feed_forward": 2048, "heads": 8},
-    "big": {"layers": 6, "width": 1024, "feed_forward": 4096, "heads": 16},
-}
+POSITIONS = 1024
+"""Most tokens of a text or a translation."""
 
 
-class ParallelSettings(Settings):
-    """Keys of a recipe's ``student`` that all parallel kinds have; null takes the size's value."""
+class ParallelSettings(ShapeSettings):
+    """Keys of a recipe's ``student`` that all parallel kinds have."""
 
     start: Literal["random", "embeddings", "encoder"] = "random"
     """What it takes over from a teacher with the same vocabulary: nothing; its embeddings; these and the encoder's
-    layers (evenly spaced ones where the student has fewer)."""
-    size: Size | None = None
-    """A shape with a name; the keys below change single values of it. Null is the teacher's shape for a start from it,
-    else ``small``."""
-    layers: int | None = Field(None, gt=0)
-    """Encoder layers."""
-    decoder_layers: int | None = Field(None, gt=0)
-    """Decoder layers; null is as many as the encoder has."""
-    width: int | None = Field(None, gt=0)
-    """Of hidden states and embeddings."""
-    feed_forward: int | None = Field(None, gt=0)
-    """Width of the feed-forward layers."""
-    heads: int | None = Field(None, gt=0)
-    """Attention heads."""
-    dropout: float = Field(0.1, ge=0, lt=1)
-    """Of embeddings and of what each layer adds."""
+    layers, evenly spaced ones where the student has fewer. It must be as wide; for layers also of the same heads and
+    feed-forward width."""
     longest_offset: int = Field(32, gt=0)
     """Most tokens that a translation is thought to be longer, or shorter, than its source."""
     length_weight: float = Field(1.0, ge=0)
@@ -76,35 +56,33 @@ def config_for(
         kind: Its class.
         settings: The student's.
         subwords: What it reads and writes.
-        teacher: Of which it takes the shape where it starts from it; None where there is none.
+        teacher: What it may start from; None where there is none.
 
     Raises:
-        LimbeckError: Heads do not divide the width, or there is nothing to start from.
+        LimbeckError: There is nothing to start from, or it does not fit.
     """
+    shape, pieces = settings.shape, subwords.target
     source = None if settings.start == "random" else _source(teacher, subwords)
-    shape = _shape(settings, source)
-    pieces = subwords.target
     return kind(
         vocab_size=vocabulary_size(subwords.source),
         decoder_vocab_size=vocabulary_size(pieces),
-        share_encoder_decoder_embeddings=subwords.joint,
+        max_position_embeddings=POSITIONS,
         tie_word_embeddings=subwords.joint,
-        encoder_layers=shape["layers"],
-        decoder_layers=settings.decoder_layers or shape["layers"],
-        d_model=shape["width"],
-        encoder_ffn_dim=shape["feed_forward"],
-        decoder_ffn_dim=shape["feed_forward"],
-        encoder_attention_heads=shape["heads"],
-        decoder_attention_heads=shape["heads"],
+        encoder_layers=shape.layers,
+        decoder_layers=settings.decoder_layers or shape.layers,
+        d_model=shape.width,
+        encoder_ffn_dim=shape.feed_forward,
+        decoder_ffn_dim=shape.feed_forward,
+        encoder_attention_heads=shape.heads,
+        decoder_attention_heads=shape.heads,
         dropout=settings.dropout,
         activation_function="relu" if source is None else source.activation_function,
         scale_embedding=True if source is None else source.scale_embedding,
-        init_std=shape["width"] ** -0.5,
+        init_std=shape.width**-0.5,
         pad_token_id=pieces.pad_token_id,
         bos_token_id=pieces.bos_token_id,
         eos_token_id=pieces.eos_token_id,
-        decoder_start_token_id=pieces.bos_token_id,
-        forced_eos_token_id=None,
+        mask_token_id=pieces.mask_token_id,
         longest_offset=settings.longest_offset,
         length_weight=settings.length_weight,
         deduplicate=settings.deduplicate,
@@ -123,9 +101,10 @@ class ParallelStudent(ParallelTranslator):
 
     def __init__(self, config: ParallelConfig) -> None:
         super().__init__(config)
-        self.encoder = MarianEncoder(config)
-        self.lm_head = nn.Linear(config.d_model, config.decoder_vocab_size or config.vocab_size, bias=False)
-        never = (config.pad_token_id, config.bos_token_id, config.eos_token_id, config.decoder_start_token_id)
+        self.encoder = _encoder(config)
+        self.lm_head: nn.Linear = nn.Linear(config.d_model, config.decoder_vocab_size, bias=False)
+        never = (config.pad_token_id, config.bos_token_id, config.eos_token_id, config.mask_token_id)
+        self.pad_id = config.pad_token_id or 0
         self.never_written = sorted({number for number in never if isinstance(number, int)})
 
     def get_input_embeddings(self) -> nn.Module:
@@ -134,9 +113,10 @@ class ParallelStudent(ParallelTranslator):
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the source side's."""
+        assert isinstance(value, nn.Embedding)
         self.encoder.embed_tokens = value
 
-    def get_output_embeddings(self) -> nn.Module:
+    def get_output_embeddings(self) -> nn.Linear:
         """The output layer."""
         return self.lm_head
 
@@ -183,45 +163,35 @@ class ParallelStudent(ParallelTranslator):
             copy_layers(encoder, self.encoder, layers)
 
 
+def _encoder(config: Any) -> MarianEncoder:
+    # Here and not above: loading this class registers the students, which are built on this module.
+    from transformers.models.marian.modeling_marian import MarianEncoder
+
+    return MarianEncoder(config)
+
+
 def _source(teacher: PreTrainedModel | None, subwords: Subwords) -> Any:
     """The configuration of a teacher that can be started from.
 
     Raises:
         LimbeckError: It has other parts, or another vocabulary.
     """
+    from transformers import MarianConfig
+
     fix = "Choose start: random"
     if teacher is None:
         raise LimbeckError("'student.start': there is no teacher model to start from", fix=fix)
     config: Any = teacher.config
     if not isinstance(config, MarianConfig):
-        raise LimbeckError(f"'student.start': a {config.model_type} has other parts than the student", fix=fix)
+        raise LimbeckError(
+            f"'student.start': a {config.model_type} has other parts than the student", fix=fix
+        )
     theirs = config.vocab_size, config.decoder_vocab_size
     mine = vocabulary_size(subwords.source), vocabulary_size(subwords.target)
     if theirs != mine or config.share_encoder_decoder_embeddings != subwords.joint:
         what = f"its pieces are {theirs[0]:,} and {theirs[1]:,}, the student's {mine[0]:,} and {mine[1]:,}"
         raise LimbeckError(f"'student.start': the teacher has another vocabulary: {what}", fix=fix)
     return config
-
-
-def _shape(settings: ParallelSettings, source: Any) -> dict[str, int]:
-    """Layers, width, feed_forward and heads.
-
-    Raises:
-        LimbeckError: The heads do not divide the width.
-    """
-    named = SIZES[settings.size or "small"]
-    if source is not None and settings.size is None:
-        named = {
-            "layers": source.encoder_layers,
-            "width": source.d_model,
-            "feed_forward": source.encoder_ffn_dim,
-            "heads": source.encoder_attention_heads,
-        }
-    shape = {key: getattr(settings, key) or value for key, value in named.items()}
-    if shape["width"] % (2 * shape["heads"]):
-        sizes = f"{shape['width']} is no multiple of twice its {shape['heads']} heads"
-        raise LimbeckError(f"'student.width': {sizes}", fix="Choose 'heads' that divide it")
-    return shape
 
 
 def _check_fits(theirs: Any, mine: Any, with_layers: bool) -> None:
@@ -231,8 +201,10 @@ def _check_fits(theirs: Any, mine: Any, with_layers: bool) -> None:
         keys |= {"feed_forward": "encoder_ffn_dim", "heads": "encoder_attention_heads"}
     for key, name in keys.items():
         if getattr(mine, name) != getattr(theirs, name):
-            what = f"{getattr(mine, name)} asked for, and the teacher to start from has {getattr(theirs, name)}"
-            raise LimbeckError(f"'student.{key}': {what}", fix="Leave it out, or choose start: random")
+            what = f"{getattr(mine, name)} is asked for, and the teacher to start from has {getattr(theirs, name)}"
+            raise LimbeckError(
+                f"'student.{key}': {what}", fix="Give it the teacher's size, or choose start: random"
+            )
     if with_layers and mine.encoder_layers > theirs.encoder_layers:
         what = f"{mine.encoder_layers} to start from {theirs.encoder_layers} of the teacher's"
         raise LimbeckError(f"'student.layers': {what}", fix="Choose fewer, or start: embeddings")

@@ -7,8 +7,8 @@ All tokens are written at once, each without knowing the others: one pass of the
 - *Length*: ``p_L`` is a softmax over differences to the source's length (:mod:`limbeck.models.translators.lengths`),
   so that no end token is needed; the one that targets come with is dropped.
 - *Decoder inputs* (section 3.2): place ``t`` starts from the embedding of source token ``round(T' t / T)``.
-- *Decoder* (section 3.2): no causal mask; in self-attention a place sees all others and not itself; positional attention
-  has sinusoidal encodings as queries and keys and the states as values (equation 4); attention to the source.
+- *Decoder* (section 3.2): no causal mask; in self-attention a place sees all others and not itself; in positional
+  attention sinusoidal encodings are queries and keys, the states values (equation 4); attention to the source.
 - *Training* (section 2.2): ``log p(Y | X)`` itself, the length a guess like any token.
 - *Decoding* (section 3.4): the likeliest token at each place, for the likeliest lengths side by side. Of these the one
   is taken whose tokens have the largest mean log-probability (Ghazvininejad et al. 2019, section 4.2); the paper has
@@ -33,8 +33,9 @@ from torch.nn import functional
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.signals import Guess
 from limbeck.models.configs import VanillaConfig
+from limbeck.models.translators.guesses import TOKENS
 from limbeck.models.translators.layers import DecoderLayer, others
-from limbeck.models.translators.layout import real_places, uniform_copy, source_lengths
+from limbeck.models.translators.layout import real_places, source_lengths, uniform_copy
 from limbeck.models.translators.lengths import LengthHead, length_classes, likely_lengths
 from limbeck.models.translators.parallel import ParallelSettings, ParallelStudent, config_for
 from limbeck.models.translators.translator import Hypothesis
@@ -79,10 +80,12 @@ class VanillaForSeq2SeqLM(ParallelStudent):
     def __init__(self, config: VanillaConfig) -> None:
         super().__init__(config)
         self.length_head = LengthHead(config.d_model, config.longest_offset)
-        self.layers = nn.ModuleList(DecoderLayer(config, positional=True) for _ in range(config.decoder_layers))
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, positional=True) for _ in range(config.decoder_layers)
+        )
         self.post_init()
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, lengths: Tensor) -> Tensor:
+    def token_scores(self, input_ids: Tensor, attention_mask: Tensor, lengths: Tensor) -> Tensor:
         """Scores of the tokens of translations of given lengths.
 
         Args:
@@ -94,8 +97,8 @@ class VanillaForSeq2SeqLM(ParallelStudent):
             Unnormalised, ``(batch, candidates, places, vocabulary)``; without meaning after a translation's end.
         """
         memory = self.encode(input_ids, attention_mask)
-        logits: Tensor = self.lm_head(self.decoder_states(memory, input_ids, attention_mask, lengths))
-        return logits
+        scores: Tensor = self.lm_head(self.decoder_states(memory, input_ids, attention_mask, lengths))
+        return scores
 
     def length_scores(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Unnormalised scores of ``T - T'``, from ``-longest_offset``: ``(batch, tokens) -> (batch, classes)``."""
@@ -127,13 +130,14 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         input_ids, mask, labels = (inputs[name] for name in ("input_ids", "attention_mask", "labels"))
         lengths = (labels != NO_GOLD).sum(1) - 1  # (batch,); the end token is dropped
         memory = self.encode(input_ids, mask)
-        states = self.decoder_states(memory, input_ids, mask, lengths.clamp(min=1)[:, None])[:, 0]
-        real = torch.arange(states.shape[1], device=states.device) < lengths[:, None]
         taught = lengths > 0
+        lengths = lengths.clamp(min=1)
+        states = self.decoder_states(memory, input_ids, mask, lengths[:, None])[:, 0]
+        real = real_places(lengths) & taught[:, None]
         classes = length_classes(lengths, mask, self.config.longest_offset)[taught]
         weights = torch.full_like(classes, self.config.length_weight, dtype=states.dtype)
         return (
-            Guess("tokens", self.lm_head(states[real]), labels[:, : states.shape[1]][real]),
+            Guess(TOKENS, self.lm_head(states[real]), labels[:, : states.shape[1]][real]),
             Guess("length", self.length_head(memory, mask)[taught], classes, weights),
         )
 
@@ -162,10 +166,10 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         means = log_probabilities.masked_fill(~real, 0.0).sum(2) / lengths  # (batch, candidates)
         best = means.argmax(1, keepdim=True)  # (batch, 1)
         chosen = best.unsqueeze(2).expand(-1, -1, tokens.shape[2])
-        written = tokens.masked_fill(~real, self.config.pad_token_id).gather(1, chosen).squeeze(1)
+        written = tokens.masked_fill(~real, self.pad_id).gather(1, chosen).squeeze(1)
         if self.config.deduplicate:
             again = functional.pad(written[:, 1:] == written[:, :-1], (1, 0))
-            written = written.masked_fill(again, self.config.pad_token_id)
+            written = written.masked_fill(again, self.pad_id)
         return written, means.gather(1, best).squeeze(1)
 
     @torch.inference_mode()
@@ -179,8 +183,7 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         candidates = min(decoding.candidates, 2 * self.config.longest_offset + 1)
         longest = min(decoding.max_length - 1, self.config.max_position_embeddings)
         tokens, scores = self.search(inputs["input_ids"], inputs["attention_mask"], candidates, longest)
-        kept = tokens != self.config.pad_token_id
         return [
-            Hypothesis(tuple(row[real].tolist()), score, passes=1)
-            for row, real, score in zip(tokens.cpu(), kept.cpu(), scores.tolist(), strict=True)
+            Hypothesis(tuple(row[row != self.pad_id].tolist()), score, passes=1)
+            for row, score in zip(tokens.cpu(), scores.tolist(), strict=True)
         ]
