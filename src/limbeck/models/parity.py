@@ -67,10 +67,11 @@ def require(
         LimbeckError: A score is too far off, or too much changes.
     """
     difference = found["fp32"].largest_difference
+    plural = f"{scores[:-1]}ies" if scores.endswith("y") else f"{scores}s"
     if not difference <= settings.tolerance:
         off = f"{difference:.2g} of the largest {scores}, and export.tolerance is {settings.tolerance:g}"
         raise LimbeckError(
-            f"the ONNX model is not the PyTorch model: {scores}s differ by up to {off}", where=folder
+            f"the ONNX model is not the PyTorch model: {plural} differ by up to {off}", where=folder
         )
     for precision, each in found.items():
         # Of a few texts, one that hangs in the balance may tip whatever the share.

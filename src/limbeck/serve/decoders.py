@@ -124,7 +124,14 @@ class AtOnce:
         self.model, self.padding, self.candidates, self.longest = model, padding, candidates, longest
 
     def __call__(self, input_ids: Ints, attention_mask: Ints, decoding: Decoding) -> list[list[Found]]:
-        """See :class:`Translating`; of each text there is one translation."""
+        """See :class:`Translating`.
+
+        Raises:
+            LimbeckError: Several translations of a text are asked for.
+        """
+        if decoding.keep > 1:
+            what = "a translator that writes all words at once finds one translation of a text"
+            raise LimbeckError(f"{what}, and 'keep' is {decoding.keep}")
         limits = {
             "candidates": np.array(min(decoding.candidates, self.candidates)),
             "longest": np.array(min(decoding.max_length - 1, self.longest)),

@@ -91,7 +91,7 @@ class TranslatorBundle(Exported):
     def k_best(
         self, texts: Sequence[str], decoding: Decoding | None = None, batch_size: int = 32
     ) -> list[list[Translation]]:
-        """Of each text the ``decoding.keep`` best translations, best first; a parallel translator finds one.
+        """Of each text the ``decoding.keep`` best translations, best first; of a parallel one there is one.
 
         The arguments and errors are those of :meth:`predict`.
         """

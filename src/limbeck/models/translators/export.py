@@ -127,7 +127,7 @@ def _how(model: PreTrainedModel, subwords: Subwords, decoding: Decoding, max_len
         # The decoder reads the start token, and not the last one.
         "longest": config.max_position_embeddings - (not parallel),
         "split_special_tokens": bool(getattr(source, "split_special_tokens", False)),
-        **({"candidates": model.most_candidates} if parallel else {}),
+        **({"candidates": 2 * config.longest_offset + 1} if parallel else {}),
     }
 
 

@@ -81,6 +81,7 @@ def translation_parity(
     """
     examples = [Example(str(number), text) for number, text in enumerate(texts)]
     encoded = encode_translations(subwords, examples, None, max_length)
+    decoding = decoding.model_copy(update={"keep": 1})
     expected = [best for best, *_ in translate(model, encoded, decoding)]
     written = [subwords.decode(each.tokens) for each in expected]
     found = {}
