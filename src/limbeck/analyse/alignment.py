@@ -78,8 +78,10 @@ def align(text: Bitext, symmetrised: str = "grow-diag-final-and", effort: float 
     if not alignable.any():
         return Links.of(points)
     rows = np.flatnonzero(alignable).tolist()
-    with progress.task("aligning words", total=len(rows)) as task:
-        for row, forward, backward in zip(rows, *_directions(text, rows, effort), strict=True):
+    progress.say(f"aligning the words of {len(rows):,} pairs, both ways", pairs=len(rows))
+    directions = _directions(text, rows, effort)
+    with progress.task("making both ways one", total=len(rows)) as task:
+        for row, forward, backward in zip(rows, *directions, strict=True):
             points[row] = join(forward, backward)
             task.advance()
     return Links.of(points)

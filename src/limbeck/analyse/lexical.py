@@ -175,14 +175,20 @@ class _Both:
             word: number for number, word in enumerate(dict.fromkeys((*real.targets, *distilled.targets)))
         }
         rows = {word: number for number, word in enumerate(real.sources)}
-        shape = (len(rows), len(targets))
-        placed = [_placed(table, rows, targets, shape) for table in (real, distilled)]
-        cells = (placed[0] + placed[1]).tocoo()
-        counts = [np.asarray(each[cells.row, cells.col], dtype=np.float64).ravel() for each in placed]
-        links = [np.asarray(each.sum(axis=1), dtype=np.float64).ravel() for each in placed]
+        mine, theirs = (_placed(table, rows, targets) for table in (real, distilled))
+        keys = np.concatenate([row * len(targets) + column for row, column, _ in (mine, theirs)])
+        cells, place = np.unique(keys, return_inverse=True)
+        row, column = np.divmod(cells, max(len(targets), 1))
         seen = _target_counts(real, targets) + _target_counts(distilled, targets)
-        unigram = seen / max(seen.sum(), 1)
-        return cls(cells.row, cells.col, counts[0], counts[1], links[0], links[1], unigram)
+        return cls(
+            row,
+            column,
+            real=_summed(mine[2], place[: len(mine[2])], len(cells)),
+            distilled=_summed(theirs[2], place[len(mine[2]) :], len(cells)),
+            real_links=_summed(mine[2], mine[0], len(rows)),
+            distilled_links=_summed(theirs[2], theirs[0], len(rows)),
+            unigram=seen / max(seen.sum(), 1),
+        )
 
     def divergences(self, smoothing: Smoothing) -> Floats:
         """KL of each source word, ``(sources,)``.
@@ -217,15 +223,16 @@ class _Both:
         return _summed(values, self.row, len(self.real_links))
 
 
-def _placed(
-    table: Table, rows: dict[str, int], columns: dict[str, int], shape: tuple[int, int]
-) -> csr_matrix:
-    """A table's counts in the rows and columns of both; source words that the real text lacks are left out."""
+def _placed(table: Table, rows: dict[str, int], columns: dict[str, int]) -> tuple[Ints, Ints, Floats]:
+    """A table's cells by the rows and columns of both: where they are, and their counts.
+
+    Source words that the real text lacks are left out.
+    """
     cells = table.counts.tocoo()
     row: Ints = np.array([rows.get(word, -1) for word in table.sources], dtype=np.int64)[cells.row]
     column: Ints = np.array([columns[word] for word in table.targets], dtype=np.int64)[cells.col]
     known = row >= 0
-    return csr_matrix((cells.data[known], (row[known], column[known])), shape=shape)
+    return row[known], column[known], cells.data[known]
 
 
 def _target_counts(table: Table, columns: dict[str, int]) -> Floats:
