@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_translation import END, make_pairs, make_translator
 from transformers import MarianMTModel
 
 from limbeck.core.errors import LimbeckError
@@ -23,6 +22,7 @@ from limbeck.train import loop
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.lesson import Lesson
 from limbeck.transfer.tokenwise import NextTokenAnswers
+from tiny_translation import END, make_pairs, make_translator
 
 DATA, DEV = make_pairs(400, seed=1, longest=4), make_pairs(30, seed=2, longest=4)
 CPU = torch.device("cpu")

@@ -141,7 +141,8 @@ def _sample(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, pairs: b
         return {name: encoded[name] for name in names if name in encoded}
     sentences = (("a", "first", "sentence"), ("two",))
     examples = [Example(" ".join(words), " ".join(words), words=words) for words in sentences]
-    cut = encode_words(tokeniser, examples, None, max_length=64, silent=True)
+    with progress.silently():
+        cut = encode_words(tokeniser, examples, None, max_length=64)
     inputs = collate(cut, np.arange(2)).inputs
     return {name: inputs[name] for name in inputs_of(model)}
 

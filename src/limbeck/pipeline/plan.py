@@ -89,6 +89,7 @@ def check(run: Run) -> None:
     Raises:
         LimbeckError: They do not.
     """
+    run.check()
     settings = run.student_settings
     run.rewriters  # noqa: B018 - reading them is their check
     for title, (method, keys) in run.methods.items():
@@ -271,8 +272,11 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
     """One line a method: all its seeds."""
     student = run.new_student(run.recipe.seeds[0])
     _check_positions(run, student)
-    lengths = {False: run.encoded_train.sizes} | ({True: run.raw_lengths} if run.hears_raw else {})
-    each = {is_raw: seconds_per_step(student, some, run.recipe.train) for is_raw, some in lengths.items()}
+    text = run.encoded_train
+    targets = None if text.targets is None else text.targets.lengths
+    each = {False: seconds_per_step(student, text.lengths, run.recipe.train, targets=targets)}
+    if run.hears_raw:
+        each[True] = seconds_per_step(student, run.raw_lengths, run.recipe.train)
     for title, (method, keys) in run.methods.items():
         left = [
             seed

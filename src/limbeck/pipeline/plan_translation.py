@@ -39,11 +39,11 @@ def teaching(run: TranslationRun, done: bool) -> tuple[str, float, int]:
     assert choice.fine_tune is not None
     labelled = run.prepared.train.labelled.examples
     data = run.task.encode(run.teacher_tokeniser, labelled, run.labels, choice.max_length)
-    count = total_steps(data.sizes, choice.fine_tune)
-    models = run.teacher.models
-    seconds = (
-        0.0 if done else sum(count * seconds_per_step(each, data.sizes, choice.fine_tune) for each in models)
-    )
+    assert data.targets is not None
+    count, models = total_steps(data.sizes, choice.fine_tune), run.teacher.models
+    targets = data.targets.lengths
+    trials = (seconds_per_step(each, data.lengths, choice.fine_tune, targets=targets) for each in models)
+    seconds = 0.0 if done else count * sum(trials)
     who = choice.model or f"{choice.scratch and choice.scratch.kind} from scratch"
     many = f"{len(models)} times " if len(models) > 1 else ""
     return f"{who}: {many}{count:,} steps on {len(data):,} pairs", seconds, sum(map(tensor_bytes, models))

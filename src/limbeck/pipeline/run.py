@@ -85,6 +85,18 @@ class Run(Folders):
 
     # What the recipe names, checked before any work.
 
+    def check(self) -> None:
+        """Insist on what this task wants of a recipe, beside what all do.
+
+        Raises:
+            LimbeckError: It is not there.
+        """
+        if self.recipe.teacher.scratch is not None:
+            what = "'teacher.scratch' builds a translator, and this recipe's task is another"
+            raise LimbeckError(
+                what, where="teacher.scratch", fix="Name a 'model', or set 'task: translation'"
+            )
+
     @cached_property
     def task(self) -> Task:
         """What teacher and student do."""

@@ -17,8 +17,8 @@ from limbeck.core.recipe import Recipe
 from limbeck.core.signals import SignalName
 from limbeck.evaluate.entities import metrics_of, tag_counts
 from limbeck.evaluate.metrics import METRICS, Counts, confusion
-from limbeck.methods.chain_gold import ChainGoldObjective
 from limbeck.losses.translation_objective import TranslationObjective
+from limbeck.methods.chain_gold import ChainGoldObjective
 from limbeck.methods.gold import GoldObjective
 from limbeck.models.heads import encoder_with_head, encoder_with_tag_head, load_with_head
 from limbeck.models.taggers.tagger import Tagger

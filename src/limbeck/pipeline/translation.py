@@ -87,6 +87,19 @@ class TranslationRun(Run):
 
     # Teachers.
 
+    def check(self) -> None:
+        """Insist on a teacher that translates.
+
+        Raises:
+            LimbeckError: It is a file of class probabilities.
+        """
+        if self.recipe.teacher.answers is not None:
+            raise LimbeckError(
+                "'teacher.answers' holds scores of classes, and a translator says text",
+                where="teacher.answers",
+                fix="Name what some model translated in data.train, and a teacher here",
+            )
+
     def untaught_teachers(self) -> Iterator[tuple[str, PreTrainedModel, int]]:
         """The teacher's members as they are before they are trained here: folder, model, seed."""
         choice = self.recipe.teacher
@@ -270,17 +283,3 @@ class TranslationRun(Run):
         """The teacher's translations of the test set."""
         decoding = self.recipe.evaluate.decoding
         return decode(self.teacher, self.prepared.test.examples, decoding, self.store)
-
-
-def check_recipe(recipe: Recipe) -> None:
-    """Insist that a recipe of translators has a teacher that translates.
-
-    Raises:
-        LimbeckError: Its teacher is a file of class probabilities.
-    """
-    if recipe.teacher.answers is not None:
-        raise LimbeckError(
-            "'teacher.answers' holds scores of classes, and a translator says text",
-            where="teacher.answers",
-            fix="Name the translations that some model made in data.train, and a teacher here",
-        )
