@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import pytest
 import sacrebleu
 import yaml
 
+from limbeck.analyse.aligned import Reading
+from limbeck.analyse.measures import Comparison, Measures, TextMeasures
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Evaluation
@@ -21,6 +24,7 @@ from limbeck.evaluate.cost import Cost
 from limbeck.evaluate.speed import Speed
 from limbeck.evaluate.translation import TranslationModel, evaluate_translations
 from limbeck.report import words
+from limbeck.report.measures import measure_view
 from limbeck.report.page import write
 from limbeck.report.reading import read_run
 from limbeck.report.samples import Piece, marked
@@ -94,7 +98,7 @@ def make_translation_run(make_run: MakeRun) -> MakeRun:
         methods: dict[str, float] = METHODS,
         teacher: float | None = 0.1,
         control: float | None = 0.4,
-        sentences: int = 150,
+        sentences: int = 80,
         references: int = 1,
         pairs: Sequence[tuple[str, str]] | None = None,
         measures: bool = True,
@@ -130,18 +134,44 @@ def make_translation_run(make_run: MakeRun) -> MakeRun:
         )
         as_translators(folder)
         if measures:
-            for text, complexity in (("distilled/sequence_level", 1.87), ("distilled/real", 2.64)):
-                (folder / text).mkdir(parents=True)
-                told = {
-                    "complexity": complexity,
-                    "faithfulness": 0.31,
-                    "sentences": 29_000,
-                    "signatures": {"bleu": "x"},
-                }
-                (folder / text / "measures.json").write_text(json.dumps(told))
+            for text, complexity in (("sequence_level", 1.87), ("word_level", 2.1)):
+                (folder / "distilled" / text).mkdir(parents=True)
+                told = json.dumps(measured(complexity).as_json())
+                (folder / "distilled" / text / "measures.json").write_text(told)
         return folder
 
     return make
+
+
+def measured(complexity: float) -> Measures:
+    """What limbeck measure finds, in its own form."""
+    text = TextMeasures(
+        pairs=29_000,
+        empty=29,
+        copies=0,
+        source_words=380_000,
+        target_words=361_000,
+        length_ratio=0.95,
+        types=14_200,
+        type_token_ratio=0.0393,
+        linked=0.91,
+        vocabulary=9_800,
+        complexity=complexity,
+        complexity_by_link=1.1,
+        reordering=0.71,
+    )
+    against = Comparison(
+        faithfulness={"interpolated 0.1": 0.412, "additive 0.01": 0.634},
+        partners=29_000,
+        without_partner=0,
+        bleu=41.3,
+        chrf=63.9,
+        signatures={"bleu": "nrefs:1"},
+        length=0.978,
+        unseen_types=120,
+        unseen=0.0004,
+    )
+    return Measures(text, replace(text, complexity=2.64, types=18_700), against, Reading())
 
 
 def as_translators(folder: Path) -> None:
@@ -230,8 +260,38 @@ def test_every_number_of_the_pictures_is_in_a_table(make_translation_run: MakeRu
             assert f"<td>{value:.1f}</td>" in table
 
 
+def test_measures_of_each_text_stand_beside_the_real_ones(make_translation_run: MakeRun) -> None:
+    found = read_run(make_translation_run()).measures
+    assert [*found] == ["distilled/sequence_level", "distilled/word_level"]
+    view = measure_view(found)
+    assert view and [name for name, _ in view.measures.rows] == ["real text", "sequence_level", "word_level"]
+    columns = {
+        name: dict(zip(view.measures.heads, values, strict=True)) for name, values in view.measures.rows
+    }
+    assert [columns[name]["C(d)"] for name in columns] == ["2.640", "1.870", "2.100"]
+    assert [columns[name]["F(d)"] for name in columns] == ["–", "0.412", "0.412"]
+    assert columns["sequence_level"] == {
+        "Pairs": "29,000",
+        "C(d)": "1.870",
+        "F(d)": "0.412",
+        "Reordering": "0.710",
+        "BLEU": "41.3",
+        "chrF": "63.9",
+        "Length ratio": "0.978",
+        "Different words": "14,200",
+        "Unknown to real, %": "0.04",
+        "Copies, %": "0",
+        "Empty, %": "0.10",
+    }
+    assert view.smoothings and view.smoothings.heads == ("interpolated 0.1", "additive 0.01")
+    assert "eflomal" in view.reading and "smoothing interpolated 0.1" in view.reading
+    alone = measure_view({".": measured(1.5).as_json() | {"real": None, "against": None}})
+    assert alone and "F(d)" not in alone.measures.heads and alone.smoothings is None
+    assert measure_view({}) is None
+
+
 def test_samples_are_those_of_the_largest_differences(make_translation_run: MakeRun) -> None:
-    folder = make_translation_run()
+    folder = make_translation_run(sentences=150)
     samples = read_run(folder).samples
     assert samples and samples.student.startswith("sequence_level, seed ")
     rows = pq.read_table(folder / "evaluation" / "predictions.parquet").to_pylist()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from limbeck.report import words
 from limbeck.report.markdown_parts import table, text
+from limbeck.report.measures import Table
 from limbeck.report.samples import Piece, Rendering, Sample, Samples
 from limbeck.report.translators import FaultRow, LengthView, group_title
 from limbeck.report.views import RunView
@@ -29,9 +30,12 @@ def translated(each: RunView, level: str) -> Iterator[str]:
         yield _faults(each.faults)
     if each.measures:
         yield f"{level} Measures of the text"
-        yield table(
-            ["Text", *map(text, each.measures.names)], [[text(name), *of] for name, of in each.measures.rows]
-        )
+        yield _measured(each.measures.measures)
+        if each.measures.smoothings:
+            yield "F(d) by smoothing:"
+            yield _measured(each.measures.smoothings)
+        if each.measures.reading:
+            yield text(each.measures.reading)
     if each.run.samples:
         yield f"{level} Sentences side by side"
         yield from _samples(each.run.samples)
@@ -43,6 +47,10 @@ def _lengths(lengths: LengthView) -> str:
         [text(line.name), *(words.score("bleu", value) for value in line.bleu)] for line in lengths.lines
     ]
     return table(["Words", *(span for span, _ in lengths.bins)], rows)
+
+
+def _measured(of: Table) -> str:
+    return table(["Text", *map(text, of.heads)], [[text(name), *values] for name, values in of.rows])
 
 
 def _faults(rows: tuple[FaultRow, ...]) -> str:

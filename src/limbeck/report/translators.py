@@ -1,4 +1,4 @@
-"""What is told of translators alone, arranged for the page: BLEU by source length, lengths and faults, measures."""
+"""What is told of translators alone, arranged for the page: BLEU by source length, lengths, faults."""
 
 from __future__ import annotations
 
@@ -49,14 +49,6 @@ class FaultRow:
     copies: float | None
     empty: float | None
     passes: float | None
-
-
-@dataclass(frozen=True)
-class MeasureTable:
-    """Measures of the texts that students learned from: their names, and of each text its name and its numbers."""
-
-    names: tuple[str, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
 
 
 def length_view(run: Run, styles: Mapping[str, str], ordered: Sequence[str]) -> LengthView | None:
@@ -130,27 +122,6 @@ def fault_rows(run: Run, styles: Mapping[str, str], ordered: Sequence[str]) -> t
         )
         rows.append(row)
     return tuple(rows)
-
-
-def measure_table(run: Run) -> MeasureTable | None:
-    """All numbers that were measured, a row a text; None where nothing was."""
-    numbers = {
-        text: {key: value for key, value in of.items() if _is_number(value)}
-        for text, of in run.measures.items()
-    }
-    keys = list(dict.fromkeys(key for of in numbers.values() for key in of))
-    if not keys:
-        return None
-    return MeasureTable(
-        names=tuple(words.MEASURES.get(key, key.replace("_", " ")) for key in keys),
-        rows=tuple(
-            (text, tuple(words.significant(of.get(key)) for key in keys)) for text, of in numbers.items()
-        ),
-    )
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 GROUPS = {

@@ -14,15 +14,14 @@ from numpy.typing import NDArray
 from limbeck.report import curves, figures, mapping, words
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
+from limbeck.report.measures import MeasureView, measure_view
 from limbeck.report.svg import Scale
 from limbeck.report.tagged import TagDisputes
 from limbeck.report.translators import (
     FaultRow,
     LengthView,
-    MeasureTable,
     fault_rows,
     length_view,
-    measure_table,
 )
 
 MANY_CLASSES = 12
@@ -116,7 +115,7 @@ class RunView:
     data: DataTable | None
     lengths: LengthView | None
     faults: tuple[FaultRow, ...]
-    measures: MeasureTable | None
+    measures: MeasureView | None
 
     @property
     def roles(self) -> dict[str, str]:
@@ -154,7 +153,7 @@ def view(run: Run, key: str) -> RunView:
         data=_data(run),
         lengths=length_view(run, styles, _ordered(run, styles)),
         faults=fault_rows(run, styles, _ordered(run, styles)),
-        measures=measure_table(run),
+        measures=measure_view(run.measures),
     )
 
 

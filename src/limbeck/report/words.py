@@ -39,16 +39,6 @@ IN_TEXT = {
 """Names of metrics within a sentence, where they are not just the small letters of ``METRICS``."""
 
 IN_PERCENT = frozenset(METRICS) - {"mcc", "ece"} - IN_POINTS
-MEASURES = {
-    "complexity": "C(d)",
-    "faithfulness": "F(d)",
-    "reordering": "Reordering",
-    "bleu": "BLEU",
-    "chrf": "chrF",
-    "length_ratio": "Length ratio",
-}
-"""Short names of measures of a text."""
-
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
 TIGHT = "\N{NO-BREAK SPACE}"
@@ -113,8 +103,8 @@ def percent(share: Number, digits: int = 1) -> str:
 
 
 def share(value: Number) -> str:
-    """A small share as a number of per cent, e.g. ``0.31``; what is next to nothing is not called nothing."""
-    return MISSING if value is None else "0" if value == 0 else significant(100 * value)
+    """A small share as a number of per cent, e.g. ``0.31``; only nothing at all is called 0."""
+    return MISSING if value is None else "0" if value == 0 else fixed(100 * value, 2)
 
 
 def count(value: Number) -> str:
