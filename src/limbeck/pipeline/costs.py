@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
-from limbeck.transfer.teachers import FileTeacher, ModelTeacher
+from limbeck.transfer.teachers import ModelTeacher
 
 ENGINES: Mapping[Engine, Precision] = {"onnx": "fp32", "onnx-int8": "int8"}
 """Engines that run bundles, and which of a bundle's models."""
@@ -151,30 +151,33 @@ def costs(run: Run) -> list[Cost]:
 
 def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
     """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
-    if isinstance(run.teacher, FileTeacher):
-        return
-    translates = isinstance(run, TranslationRun)
-    if run.recipe.evaluate.latency_sentences:
-        progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
-        try:
-            _export_translator(run, bundle) if translates else _export_teacher(run.teacher, run, bundle)
-        except LimbeckError as error:
-            progress.warn(f"The teacher is timed in PyTorch only: {error}")
-    if translates:
+    if isinstance(run, TranslationRun):
         asked, decoding = run.teacher, run.recipe.evaluate.decoding
         answer = translating(asked.models, asked.subwords, asked.max_length, decoding)
+        _try_export(run, lambda: _export_translator(run, bundle))
         yield Timed(TEACHER, asked.models, answer, bundle)
-    else:
-        teacher = run.teacher
+    elif isinstance(teacher := run.teacher, ModelTeacher):
         answer = _in_pytorch(teacher.model, teacher.tokeniser, teacher.max_length)
+        _try_export(run, lambda: _export_teacher(run, teacher, bundle))
         yield Timed(TEACHER, [teacher.model], answer, bundle)
+
+
+def _try_export(run: Run, export_it: Callable[[], None]) -> None:
+    """Export the teacher, where speed is measured; what ONNX cannot express is told."""
+    if not run.recipe.evaluate.latency_sentences:
+        return
+    progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
+    try:
+        export_it()
+    except LimbeckError as error:
+        progress.warn(f"The teacher is timed in PyTorch only: {error}")
 
 
 ANY_CHANGE = Export(changed=1.0)
 """The teacher's bundle is timed, not deployed."""
 
 
-def _export_teacher(teacher: ModelTeacher, run: Run, bundle: Path) -> None:
+def _export_teacher(run: Run, teacher: ModelTeacher, bundle: Path) -> None:
     """Export a teacher that classifies or tags.
 
     Raises:

@@ -49,9 +49,12 @@ class Translator(Protocol):
         engine: What it computes with: others round otherwise.
     """
 
-    fingerprint: str
-    name: str
-    engine: str
+    @property
+    def fingerprint(self) -> str: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def engine(self) -> str: ...  # noqa: D102
 
     def decode(self, examples: Sequence[Example], decoding: Decoding) -> list[Translations]:
         """Translations of each example, in their order."""
