@@ -70,6 +70,9 @@ def test_po_with_plurals_and_without_what_is_fuzzy_or_untranslated(po):
 def test_mo_says_the_same(po):
     compiled = po.with_suffix(".mo")
     polib.pofile(str(po)).save_as_mofile(str(compiled))
+    with_blank = polib.mofile(str(compiled))
+    with_blank.append(polib.MOEntry(msgid="Blank", msgstr=" "))
+    with_blank.save(str(compiled))
     found = messages(compiled)
     assert sorted((e.text, e.targets) for e in found) == sorted(PAIRS)
     assert len({e.id for e in found}) == 4
