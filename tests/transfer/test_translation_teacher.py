@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from transformers import GenerationConfig, MarianConfig, MarianMTModel
+from transformers import (
+    GenerationConfig,
+    M2M100Config,
+    M2M100ForConditionalGeneration,
+    M2M100Tokenizer,
+    MarianConfig,
+    MarianMTModel,
+    MBart50Tokenizer,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    MBartTokenizer,
+    PreTrainedModel,
+)
 
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
@@ -362,3 +377,78 @@ def test_what_ctranslate2_cannot_do_is_said(
     monkeypatch.undo()
     with pytest.raises(LimbeckError, match="Sample with the engine 'pytorch'"):
         quick.decode(toy(2), Decoding(search="sampling"))
+
+
+# Models for many languages.
+
+SMALL = {
+    "d_model": 16,
+    "encoder_layers": 1,
+    "decoder_layers": 1,
+    "encoder_ffn_dim": 16,
+    "decoder_ffn_dim": 16,
+    "encoder_attention_heads": 2,
+    "decoder_attention_heads": 2,
+    "max_position_embeddings": 64,
+    "forced_eos_token_id": None,
+    "init_std": 0.5,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+    "decoder_start_token_id": 2,
+}
+PIECES = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("▁", -3.0)] + [
+    (f"▁{w}", -2.0) for w in ENGLISH + GERMAN
+]
+
+
+def save_m2m(folder: Path) -> M2M100ForConditionalGeneration:
+    import sentencepiece
+
+    lines = iter([example.text for example in toy(100)] + [example.targets[0] for example in toy(100)])
+    with (folder / "spm.model").open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=lines, model_writer=file, vocab_size=40, minloglevel=2
+        )
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(folder / "spm.model"))
+    names = ["<s>", "<pad>", "</s>", "<unk>", *(pieces.id_to_piece(n) for n in range(3, 40))]
+    (folder / "vocab.json").write_text(json.dumps({name: number for number, name in enumerate(names)}))
+    tokeniser = M2M100Tokenizer(str(folder / "vocab.json"), str(folder / "spm.model"))
+    tokeniser.save_pretrained(folder)
+    return M2M100ForConditionalGeneration(M2M100Config(vocab_size=200, **SMALL))
+
+
+def save_mbart(folder: Path, kind: type) -> MBartForConditionalGeneration:
+    tokeniser = kind(vocab=PIECES)
+    tokeniser.save_pretrained(folder)
+    return MBartForConditionalGeneration(MBartConfig(vocab_size=len(tokeniser), **SMALL))
+
+
+@pytest.mark.parametrize(
+    ("save", "codes"),
+    [
+        (save_m2m, ("en", "de")),
+        (partial(save_mbart, kind=MBart50Tokenizer), ("en_XX", "de_DE")),
+        (partial(save_mbart, kind=MBartTokenizer), ("en_XX", "de_DE")),
+    ],
+)
+def test_a_model_for_many_languages_writes_the_one_that_is_asked_for(
+    tmp_path: Path, save: Callable[[Path], PreTrainedModel], codes: tuple[str, str]
+) -> None:
+    torch.manual_seed(3)
+    save(tmp_path).save_pretrained(tmp_path)
+    german = TranslationTeacher.load(tmp_path, 32, languages=codes)
+    french = TranslationTeacher.load(
+        tmp_path, 32, languages=(codes[0], codes[1].replace("de_DE", "fr_XX").replace("de", "fr"))
+    )
+    assert german.fingerprint != french.fingerprint
+    examples, way = toy(8), Decoding(search="greedy", max_length=8)
+    assert german.decode(examples, way) != french.decode(examples, way)
+    quick = TranslationTeacher.load(tmp_path, 32, languages=codes, engine="ctranslate2")
+    for (one,), (other,) in zip(quick.decode(examples, way), german.decode(examples, way), strict=True):
+        assert one == (other[0], pytest.approx(other[1], abs=1e-3))
+    said = german.answer(examples, NEXT_TOKENS)
+    assert said.mask is not None
+    encoded = german.encode(examples, targets=True)
+    assert encoded.targets is not None
+    assert said.mask.sum(1).tolist() == encoded.targets.lengths.tolist()

@@ -143,7 +143,7 @@ def count_undecoded(
 
 
 def describe(decoding: Decoding) -> str:
-    """A way of decoding as a phrase, e.g. ``beam 5, best of 5``."""
+    """A way of decoding as a phrase, e.g. ``beam 5, length penalty 0.6``."""
     how = {
         "beam": f"beam {decoding.beams}",
         "greedy": "greedy",

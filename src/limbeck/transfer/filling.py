@@ -27,7 +27,8 @@ def by_id(examples: Sequence[Example]) -> dict[str, Example]:
     """
     found: dict[str, Example] = {}
     for example in examples:
-        if found.setdefault(example.id, example).content != example.content:
+        other = found.setdefault(example.id, example)
+        if (other.content, other.targets) != (example.content, example.targets):
             raise LimbeckError(
                 f"two texts have the id '{example.id}'",
                 where=example.origin or None,

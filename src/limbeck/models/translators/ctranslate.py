@@ -18,6 +18,7 @@ import torch
 
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
+from limbeck.models.translators.search import longest_translation
 from limbeck.models.translators.translator import Hypothesis
 from limbeck.text.encode import Encoded
 
@@ -58,17 +59,18 @@ class CTranslator:
 
     def __init__(self, model: PreTrainedModel, device: torch.device) -> None:
         ctranslate2 = _library()
-        generation = model.generation_config
-        assert generation is not None
-        self._forced = generation.forced_bos_token_id
-        self._never = [[str(token)] for token in generation.suppress_tokens or ()]
-        self._never += [[str(token) for token in tokens] for tokens in generation.bad_words_ids or ()]
         with tempfile.TemporaryDirectory() as folder:
             convert(model, Path(folder))
             # Read into memory here: the folder may go.
             self._translator = ctranslate2.Translator(
                 folder, device=device.type, compute_type="float32", intra_threads=torch.get_num_threads()
             )
+        generation = model.generation_config
+        assert generation is not None
+        self._model = model
+        self._forced = generation.forced_bos_token_id
+        self._never = [[str(token)] for token in generation.suppress_tokens or ()]
+        self._never += [[str(token) for token in tokens] for tokens in generation.bad_words_ids or ()]
 
     def translate(self, encoded: Encoded, decoding: Decoding) -> list[tuple[Hypothesis, ...]]:
         """Translations of each sentence, best first; as :func:`limbeck.models.translators.decode.translate` does.
@@ -95,7 +97,7 @@ class CTranslator:
             num_hypotheses=decoding.keep,
             patience=PATIENCE,
             length_penalty=decoding.length_penalty,
-            max_decoding_length=decoding.max_length + len(prefix),
+            max_decoding_length=longest_translation(self._model, decoding),
             min_decoding_length=0,
             max_input_length=0,
             suppress_sequences=self._never or None,
