@@ -80,7 +80,7 @@ def text_of(run: TranslationRun, title: str, stage: Stage) -> TransferSet:
     if stage.distilled is None:
         return run.transfer_set.labelled
     folder = text_folder(run, title, stage)
-    number = stages_of(run, title).index(stage)
+    number = [each.name for each in stages_of(run, title)].index(stage.name)
     if not folder.is_done(text_inputs(run, title, number)):
         _distil(run, title, number)
     return TransferSet.load(folder.path, TEXT)

@@ -153,11 +153,8 @@ class TranslationRun(Run):
         """Translators that were trained here, as a teacher."""
         return self._teacher_of([load_translator(folder) for folder in folders], str(folders[0]))
 
-    def _teacher_of(
-        self, members: Sequence[PreTrainedModel], name: str, top_k: int = 1
-    ) -> TranslationTeacher:
-        max_length = self.recipe.teacher.max_length
-        return TranslationTeacher(members, self.teacher_tokeniser, max_length, name, top_k=top_k)
+    def _teacher_of(self, members: Sequence[PreTrainedModel], name: str) -> TranslationTeacher:
+        return TranslationTeacher(members, self.teacher_tokeniser, self.recipe.teacher.max_length, name)
 
     def use_untaught_teacher(self) -> None:
         """Let a teacher that is yet to be trained stand in for it: for a plan's estimates."""
@@ -195,8 +192,8 @@ class TranslationRun(Run):
         """
         assert isinstance(stage.objective, TranslationObjective)
         self._check_same_tokens()
-        asked = self._teacher_of(self.teacher.models, str(self.teacher.name), stage.objective.top_k)
-        return ask(asked, text.examples, stage.objective.needs, self.store)
+        teacher = self.teacher.giving(stage.objective.top_k)
+        return ask(teacher, text.examples, stage.objective.needs, self.store)
 
     def _check_same_tokens(self) -> None:
         teacher, student = self.recipe.teacher, self.recipe.student
