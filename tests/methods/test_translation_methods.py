@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_translation import make_pairs, make_translator
 from torch import nn
 
 from limbeck import methods
@@ -22,6 +21,7 @@ from limbeck.text.encode import Encoded, collate
 from limbeck.text.tokeniser import word_tokeniser
 from limbeck.train import loop
 from limbeck.transfer.tokenwise import NextTokenAnswers
+from tiny_translation import make_pairs, make_translator
 
 GUESSES = frozenset({"guesses"})
 PAIRS = make_pairs(6, seed=1)
