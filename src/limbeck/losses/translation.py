@@ -1,4 +1,4 @@
-"""Losses of translators, item by item: ``(items, choices) -> (items,)``; items are mostly tokens, choices the vocabulary.
+"""Losses of translators, item by item: ``(items, choices) -> (items,)``; items are mostly tokens.
 
 Nothing here divides by a number of items; the training loop does (see :class:`limbeck.core.objective.Loss`). Scores of
 a batch take tens of megabytes, so each loss makes its gradient in one block of their size, in float32.
@@ -27,7 +27,7 @@ def smoothed_cross_entropy(scores: Tensor, truth: Tensor, smoothing: float) -> T
     Returns:
         Nats an item, ``(items,)``.
     """
-    losses: Tensor = _SmoothedCrossEntropy.apply(scores.float(), truth, smoothing)  # type: ignore[no-untyped-call]
+    losses: Tensor = _SmoothedCrossEntropy.apply(scores.float(), truth, smoothing)
     return losses
 
 
@@ -57,7 +57,7 @@ def truncated_divergence(
     """
     known: Tensor
     others: Tensor
-    known, others = _KnownAndOthers.apply(scores.float(), ids)  # type: ignore[no-untyped-call]
+    known, others = _KnownAndOthers.apply(scores.float(), ids)
     teacher = log_probabilities.float()
     inner = temperature**2 * functional.kl_div(
         (known / temperature).log_softmax(-1),
@@ -87,7 +87,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
         return losses.sub_(smoothing * logs.mean(-1)) if smoothing else losses
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, of_losses: Tensor) -> tuple[Tensor, None, None]:
         """``p - (1 - e) [truth] - e/V``."""
         logs, truth = ctx.saved_tensors
@@ -99,7 +99,7 @@ class _SmoothedCrossEntropy(torch.autograd.Function):
 
 
 class _KnownAndOthers(torch.autograd.Function):
-    """Scores of some choices, ``(items, k)``, and the logarithm of the sum of the others' exponentials, ``(items,)``."""
+    """Scores of some choices, ``(items, k)``, and the others' logsumexp, ``(items,)``."""
 
     @staticmethod
     def forward(ctx: Any, scores: Tensor, ids: Tensor) -> tuple[Tensor, Tensor]:
@@ -111,7 +111,7 @@ class _KnownAndOthers(torch.autograd.Function):
         return scores.gather(1, ids), sums.log() + most.squeeze(1)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, of_known: Tensor, of_others: Tensor) -> tuple[Tensor, None]:
         others, sums, ids = ctx.saved_tensors
         found = others * (of_others / sums)[:, None]

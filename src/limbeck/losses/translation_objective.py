@@ -63,9 +63,8 @@ class TranslationObjective(Objective):
             what = (
                 f"the student guesses {len(tokens.truth)} tokens of a batch, and the teacher {len(said.ids)}"
             )
-            raise LimbeckError(
-                what, fix="Word-level distillation needs a teacher and a student with the same vocabulary"
-            )
+            fix = "For word-level distillation both must write one token after the other, of the same vocabulary"
+            raise LimbeckError(what, fix=fix)
         known = said.mapped(lambda values: values[:, : self.top_k])
         losses = truncated_divergence(tokens.scores, known.ids, known.log_probabilities, self.temperature)
         return _sum(losses, tokens.weights)

@@ -14,9 +14,9 @@ CARD = Card(
     "Understanding knowledge distillation in non-autoregressive machine translation",
     equation="teacher_0 = the teacher; teacher_g learns - log p(y' | x), y' = argmax_y q_(g-1)(y | x), g = 1..G; the "
     "student learns teacher_G's y'",
-    what="A new model of the teacher's shape learns the translations of the teacher, another one those of the new model, "
-    "and so on; the student learns those of the last. The text gets simpler from one generation to the next, while "
-    "the models stay as large as they were.",
+    what="A new model of the teacher's shape learns the translations of the teacher, another one those of the new "
+    "model, and so on; the student learns those of the last. The text gets simpler from one generation to the next, "
+    "while the models stay as large as they were.",
     when="A weak student, such as a parallel one, for which the teacher's text is still too hard: a smaller teacher "
     "would make it simpler, but also less faithful. Each generation costs a teacher's training.",
     reads="The translations of the teacher and of its successors; no gold.",

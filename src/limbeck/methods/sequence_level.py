@@ -16,7 +16,7 @@ CARD = Card(
     what="The teacher translates the training text, and the student learns its translations in gold's place: the "
     "teacher's distribution over whole translations, of which the likeliest stands for all. What one model wrote is "
     "simpler than what many people wrote, and a small student, or one that writes all words at once, learns it better.",
-    when="The first choice for translators, and for parallel students next to a must. Text without gold serves as well.",
+    when="The first choice for translators, for parallel students next to a must. Text without gold serves as well.",
     reads="The teacher's translations; its next tokens with word_level; gold only for the share that keeps it.",
 )
 

@@ -10,10 +10,10 @@ from limbeck.losses.translation_objective import TranslationObjective
 CARD = Card(
     title="Word-level distillation",
     paper="Kim and Rush, 2016: Sequence-level knowledge distillation",
-    equation="L = (1 - a) L_NLL + a L_WORD-KD,   L_WORD-KD = - sum_t sum_v q(v | y_<t, x) log p(v | y_<t, x)   of gold's "
-    "translation y; a = 1 - gold_weight; all v but the teacher's k likeliest count as one",
-    what="After each beginning of gold's translation the student learns the teacher's distribution over the next token. "
-    "The teacher's k likeliest tokens are kept as they are, and all others count as one more outcome, so that a "
+    equation="L = (1 - a) L_NLL + a L_WORD-KD,   L_WORD-KD = - sum_t sum_v q(v | y_<t, x) log p(v | y_<t, x) of gold; "
+    "a = 1 - gold_weight; all v but the teacher's k likeliest count as one",
+    what="After each beginning of gold's translation the student learns the teacher's distribution over the next "
+    "token. The teacher's k likeliest tokens are kept as they are, and all others count as one more outcome, so that a "
     "student that equals its teacher has nothing to learn, whatever k is.",
     when="Teacher and student share their vocabulary and both write one token after the other. It asks the teacher "
     "once for each token of gold; sequence_level mostly gains more, and both can be had together there.",

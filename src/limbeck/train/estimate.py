@@ -32,8 +32,8 @@ def seconds_per_step(
 ) -> float:
     """Seconds that an optimiser step takes here: the least of some trials on a batch of middling sentences.
 
-    The teacher's answers are left out, and so is the objective, but of translators, whose loss runs over the vocabulary:
-    with stored answers they cost next to nothing.
+    The teacher's answers and the objective are left out: with stored answers they cost next to nothing. Of translators
+    the loss is taken along, for it runs over the vocabulary.
 
     Args:
         model: The student; a copy of it does the work, on the device that it is on.

@@ -29,6 +29,7 @@ from limbeck.core.files import read_json, write_error, write_json
 from limbeck.core.objective import NO_GOLD, Objective
 from limbeck.core.recipe import Training
 from limbeck.text.encode import Encoded
+from limbeck.text.subwords import Subwords
 from limbeck.train.checkpoint import put_back, system_error, tensors_of
 from limbeck.train.lesson import Lesson
 from limbeck.train.masking import Masker
@@ -41,8 +42,6 @@ from limbeck.transfer.tokenwise import TokenAnswers
 if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-    from limbeck.text.subwords import Subwords
 
 OBJECTIVE = "objective.safetensors"
 """What an objective learnt along, such as projections: the next stage goes on with it."""
@@ -163,7 +162,7 @@ def train(
 def _masker(tokeniser: PreTrainedTokenizerBase | Subwords, masked: float) -> Masker | None:
     if not masked:
         return None
-    if not hasattr(tokeniser, "mask_token_id"):
+    if isinstance(tokeniser, Subwords):
         raise LimbeckError("a translator's texts are not masked", fix="Choose a method for translators")
     return Masker(tokeniser, masked)
 
