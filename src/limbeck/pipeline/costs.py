@@ -23,8 +23,7 @@ from limbeck.models.outputs import potentials_of
 from limbeck.models.student import readable
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.pipeline.run import TEACHER, Run
-from limbeck.serve.opening import open_bundle
-from limbeck.serve.tagger import TaggerBundle
+from limbeck.serve.opening import answering, open_bundle
 from limbeck.structure.chain import viterbi
 from limbeck.text.encode import collate
 from limbeck.text.words import encode_words
@@ -59,8 +58,7 @@ class Timed:
         for engine, precision, file in onnx:
             if (self.bundle / file).is_file():
                 bundle = open_bundle(self.bundle, precision, threads=1)
-                answer = bundle.tags if isinstance(bundle, TaggerBundle) else bundle.logits
-                yield engine, weight_bytes(self.bundle / file), answer
+                yield engine, weight_bytes(self.bundle / file), answering(bundle)
 
     def _in_pytorch(self) -> Callable[[Sequence[Any]], object]:
         is_tagger = isinstance(self.model.eval(), Tagger)

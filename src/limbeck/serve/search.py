@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
-NEVER = np.float32(-1e9)
+NEVER = np.float32("-inf")
 """Score of what must not be taken."""
 
 
@@ -161,7 +161,8 @@ class _Beams:
         ends = (tokens == self.limits.end) | last
         if ends.any():
             self._finish(scores, parents, tokens, ends)
-        going = _largest(np.where(ends, NEVER, scores), self.beams)
+        scores = np.where(ends, NEVER, scores)
+        going = _largest(scores, self.beams)
         self.scores, parents, tokens = (each[self.rows, going] for each in (scores, parents, tokens))
         self.written = self.written[self.rows, parents]
         self.written[:, :, self.length - 1] = tokens
@@ -190,7 +191,7 @@ class _Beams:
     def best(self, text: int, keep: int) -> list[Found]:
         """Its finished translations, best first."""
         both = zip(self.finished[text, :keep], self.finished_scores[text, :keep], strict=True)
-        return [_found(row, score, self.limits) for row, score in both if score > NEVER / 2]
+        return [_found(row, score, self.limits) for row, score in both if score > NEVER]
 
 
 def _largest(scores: Floats, count: int) -> Ints:
