@@ -88,7 +88,7 @@ def translator_folder(tokeniser, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", ["limbeck first", "transformers first", "a translator first"])
 def test_auto_classes_know_the_parallel_translators(order, translator_folder):
     code = f"""{ORDERS[order]}
 print(type(transformers.AutoConfig.from_pretrained({str(translator_folder)!r})).__name__)

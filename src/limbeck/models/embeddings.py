@@ -28,7 +28,7 @@ from limbeck.text.tokeniser import UNKNOWN, load_tokeniser, word_tokeniser
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 DIMENSION = 128
 """Width of embeddings where neither the recipe nor a word-vector file says one."""
@@ -129,7 +129,7 @@ def start_embeddings(
     return matrix
 
 
-def vocabulary_size(tokeniser: PreTrainedTokenizerFast) -> int:
+def vocabulary_size(tokeniser: PreTrainedTokenizerBase) -> int:
     """One more than the largest id that the tokeniser gives."""
     return 1 + int(max(tokeniser.get_vocab().values()))
 

@@ -18,7 +18,7 @@ from limbeck.models.embeddings import vocabulary_size
 from limbeck.models.translators.shape import ShapeSettings
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from limbeck.text.subwords import Subwords
 
@@ -38,7 +38,7 @@ def build(
     teacher: PreTrainedModel | None,
 ) -> MarianMTModel:
     """An untrained translator; see :func:`limbeck.models.build`. Labels and teacher do not matter to it."""
-    model = MarianMTModel(_config(settings, tokeniser))
+    model = MarianMTModel(config_for(settings, tokeniser))
     _start(model)
     _may_write(model, tokeniser.target)
     return model
@@ -49,7 +49,8 @@ def tiny() -> Settings:
     return Settings(layers=1, width=16, heads=2, feed_forward=32)
 
 
-def _config(settings: Settings, subwords: Subwords) -> MarianConfig:
+def config_for(settings: Settings, subwords: Subwords) -> MarianConfig:
+    """The configuration of these settings for a vocabulary."""
     shape, target = settings.shape, subwords.target
     return MarianConfig(
         vocab_size=vocabulary_size(subwords.source),
@@ -86,7 +87,7 @@ def _start(model: MarianMTModel) -> None:
             nn.init.xavier_uniform_(module.weight)
 
 
-def _may_write(model: MarianMTModel, target: PreTrainedTokenizerFast) -> None:
+def _may_write(model: MarianMTModel, target: PreTrainedTokenizerBase) -> None:
     """Say how it is decoded where nobody says more: greedily, and never padding, start or mask."""
     config = model.generation_config
     assert config is not None

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from limbeck.core.decoding import Decoding
 
-TOKENS_PER_BATCH = {"cpu": 1024}
+TOKENS_PER_BATCH = {"cpu": 2048}
 """Tokens of the sources that are translated at a time, padding included, by type of device."""
 ELSEWHERE = 8192
 """The same on all other devices."""

@@ -1,9 +1,10 @@
 """Search: translations of a batch by an autoregressive model, with transformers' ``generate``.
 
 A translation's score is ``log p(y | x) / T^a``: its log-probability in nats over its length, the end token counted, to
-the power of the length penalty. Beam search ranks by it. A text's search ends where as many translations are finished
-as there are beams, and none of the unfinished ones has a better score at the length that it has by then; so each text
-ends by itself, whatever the others of its batch do. What reaches the greatest length is taken as it is.
+the power of the length penalty. Beam search ranks by it, and keeps as many finished translations as there are beams. A
+text's search ends where it has that many, and the likeliest unfinished one, at the length that it has by then, scores
+no better than the worst of them; so each text ends by itself, whatever the others of its batch do. What reaches the
+greatest length is taken as it is.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +11,22 @@ from tokenizers import Tokenizer, models as pieces
 from torch.nn import functional
 from transformers import AutoModelForSeq2SeqLM, MarianConfig, MarianMTModel, PreTrainedTokenizerFast
 
+from limbeck import models
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD
+from limbeck.core.sources import Vocabulary
 from limbeck.models.translators import vanilla
+from limbeck.models.translators.decode import translate
+from limbeck.models.translators.guesses import guesses_of
 from limbeck.models.translators.layers import others
 from limbeck.models.translators.layout import real_places, uniform_copy
 from limbeck.models.translators.lengths import length_classes, likely_lengths
+from limbeck.models.translators.loading import load_translator
+from limbeck.text.encode import collate
+from limbeck.text.subwords import Subwords
+from limbeck.text.translations import encode_translations
 
 pytestmark = pytest.mark.unit
 
@@ -40,7 +48,7 @@ def vocabulary(source=WORDS, target=None):
     """Words of both sides, joint where only one number is given."""
     one = tokeniser_of([f"w{number}" for number in range(source)])
     other = one if target is None else tokeniser_of([f"v{number}" for number in range(target)])
-    return SimpleNamespace(source=one, target=other, joint=target is None)
+    return Subwords(one, other, joint=target is None)
 
 
 def padded(rows, value):
@@ -306,6 +314,40 @@ def test_saved_and_loaded_by_the_auto_class(subwords, tmp_path):
     assert tied == subwords.joint
     inputs = batch_of(toy_pairs(10))
     assert loaded.decode(inputs, Decoding(candidates=3)) == student.decode(inputs, Decoding(candidates=3))
+
+
+def built(subwords, seed):
+    settings = models.settings_for("vanilla", vanilla.tiny().model_dump(), task="translation")
+    return models.build(
+        "vanilla", settings, labels=(), tokeniser=subwords, teacher=None, seed=seed, task="translation"
+    )
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_it_reads_text_and_writes_text(joint, tmp_path):
+    texts = ["a red car", "two men talk", "a dog", "the old man has a red dog and two cars"]
+    targets = ["ein rotes Auto", "zwei Männer reden", "ein Hund", "der alte Mann hat zwei Autos"]
+    examples = [
+        Example(str(row), text, targets=(target,) if row else ())
+        for row, (text, target) in enumerate(zip(texts, targets, strict=True))
+    ]
+    subwords = Subwords.learn(examples, Vocabulary(size=400, joint=joint))
+    student = built(subwords, seed=4)
+    encoded = encode_translations(subwords, examples, (), max_length=32)
+    tokens, length = guesses_of(student, collate(encoded, np.arange(4)).inputs)
+    # The first piece of each begins with a space.
+    assert subwords.decode(tokens.truth.tolist()) == " ".join(targets[1:])
+    assert len(length.truth) == 3
+    found = translate(student, encoded, Decoding(candidates=2, max_length=20))
+    assert all(isinstance(subwords.decode(best.tokens), str) and best.passes == 1 for (best,) in found)
+    student.save_pretrained(tmp_path)
+    assert translate(load_translator(tmp_path), encoded, Decoding(candidates=2, max_length=20)) == found
+
+
+def test_same_seed_same_weights_other_seed_others():
+    one, again, other = (built(vocabulary(), seed).state_dict() for seed in (1, 1, 2))
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert any(not torch.equal(one[name], other[name]) for name in one)
 
 
 # ------------------------------------------------------------ starts
