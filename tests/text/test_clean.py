@@ -125,3 +125,56 @@ def test_cleaning_keeps_order_counts_all_and_changes_nothing_the_second_time(pai
     assert len({text_key(e.text) for e in kept}) == len(kept)
     assert len(kept) + sum(dropped.values()) == len(given)
     assert clean(kept, Clean()) == (kept, {})
+
+
+def pairs(*rows):
+    return [Example(str(n), text, targets=tuple(targets)) for n, (text, *targets) in enumerate(rows)]
+
+
+def kept_of(given, **settings):
+    kept, dropped = clean(given, Clean(**settings))
+    assert len(kept) + sum(dropped.values()) == len(given)
+    return [int(example.id) for example in kept], dict(dropped)
+
+
+def test_pairs_are_equal_in_text_and_first_translation():
+    given = pairs(
+        ("A dog", "Ein Hund"),
+        ("a  DOG", "ein hund", "another reference"),
+        ("A dog", "Der Hund"),
+        ("A dog",),
+        ("A cat",),
+        ("a cat",),
+        ("A cat ", "Eine Katze"),
+        ("A bird",),
+        ("a bird",),
+    )
+    assert kept_of(given) == ([0, 2, 6, 7], {"duplicate": 5})
+    assert kept_of(given, duplicates=False)[0] == list(range(9))
+
+
+def test_a_damaged_translation_takes_its_text_along():
+    given = pairs(
+        ("fine", "gut"), ("fine", "gut", "f\ufffdr"), ("cafe", "cafÃ©"), ("caf\ufffd", "x"), ("", "leer")
+    )
+    assert kept_of(given) == ([0], {"empty": 1, "damaged": 3})
+    assert kept_of(given, damaged=False)[1] == {"empty": 1, "duplicate": 1}
+
+
+def test_long_and_uneven_pairs_are_counted_apart():
+    given = pairs(
+        ("a b c", "a b c"),
+        ("a b c d", "a b c"),
+        ("a b c", "a b c d"),
+        ("a b", "a b", "a b c d"),
+        ("a b", "a b c"),
+        ("a b", "a"),
+        ("b", "b c"),
+        ("b", "b", "b c"),
+        ("c d e f",),
+        ("c",),
+    )
+    assert kept_of(given, longest=3) == ([0, 4, 5, 6, 7, 9], {"too long": 4})
+    assert kept_of(given, ratio=2) == ([0, 1, 2, 4, 8, 9], {"of unlike lengths": 4})
+    assert kept_of(given, longest=3, ratio=1.5) == ([0, 9], {"too long": 4, "of unlike lengths": 4})
+    assert kept_of(given)[1] == {}

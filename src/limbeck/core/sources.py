@@ -109,9 +109,9 @@ class Vocabulary(Settings):
     """Pieces of words that translators trained here read and write."""
 
     model: Literal["bpe", "unigram"] = "bpe"
-    """How words are cut."""
+    """How words are cut: by byte-pair encoding, or a unigram model (which needs sentencepiece to learn it)."""
     size: int = Field(8000, gt=300)
-    """Pieces, special tokens included; of each language where they are not joint."""
+    """Pieces at most, special tokens and bytes included (261); of each language where they are not joint."""
     joint: bool = True
     """One set of pieces for both languages, whose embeddings are shared."""
 
@@ -122,7 +122,8 @@ class Data(Settings):
     train: Sources
     """Labelled examples (an empty label means unlabelled)."""
     dev: OneSource | Cut = 0.1
-    """Examples that pick the best weights: a source, or a share (below 1) or number cut from ``train``."""
+    """Examples that pick the best weights: a source, or a share (below 1) or number cut from ``train`` (for
+    translators, all translations of a text together)."""
     test: OneSource | Cut = 0.1
     """Examples that the scores at the end are on, and nothing else: a source, or a share or number."""
     unlabelled: Sources = []

@@ -49,10 +49,11 @@ def read_catalogues(source: Source, name: str) -> list[Example]:
     for path in found:
         one = start if path == base else f"{start}/{path.relative_to(base).as_posix()}"
         messages = _json(path) if path.suffix.lower() == ".json" else _gettext(path)
-        examples += [
+        read = (
             translated(place, _in_line(text), [_in_line(form) for form in forms], source, one)
             for place, text, forms in messages
-        ]
+        )
+        examples += [example for example in read if example.text and example.targets]
     if not examples:
         raise LimbeckError("no message here is translated", where=source.path)
     return examples

@@ -21,6 +21,7 @@ from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.sources import Vocabulary
+from limbeck.text import resources
 from limbeck.text.tokeniser import fingerprint_tokeniser, open_tokeniser
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class Subwords:
         """
         source = open_tokeniser(folder)
         _set_languages(source, source_language, target_language, folder)
-        inner = Path(folder) / TARGET
+        inner = Path(resources.resolve(str(folder))) / TARGET
         if not (inner / "tokenizer.json").is_file():
             return cls(source, source, joint=True)
         return cls(source, open_tokeniser(inner), joint=False)

@@ -41,15 +41,14 @@ def encode_translations(
         LimbeckError: ``max_length`` leaves no room for text.
     """
     cut: set[int] = set()
-    sides = 1 + (labels is not None)
-    with progress.task("tokenise", sides * len(examples)) as task:
-        texts = dict(enumerate(example.text for example in examples))
+    texts = {row: example.text for row, example in enumerate(examples)}
+    there = {row: example.targets[0] for row, example in enumerate(examples) if example.targets}
+    targets = None
+    with progress.task("tokenise", len(texts) + (0 if labels is None else len(there))) as task:
         sources = _encoded(subwords.source, texts, max_length, cut, task, is_target=False)
-        targets = None
         if labels is not None:
-            there = {row: example.targets[0] for row, example in enumerate(examples) if example.targets}
             found = _encoded(subwords.target, there, max_length, cut, task, is_target=True)
-            targets = Targets(*_flat([found.get(row, []) for row in range(len(examples))]))
+            targets = Targets(*_flat([found.get(row, []) for row in texts]))
     tokens, offsets = _flat(list(sources.values()))
     return Encoded(
         ids=tuple(example.id for example in examples),
