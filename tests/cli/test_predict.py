@@ -12,10 +12,16 @@ from typing import Any
 import pytest
 import torch
 
-from limbeck import models
+from limbeck import TranslatorBundle, models
+from limbeck.core.decoding import Decoding
+from limbeck.core.example import Example
 from limbeck.core.recipe import Export
+from limbeck.core.sources import Vocabulary
 from limbeck.models.export import export
 from limbeck.models.taggers import bilstm
+from limbeck.models.translators import autoregressive
+from limbeck.models.translators.export import export_translator
+from limbeck.text.subwords import Subwords
 
 Limbeck = Callable[..., Any]
 
@@ -113,3 +119,76 @@ def test_words_are_for_taggers(limbeck: Limbeck, tmp_path: Path) -> None:
     assert (
         refused.sentence == f"limbeck: {folder}: --words is for taggers, and this bundle is a classifier's."
     )
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained translator's bundle, in the folder of a run."""
+    torch.set_num_threads(1)
+    examples = [Example(text, text, targets=(text[::-1],)) for text in TEXT]
+    pieces = Subwords.learn(examples, Vocabulary(size=310))
+    settings = autoregressive.tiny()
+    model = models.build(
+        "autoregressive", settings, labels=(), tokeniser=pieces, teacher=None, seed=2, task="translation"
+    )
+    folder = tmp_path_factory.mktemp("run") / "bundle"
+    export_translator(
+        model,
+        pieces,
+        folder,
+        texts=TEXT,
+        max_length=12,
+        decoding=Decoding(beams=3, max_length=7),
+        settings=Export(changed=1),
+        card={},
+    )
+    return folder
+
+
+def test_translations_as_json_lines(limbeck: Limbeck, translator: Path) -> None:
+    bundle = TranslatorBundle(translator, threads=1)
+    told = limbeck("predict", translator, "--batch-size", "1", *TEXT)
+    for line, text in zip(told.stdout.splitlines(), TEXT, strict=True):
+        (found,) = bundle.predict([text])
+        assert json.loads(line) == {"text": text, "translation": found.text, "score": round(found.score, 6)}
+    best = bundle.k_best(["York"], Decoding(beams=4, keep=2, max_length=7))[0]
+    line = json.loads(limbeck("predict", translator, "--beams", "4", "--keep", "2", "York").stdout)
+    assert line["translations"] == [
+        {"translation": each.text, "score": round(each.score, 6)} for each in best
+    ]
+    assert {key: line[key] for key in ("translation", "score")} == line["translations"][0]
+
+
+def test_translations_line_by_line(limbeck: Limbeck, translator: Path, tmp_path: Path) -> None:
+    """Of the run's folder, too; with one beam it is the greedy search."""
+    (tmp_path / "in.txt").write_text("\n".join(TEXT) + "\n")
+    told = limbeck(
+        "predict", translator.parent, "--file", tmp_path / "in.txt", "--format", "text", "--beams", "1"
+    )
+    greedy = Decoding(search="greedy", max_length=7)
+    expected = TranslatorBundle(translator, threads=1).translate(TEXT, greedy)
+    assert told.stdout.splitlines() == expected
+    table = limbeck("predict", translator, "--format", "csv", "--keep", "2", *TEXT).stdout
+    header, *rows = csv.reader(io.StringIO(table))
+    assert header == ["text", "translation", "score"]
+    assert [row[0] for row in rows] == [text for text in TEXT for _ in range(2)]
+
+
+def test_what_translators_alone_or_others_alone_can(limbeck: Limbeck, translator: Path, tagger: Path) -> None:
+    refused = limbeck("predict", translator, "--words", "Ada", status=2)
+    assert refused.sentence.endswith("--words is for taggers, and this bundle is a translator's.")
+    refused = limbeck("predict", tagger, "--beams", "2", "Ada", status=2)
+    assert refused.sentence.endswith("--beams and --keep are for translators, and this bundle is a tagger's.")
+    refused = limbeck("predict", tagger, "--format", "text", "Ada", status=2)
+    assert refused.sentence.endswith("--format text is for translators, and this bundle is none.")
+    refused = limbeck("predict", translator, "--keep", "9", "Ada", status=2)
+    assert "beam finds 3 translations of a text, and 'keep' is 9" in refused.sentence
+
+
+def test_translating_loads_no_torch(translator: Path) -> None:
+    check = (
+        "import sys; from limbeck.cli import main; status = main(sys.argv[1:]); "
+        "heavy = {'torch', 'transformers', 'numba', 'sacrebleu'} & set(sys.modules); sys.exit(status or bool(heavy))"
+    )
+    command = [sys.executable, "-c", check, "predict", str(translator), "Ada"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 0

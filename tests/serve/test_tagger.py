@@ -178,7 +178,8 @@ def changed(folder, tmp_path, **keys):
 
 def test_a_bundle_of_a_strange_task_is_told(tagger_folder, tmp_path):
     with pytest.raises(
-        LimbeckError, match=r"a bundle for song, and this Limbeck knows classification and tagging"
+        LimbeckError,
+        match=r"a bundle for song, and this Limbeck knows classification, tagging and translation",
     ):
         open_bundle(changed(tagger_folder, tmp_path, task="song"))
 

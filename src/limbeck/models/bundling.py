@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from limbeck.core import fingerprint
+from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error
 from limbeck.serve.exported import CARD, FORMAT
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "onnx", "onnxruntime")
 
@@ -31,10 +32,20 @@ def spread(texts: Sequence[T], most: int) -> list[T]:
     return [texts[place] for place in places]
 
 
-def save_tokeniser(tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
-    """The tokeniser by itself; how to cut and pad is said in bundle.json."""
-    from tokenizers import Tokenizer
+def save_tokeniser(tokeniser: PreTrainedTokenizerBase, path: Path) -> None:
+    """The tokeniser by itself; how to cut and pad is said in bundle.json.
 
+    Raises:
+        LimbeckError: It is not of the tokenizers library.
+    """
+    from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerFast
+
+    if not isinstance(tokeniser, PreTrainedTokenizerFast):
+        what = (
+            f"a {type(tokeniser).__name__} cannot be exported: serving reads files of the tokenizers library"
+        )
+        raise LimbeckError(what)
     backend = Tokenizer.from_str(tokeniser.backend_tokenizer.to_str())
     backend.no_padding()
     backend.no_truncation()

@@ -27,9 +27,7 @@ from limbeck.models.translators.export import export_translator
 from limbeck.pipeline.run import TEACHER, Run
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.serve.exported import ENDINGS, Precision, read_card
-from limbeck.serve.opening import AnyBundle, open_bundle
-from limbeck.serve.tagger import TaggerBundle
-from limbeck.serve.translator import TranslatorBundle
+from limbeck.serve.opening import answering, open_bundle
 from limbeck.structure.chain import viterbi
 from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
@@ -62,7 +60,7 @@ class Timed:
         yield "pytorch", sum(map(tensor_bytes, self.models)), torch.inference_mode()(self.in_pytorch)
         for engine, precision in ENGINES.items():
             if files := graphs_of(self.bundle, precision):
-                answer = answer_of(open_bundle(self.bundle, precision, threads=1))
+                answer = answering(open_bundle(self.bundle, precision, threads=1))
                 yield engine, sum(map(weight_bytes, files)), answer
 
 
@@ -75,13 +73,6 @@ def graphs_of(bundle: Path, precision: Precision) -> list[Path]:
         for name in names
         if name.endswith(ENDINGS[precision]) and name.endswith(ENDINGS["int8"]) == is_int8
     ]
-
-
-def answer_of(bundle: AnyBundle) -> Contender:
-    """What is timed of a bundle."""
-    if isinstance(bundle, TaggerBundle):
-        return bundle.tags
-    return bundle.translate if isinstance(bundle, TranslatorBundle) else bundle.logits
 
 
 def classifying(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_length: int) -> Contender:

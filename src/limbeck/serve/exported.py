@@ -75,7 +75,7 @@ class Exported:
                 where=self.folder,
                 fix="Open it with limbeck.open_bundle, which tells them apart",
             )
-        _require(self.card, self.keys, self.folder)
+        require_keys(self.card, self.keys, self.folder)
         has_it = any(name.endswith(ENDINGS[precision]) for name in self.card["files"])
         self.precision: Precision = precision if has_it else "fp32"
         self._threads = threads
@@ -153,11 +153,16 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise LimbeckError(
             f"a bundle of format {found}, and this Limbeck reads {FORMAT}", where=folder / CARD
         )
-    _require(card, KEYS, folder)
+    require_keys(card, KEYS, folder)
     return card
 
 
-def _require(card: dict[str, Any], keys: Sequence[str], folder: Path) -> None:
+def require_keys(card: dict[str, Any], keys: Sequence[str], folder: Path) -> None:
+    """Insist that a card says all that it should.
+
+    Raises:
+        LimbeckError: It does not.
+    """
     lacking = [key for key in keys if key not in card]
     if lacking:
         raise LimbeckError(f"the bundle's card lacks {', '.join(lacking)}", where=folder / CARD)

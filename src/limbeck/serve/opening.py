@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from limbeck.core.errors import LimbeckError
 from limbeck.serve.bundle import Bundle
@@ -31,3 +33,10 @@ def open_bundle(folder: Path | str, precision: Precision = "int8", threads: int 
         known = f"{', '.join(others)} and {last}"
         raise LimbeckError(f"a bundle for {task}, and this Limbeck knows {known}", where=Path(folder) / CARD)
     return KINDS[task](folder, precision, threads)
+
+
+def answering(bundle: AnyBundle) -> Callable[[Sequence[Any]], object]:
+    """What is timed of a bundle: from texts to scores of classes, from words to tags, or from texts to translations."""
+    if isinstance(bundle, TaggerBundle):
+        return bundle.tags
+    return bundle.translate if isinstance(bundle, TranslatorBundle) else bundle.logits

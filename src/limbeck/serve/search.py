@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float32]
 
-NEVER = np.float32(-1e9)
+NEVER = np.float32("-inf")
 """Score of what must not be taken."""
 
 
@@ -83,9 +83,10 @@ def greedy(decoder: Decoder, texts: int, limits: Limits) -> list[list[Found]]:
     open_texts = np.arange(texts)
     tokens, order = np.full((texts, 1), limits.start, dtype=np.int64), np.arange(texts)
     for step in range(limits.longest):
-        gained, chosen = (each[:, 0, 0] for each in decoder.next(tokens, order, 1))
+        log_probabilities, ids = decoder.next(tokens, order, 1)
+        chosen = ids[:, 0, 0]
         written[open_texts, step] = chosen
-        likelihoods[open_texts] += gained
+        likelihoods[open_texts] += log_probabilities[:, 0, 0]
         scores[open_texts] = limits.score(likelihoods[open_texts], step + 1)
         order = np.flatnonzero(chosen != limits.end)
         if not len(order):
@@ -161,8 +162,10 @@ class _Beams:
         ends = (tokens == self.limits.end) | last
         if ends.any():
             self._finish(scores, parents, tokens, ends)
-        going = _largest(np.where(ends, NEVER, scores), self.beams)
-        self.scores, parents, tokens = (each[self.rows, going] for each in (scores, parents, tokens))
+        scores = np.where(ends, NEVER, scores)
+        going = _largest(scores, self.beams)
+        self.scores = scores[self.rows, going]
+        parents, tokens = parents[self.rows, going], tokens[self.rows, going]
         self.written = self.written[self.rows, parents]
         self.written[:, :, self.length - 1] = tokens
         hoped_for = self.limits.score(self.scores[:, 0], self.length)
@@ -190,7 +193,7 @@ class _Beams:
     def best(self, text: int, keep: int) -> list[Found]:
         """Its finished translations, best first."""
         both = zip(self.finished[text, :keep], self.finished_scores[text, :keep], strict=True)
-        return [_found(row, score, self.limits) for row, score in both if score > NEVER / 2]
+        return [_found(row, score, self.limits) for row, score in both if score > NEVER]
 
 
 def _largest(scores: Floats, count: int) -> Ints:

@@ -16,7 +16,15 @@ import numpy as np
 from limbeck.core.decoding import Decoding
 from limbeck.core.schema import validate
 from limbeck.serve.decoders import AtOnce, Translating, WordByWord
-from limbeck.serve.exported import CARD, Exported, Precision, by_length, clean, refuse_one_string
+from limbeck.serve.exported import (
+    CARD,
+    Exported,
+    Precision,
+    by_length,
+    clean,
+    refuse_one_string,
+    require_keys,
+)
 from limbeck.text.ragged import padded, places
 
 if TYPE_CHECKING:
@@ -54,7 +62,7 @@ class TranslatorBundle(Exported):
     """
 
     task = "translation"
-    keys = ("decoding", "start_id", "end_id", "longest", "split_special_tokens")
+    keys = ("decoding", "longest", "split_special_tokens")
 
     def __init__(self, folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> None:
         super().__init__(folder, precision, threads)
@@ -134,5 +142,6 @@ class TranslatorBundle(Exported):
         card = self.card
         if self.parallel:
             return AtOnce(self._load_session(), card["pad_id"], card["candidates"], card["longest"])
+        require_keys(card, ("start_id", "end_id"), self.folder)
         encoder, decoder = self._load_session("encoder"), self._load_session("decoder")
         return WordByWord(encoder, decoder, card["start_id"], card["end_id"], card["longest"])

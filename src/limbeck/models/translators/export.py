@@ -122,12 +122,14 @@ def _how(model: PreTrainedModel, subwords: Subwords, decoding: Decoding, max_len
         "max_length": max_length,
         "pad_id": first_id(source.pad_token_id, source.eos_token_id),
         "unknown_id": first_id(source.unk_token_id, source.pad_token_id),
-        "start_id": config.decoder_start_token_id,
-        "end_id": config.eos_token_id,
         # The decoder reads the start token, and not the last one.
         "longest": config.max_position_embeddings - (not parallel),
         "split_special_tokens": bool(getattr(source, "split_special_tokens", False)),
-        **({"candidates": 2 * config.longest_offset + 1} if parallel else {}),
+        **(
+            {"candidates": 2 * config.longest_offset + 1}
+            if parallel
+            else {"start_id": config.decoder_start_token_id, "end_id": config.eos_token_id}
+        ),
     }
 
 

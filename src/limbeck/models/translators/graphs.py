@@ -53,7 +53,7 @@ def save_word_by_word(model: PreTrainedModel, encoder: Path, decoder: Path) -> N
         what = f"a {type(model).__name__} cannot be exported: its decoder is not of Marian's shape"
         raise LimbeckError(what, fix="Export a student, which is")
     device = model.device
-    ids = torch.full((2, 3), int(model.config.eos_token_id), device=device)
+    ids = torch.full((2, 3), _end(model), device=device)
     mask = torch.ones_like(ids)
     mask[1, 2] = 0
     step, source = _Step(model), _Source(model)
@@ -91,7 +91,7 @@ def save_parallel(model: ParallelTranslator, path: Path) -> None:
         model: The translator, in evaluation mode.
         path: The file.
     """
-    ids = torch.full((2, 4), int(model.config.eos_token_id), device=model.device)
+    ids = torch.full((2, 4), _end(model), device=model.device)
     mask = torch.ones_like(ids)
     mask[1, 3] = 0
     inputs = {
@@ -102,6 +102,12 @@ def save_parallel(model: ParallelTranslator, path: Path) -> None:
     }
     axes = {"input_ids": TEXT, "attention_mask": TEXT, "tokens": ("batch", "places"), "scores": ("batch",)}
     trace(model, _Search(model), inputs, ["tokens", "scores"], axes, path)
+
+
+def _end(model: PreTrainedModel) -> int:
+    config: Any = model.config
+    end: int = config.eos_token_id
+    return end
 
 
 def never_written(model: PreTrainedModel) -> list[int]:

@@ -19,7 +19,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.width = heads, width // heads
         self.dropout = dropout
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
@@ -39,19 +39,22 @@ class Attention(nn.Module):
             ``(rows, places, width)``.
         """
         rows = values.shape[0]
-        q, k, v = (
-            self._by_head(projected, rows)
-            for projected in (self.q_proj(queries), self.k_proj(keys), self.v_proj(values))
-        )
-        share = self.dropout if self.training else 0.0
-        seen = functional.scaled_dot_product_attention(q, k, v, mask.unsqueeze(1), share)
-        output: Tensor = self.out_proj(seen.transpose(1, 2).flatten(2))
+        q = self._by_head(self.q_proj(queries), queries.shape[0])
+        k = self._by_head(self.k_proj(keys), keys.shape[0])
+        v = self._by_head(self.v_proj(values), rows)
+        if torch.onnx.is_in_onnx_export():  # written out, and without copies for all rows, it is fewer nodes
+            scores = (q * self.width**-0.5) @ k.transpose(2, 3)
+            seen = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(-1) @ v
+        else:
+            share = self.dropout if self.training else 0.0
+            q, k = q.expand(rows, -1, -1, -1), k.expand(rows, -1, -1, -1)
+            seen = functional.scaled_dot_product_attention(q, k, v, mask.unsqueeze(1), share)
+        output: Tensor = self.out_proj(seen.transpose(1, 2).reshape(rows, -1, self.heads * self.width))
         return output
 
     def _by_head(self, states: Tensor, rows: int) -> Tensor:
-        """``(rows or 1, tokens, width) -> (rows, heads, tokens, width of a head)``."""
-        apart: Tensor = states.unflatten(-1, (self.heads, -1))
-        return apart.transpose(1, 2).expand(rows, -1, -1, -1)
+        """``(rows, tokens, width) -> (rows, heads, tokens, width of a head)``."""
+        return states.reshape(rows, -1, self.heads, self.width).transpose(1, 2)
 
 
 class DecoderLayer(nn.Module):

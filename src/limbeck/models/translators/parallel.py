@@ -137,11 +137,11 @@ class ParallelStudent(ParallelTranslator):
 
     def likeliest(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest tokens, special ones apart, and their log-probabilities: ``(..., width) -> (...)`` each."""
-        logits = self.lm_head(states)
-        normaliser = logits.logsumexp(-1)
-        never = torch.tensor(self.never_written, device=logits.device)
-        best = logits.index_fill(-1, never, float("-inf")).max(-1)
-        return best.indices, best.values - normaliser
+        scores = self.lm_head(states).log_softmax(-1)
+        never = torch.zeros(scores.shape[-1], device=scores.device)
+        never[self.never_written] = float("-inf")
+        best = (scores + never).max(-1)
+        return best.indices, best.values
 
     def start_from(self, teacher: PreTrainedModel, with_layers: bool) -> None:
         """Take over a teacher's embeddings of both sides, and with them perhaps the encoder's layers.

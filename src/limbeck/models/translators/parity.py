@@ -109,7 +109,7 @@ def _after_the_same(
         for start in range(0, len(encoded), ROWS):
             rows = np.arange(start, min(start + ROWS, len(encoded)))
             inputs = collate(encoded, rows).inputs
-            begun, real = _begun([expected[row].tokens for row in rows], exported)
+            begun, real = _begun([expected[row].tokens for row in rows.tolist()], exported)
             wanted = model(
                 input_ids=inputs["input_ids"].to(model.device),
                 attention_mask=inputs["attention_mask"].to(model.device),

@@ -152,7 +152,7 @@ def test_int8_translates(exported):
 
 
 def test_what_the_bundle_says(exported):
-    model, pieces, folder, report = exported
+    _, pieces, folder, report = exported
     assert report == json.loads((folder / "bundle.json").read_text())
     assert report["task"] == "translation"
     assert report["decoding"] == SEARCHES["five beams"].model_dump()
