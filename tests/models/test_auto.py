@@ -19,6 +19,7 @@ ORDERS = {
     "a transformer student first": "import limbeck.models.transformer; import transformers",
     "a tagger first": "import limbeck.models.taggers.transformer; import transformers",
     "another tagger first": "import limbeck.models.taggers.bilstm; import transformers",
+    "a translator first": "import limbeck.models.translators.vanilla; import transformers",
     "heads first": "import limbeck.models.heads; import transformers",
     "registered twice": "import limbeck.models.auto as auto; auto.register(); auto.register(); import transformers",
 }
@@ -74,6 +75,26 @@ print(type(transformers.AutoModelForTokenClassification.from_pretrained({str(tag
 print("numba" in sys.modules)
 """
     assert run(code).split() == ["TransformerTaggerConfig", "TransformerForTokenClassification", "False"]
+
+
+@pytest.fixture(scope="module")
+def translator_folder(tokeniser, tmp_path_factory):
+    from limbeck.models.translators import vanilla
+    from limbeck.text.subwords import Subwords
+
+    folder = tmp_path_factory.mktemp("translator")
+    pieces = Subwords(tokeniser, tokeniser, joint=True)
+    vanilla.build(vanilla.tiny(), labels=(), tokeniser=pieces, teacher=None).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_auto_classes_know_the_parallel_translators(order, translator_folder):
+    code = f"""{ORDERS[order]}
+print(type(transformers.AutoConfig.from_pretrained({str(translator_folder)!r})).__name__)
+print(type(transformers.AutoModelForSeq2SeqLM.from_pretrained({str(translator_folder)!r})).__name__)
+"""
+    assert run(code).split() == ["VanillaConfig", "VanillaForSeq2SeqLM"]
 
 
 def test_pipelines_know_the_students(folder):

@@ -16,7 +16,7 @@ from limbeck.core.example import Example
 from limbeck.core.recipe import Export
 from limbeck.models.export import export
 from limbeck.models.outputs import predict_tags
-from limbeck.pipeline.costs import Timed, costs
+from limbeck.pipeline.costs import Timed, costs, tagging
 from limbeck.text.words import encode_words
 
 
@@ -114,7 +114,7 @@ def test_taggers_are_timed_from_words_to_tags_on_every_engine(tagging_run: Any) 
 def test_every_engine_of_a_tagger_gives_the_tags_that_are_scored(tagging_run: Any) -> None:
     run = tagging_run
     model = run.load_student("student", 1)
-    timed = Timed("student", model, run.tokeniser, 12, run.bundle_folder.path)
+    timed = Timed("student", [model], tagging(model, run.tokeniser, 12), run.bundle_folder.path)
     expected = predict_tags(model, encode_words(run.tokeniser, tagging_examples(), None, 12))
     for engine, size, answer in timed.engines():
         assert size > 0

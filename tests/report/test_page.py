@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 from markdown_it import MarkdownIt
 
 from limbeck.core.errors import LimbeckError
-from limbeck.report import markdown
+from limbeck.report import markdown_parts
 from limbeck.report.page import HERE, write
 
 MakeRun = Callable[..., Path]
@@ -215,7 +215,7 @@ def test_markdown_says_just_what_was_written(text: str) -> None:
     """In a list, in a table and in bold, as another program reads it."""
     reader = MarkdownIt("commonmark").enable("table")
     expected = " ".join(text.split())
-    shown = markdown.text(text)
+    shown = markdown_parts.text(text)
     for written in (f"- {shown}", f"| head |\n| --- |\n| {shown} |"):
         tokens = [
             token for token in reader.parse(written) if token.type == "inline" and token.content != "head"

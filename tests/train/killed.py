@@ -1,7 +1,8 @@
 """Train in child processes that are killed at random moments, until one comes to its end.
 
-Usage: killed.py FOLDER CHECKPOINT_SECONDS SEED KILLS [masked]. The parent imports once and forks, so that a child
-starts at once. With "masked" it is DistilBERT's general stage that is trained. Prints the steps at which children found a checkpoint.
+Usage: killed.py FOLDER CHECKPOINT_SECONDS SEED KILLS [masked | average]. The parent imports once and forks, so that a child
+starts at once. With "masked" it is DistilBERT's general stage that is trained; with "average" the mean of three
+evaluations' weights is kept. Prints the steps at which children found a checkpoint.
 """
 
 import json
@@ -31,11 +32,16 @@ from train_task import (
 from limbeck.train import checkpoint, loop
 
 
-def train(folder: Path, checkpoint_seconds: float, masked: bool = False) -> None:
+def train(folder: Path, checkpoint_seconds: float, what: str = "") -> None:
+    masked = what == "masked"
     torch.set_num_threads(1)
     data, student = make_data(120, seed=1), make_student()
     settings = make_settings(
-        epochs=20 if masked else 40, evaluate=7, accumulate=2, checkpoint_seconds=checkpoint_seconds
+        epochs=20 if masked else 40,
+        evaluate=7,
+        accumulate=2,
+        checkpoint_seconds=checkpoint_seconds,
+        average=3 if what == "average" else 1,
     )
     plain = {"tokeniser": make_tokeniser(), "objective": Distance(), "answers": Dictionary(data)}
     loop.train(
@@ -50,14 +56,14 @@ def train(folder: Path, checkpoint_seconds: float, masked: bool = False) -> None
     )
 
 
-def main(folder: Path, checkpoint_seconds: float, seed: int, kills: int, masked: bool) -> None:
+def main(folder: Path, checkpoint_seconds: float, seed: int, kills: int, what: str) -> None:
     random_, found = random.Random(seed), []
     while True:
         path = folder / "checkpoint" / "checkpoint.safetensors"
         found.append(checkpoint.read(path)[1]["run"]["step"] if path.is_file() else 0)
         child = os.fork()
         if child == 0:
-            train(folder, checkpoint_seconds, masked)
+            train(folder, checkpoint_seconds, what)
             os._exit(0)
         if len(found) <= kills:
             if len(found) % 4:  # the fourth dies at any moment, perhaps before its first step
@@ -80,6 +86,4 @@ def wait_for_step(path: Path, step: int, child: int) -> None:
 
 
 if __name__ == "__main__":
-    main(
-        Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:] == ["masked"]
-    )
+    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), "".join(sys.argv[5:]))

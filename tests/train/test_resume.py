@@ -59,7 +59,7 @@ def test_a_killed_general_stage_ends_as_one_that_was_not(tmp_path: Path) -> None
     """What is masked, and what the objective's own masked-LM head has learnt, are taken up, too."""
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     threads = torch.get_num_threads()
-    train(straight, 60, masked=True)
+    train(straight, 60, "masked")
     torch.set_num_threads(threads)
     report = train_and_kill(killed, 0, 1, 3, "masked")
     assert len(set(report["found"])) > 2, "no child was killed half-way: the test proves nothing"
@@ -67,3 +67,17 @@ def test_a_killed_general_stage_ends_as_one_that_was_not(tmp_path: Path) -> None
         assert (killed / name).read_bytes() == (straight / name).read_bytes()
     assert journal(killed) == journal(straight)
     assert set(journal(straight)[0]["parts"]) == {"soft", "masked_lm", "cosine"}
+
+
+def test_a_killed_run_averages_the_weights_of_evaluations_before_it_was_killed(
+    straight: Path, tmp_path: Path
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    threads = torch.get_num_threads()
+    train(whole, 60, "average")
+    torch.set_num_threads(threads)
+    report = train_and_kill(killed, 0, 1, 5, "average")
+    assert len(set(report["found"])) > 2, "no child was killed half-way: the test proves nothing"
+    weights = [(folder / "model.safetensors").read_bytes() for folder in (whole, killed, straight)]
+    assert weights[0] == weights[1] != weights[2]
+    assert journal(killed) == journal(whole)

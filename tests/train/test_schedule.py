@@ -12,9 +12,12 @@ LENGTHS = np.random.default_rng(0).integers(1, 20, 101)
 SMALL = make_settings(tokens_per_batch=64)
 
 
-@given(st.integers(1, 300), st.floats(0, 1))
-def test_learning_rate_rises_and_falls_and_never_wastes_a_step(steps: int, warmup: float) -> None:
-    rates = [learning_rate(step, steps, 2.0, warmup) for step in range(steps)]
+@given(st.integers(1, 300), st.floats(0, 1), st.sampled_from(["linear", "inverse_sqrt"]))
+def test_learning_rate_rises_and_falls_and_never_wastes_a_step(
+    steps: int, warmup: float, schedule: str
+) -> None:
+    settings = make_settings(learning_rate=2.0, warmup=warmup, schedule=schedule)
+    rates = [learning_rate(step, steps, settings) for step in range(steps)]
     assert all(0 < rate <= 2 for rate in rates)
     top = int(np.argmax(rates))
     assert (np.diff(rates[: top + 1]) >= 0).all()
@@ -22,8 +25,20 @@ def test_learning_rate_rises_and_falls_and_never_wastes_a_step(steps: int, warmu
 
 
 def test_learning_rate_reaches_its_peak_and_both_ends() -> None:
-    rates = [learning_rate(step, 10, 1.0, 0.2) for step in range(10)]
+    settings = make_settings(learning_rate=1.0, warmup=0.2)
+    rates = [learning_rate(step, 10, settings) for step in range(10)]
     assert rates == pytest.approx([0.5, 1, 1, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
+
+
+def test_inverse_square_root_is_that_of_vaswani_scaled_to_the_peak() -> None:
+    settings = make_settings(learning_rate=0.5, warmup=0.25, schedule="inverse_sqrt")
+    rates = np.array([learning_rate(step, 40, settings) for step in range(40)])
+    number, warmup = np.arange(1.0, 41.0), 10
+    published = 512**-0.5 * np.minimum(number**-0.5, number * warmup**-1.5)  # equation 3, width 512
+    np.testing.assert_allclose(rates, 0.5 * published / published.max(), rtol=1e-12)
+    assert rates[9] == pytest.approx(0.5)
+    unwarmed = settings.model_copy(update={"warmup": 0.0})
+    assert [learning_rate(step, 40, unwarmed) for step in (0, 3)] == pytest.approx([0.5, 0.25])
 
 
 @given(st.integers(1, 500), st.integers(1, 30))

@@ -19,7 +19,8 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
 from limbeck.transfer.ask import LiveAnswers, StoredAnswers, ask, choose, plan_bytes
-from limbeck.transfer.store import AnswerStore, digest_texts
+from limbeck.transfer.store import AnswerStore
+from limbeck.transfer.tables import digest_texts
 from limbeck.transfer.teachers import LOGITS, FileTeacher
 
 pytestmark = pytest.mark.unit

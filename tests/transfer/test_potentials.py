@@ -17,7 +17,8 @@ from limbeck.structure.chain import Chain
 from limbeck.transfer import shards
 from limbeck.transfer.ask import StoredAnswers, ask, choose, count_missing
 from limbeck.transfer.shards import Block
-from limbeck.transfer.store import AnswerStore, digest_texts
+from limbeck.transfer.store import AnswerStore
+from limbeck.transfer.tables import digest_texts
 
 TAGS = ("O", "B-X", "I-X")
 POTENTIALS: frozenset[SignalName] = frozenset({"potentials"})

@@ -17,7 +17,8 @@ from hypothesis import given, settings, strategies as st
 from limbeck.core.errors import LimbeckError
 from limbeck.transfer import shards
 from limbeck.transfer.shards import Block
-from limbeck.transfer.store import AnswerStore, AnswerTable, digest_texts
+from limbeck.transfer.store import AnswerStore
+from limbeck.transfer.tables import AnswerTable, digest_texts
 
 pytestmark = pytest.mark.unit
 LABELS = ("bad", "good")
@@ -127,7 +128,8 @@ def test_wrong_shapes_are_refused_before_anything_is_written(store: AnswerStore)
 
 def test_only_logits_and_potentials_have_a_place(store: AnswerStore) -> None:
     with pytest.raises(
-        LimbeckError, match=r"keeps logits and potentials, and 'hidden' was asked for\. Take live"
+        LimbeckError,
+        match=r"keeps logits, potentials, next_tokens, translations, and 'hidden' was asked for\. Take live",
     ):
         store.open("t", "hidden", LABELS)
 
@@ -243,7 +245,7 @@ def test_other_labels_are_noticed(store: AnswerStore) -> None:
 
 def test_answers_of_a_newer_limbeck_are_left_alone(store: AnswerStore) -> None:
     table = fill(store, ["a"])
-    (table.folder / "manifest.json").write_text('{"format": 3, "layout": "other"}')
+    (table.folder / "manifest.json").write_text('{"format": 4, "layout": "other"}')
     with pytest.raises(LimbeckError, match=r"newer Limbeck\. Upgrade Limbeck"):
         store.open("t1", "logits", LABELS)
     assert store.verify() == ()
@@ -336,7 +338,8 @@ WRITER = """
 import sys, numpy as np
 from pathlib import Path
 from limbeck.transfer.shards import Block
-from limbeck.transfer.store import AnswerStore, digest_texts
+from limbeck.transfer.store import AnswerStore
+from limbeck.transfer.tables import digest_texts
 store, name = AnswerStore(Path(sys.argv[1])), sys.argv[2]
 table = store.open("t1", "logits", ("bad", "good"))
 for number in range(40):

@@ -21,7 +21,7 @@ def run(recipe: Recipe, over: Over, *, only_plan: bool, say: Callable[[str], Non
     say(planned.text())
     if only_plan:
         for each in planned.recipes:
-            say("\n" + plan(Run(each)).text())
+            say("\n" + plan(Run.of(each)).text())
         return
     found = ablate(planned)
     say(f"\n{found.table()}\ntable: {found.path}.md")

@@ -56,6 +56,7 @@ class Form(StrEnum):
 
     jsonl = "jsonl"
     csv = "csv"
+    text = "text"
 
 
 class Words(StrEnum):
@@ -115,7 +116,7 @@ def _run(recipe: Path, overrides: list[str] | None) -> Run:
         raise LimbeckError(
             "a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that"
         )
-    run = Run.open(recipe) if recipe.is_dir() else Run(load(recipe, overrides or ()))
+    run = Run.open(recipe) if recipe.is_dir() else Run.of(load(recipe, overrides or ()))
     check(run)
     return run
 
@@ -320,26 +321,37 @@ def measure(
 
 @app.command(rich_help_panel=USE)
 def predict(
-    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="An exported bundle.")],
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="An exported bundle, or the folder of a run with one.")
+    ],
     text: Annotated[
         list[str] | None, typer.Argument(help="Sentences; without any, lines of --file or standard input.")
     ] = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="One sentence a line; - is standard input.")
     ] = None,
-    form: Annotated[Form, typer.Option("--format", help="JSON Lines or CSV.")] = Form.jsonl,
+    form: Annotated[
+        Form, typer.Option("--format", help="JSON Lines, CSV, or text: translations alone.")
+    ] = Form.jsonl,
     precision: Annotated[Precision, typer.Option(help="Which of the bundle's models.")] = Precision.int8,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     words: Annotated[
         bool, typer.Option("--words", help="For taggers: words stand between spaces; split nothing else.")
     ] = False,
+    beams: Annotated[
+        int | None, typer.Option(min=1, help="For translators: beams of the search; 1 is greedy.")
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="For translators: translations of each text, best first.")
+    ] = None,
 ) -> None:
-    """Label text, or find spans in it, with an exported student. Needs no PyTorch."""
-    from limbeck.cli.predict import sentences, write
+    """Label text, find spans in it, or translate it, with an exported student. Needs no PyTorch."""
+    from limbeck.cli.predict import Asked, bundle_in, sentences, write
     from limbeck.serve.opening import open_bundle
 
-    model = open_bundle(bundle, precision=precision.value, threads=1)
-    write(model, sentences(text or [], file), form.value, batch_size, sys.stdout, split=words)
+    model = open_bundle(bundle_in(bundle), precision=precision.value, threads=1)
+    asked = Asked(words, beams, keep)
+    write(model, sentences(text or [], file), form.value, batch_size, sys.stdout, asked)
 
 
 @app.command(rich_help_panel=MODELS)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
@@ -47,7 +50,7 @@ def card(name: str) -> str:
     ]
     settings = [
         f"  {key}: {_kind(field)} = {_default(field)}\n      {_told(field)}"
-        for key, field in method.settings_class.model_fields.items()
+        for key, field in _fields(method.settings_class)
     ]
     blocks.append("Settings:\n" + "\n".join(settings) if settings else "Settings: none")
     return "\n\n".join(blocks)
@@ -56,17 +59,17 @@ def card(name: str) -> str:
 def page(name: str) -> str:
     """A method's card as a Markdown page."""
     method = methods.get(name)
-    told = method.card
+    told, bar = method.card, "\\|"  # a bare one would end the table's cell
     rows = [
-        f"| `{key}` | {_kind(field)} | {_default(field)} | {_told(field)} |"
-        for key, field in method.settings_class.model_fields.items()
+        f"| `{key}` | {_kind(field).replace('|', bar)} | {_default(field)} | {_told(field)} |"
+        for key, field in _fields(method.settings_class)
     ]
     table = (
         ["| setting | type | default | what it does |", "| --- | --- | --- | --- |", *rows]
         if rows
         else ["None."]
     )
-    example = [f"  {key}: {value}" for key, value in method.tiny.model_dump().items()]
+    example = [f"  {key}: {_in_recipe(value)}" for key, value in method.tiny]
     return "\n".join(
         [
             f"# {told.title}",
@@ -157,6 +160,22 @@ def write_pages(folder: Path) -> None:
             file.write(page(name))
     with atomic_write(folder / "README.md") as file:
         file.write("\n".join(index) + "\n")
+
+
+def _fields(schema: type[BaseModel], within: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every key and what it is; keys of settings within settings by dotted key, after the key that holds them."""
+    for key, field in schema.model_fields.items():
+        yield within + key, field
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation, f"{within}{key}.")
+
+
+def _in_recipe(value: Any) -> Any:
+    """A value as YAML has it on one line; of settings within settings what is not the default."""
+    if not isinstance(value, BaseModel):
+        return value
+    inner = value.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(inner, default_flow_style=True, sort_keys=False).strip()
 
 
 def _kind(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""``limbeck predict``: text in, labels or spans out, as JSON Lines or CSV. Imports no PyTorch."""
+"""``limbeck predict``: text in, labels, spans or translations out, as JSON Lines or CSV. Imports no PyTorch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,31 @@ from limbeck.core.errors import LimbeckError
 from limbeck.text.tags import mark_spans
 
 if TYPE_CHECKING:
+    from limbeck.core.decoding import Decoding
     from limbeck.serve.bundle import Bundle
+    from limbeck.serve.opening import AnyBundle
     from limbeck.serve.tagger import Tagged, TaggerBundle
+    from limbeck.serve.translator import TranslatorBundle
+
+
+class Asked(NamedTuple):
+    """What one kind of student is asked, and others cannot be.
+
+    Attributes:
+        words: Of taggers: texts are words with spaces between them; else words and punctuation marks are found.
+        beams: Of translators: beams of the search, 1 for greedy; None is as the bundle says.
+        keep: Of translators: translations of each text.
+    """
+
+    words: bool = False
+    beams: int | None = None
+    keep: int | None = None
+
+
+def bundle_in(folder: Path) -> Path:
+    """The bundle of a run, where the folder is a run's; else the folder."""
+    inner = folder / "bundle"
+    return inner if (inner / "bundle.json").is_file() and not (folder / "bundle.json").exists() else folder
 
 
 def sentences(arguments: Sequence[str], file: Path | None) -> Iterator[str]:
@@ -36,44 +59,61 @@ def sentences(arguments: Sequence[str], file: Path | None) -> Iterator[str]:
 
 
 def write(
-    model: Bundle | TaggerBundle,
+    model: AnyBundle,
     texts: Iterable[str],
     form: str,
     batch_size: int,
     out: TextIO,
-    split: bool = False,
+    asked: Asked | None = None,
 ) -> None:
     """Answer texts in batches as they come: one line each, but one a span in a tagger's CSV.
 
     Args:
-        model: A classifier's bundle or a tagger's.
+        model: A bundle.
         texts: What to answer.
-        form: ``csv`` or ``jsonl``.
+        form: ``csv`` or ``jsonl``, or of translators ``text``.
         batch_size: Texts that go through the model at a time.
         out: Where to.
-        split: Whether texts are words with spaces between them; else a tagger finds words and punctuation marks.
+        asked: What else is asked of it, if anything.
 
     Raises:
-        LimbeckError: ``split`` is asked of a classifier.
+        LimbeckError: Something is asked of a student of another kind.
     """
-    from limbeck.serve.tagger import TaggerBundle
-
-    if isinstance(model, TaggerBundle):
-        writer: _Labels | _Tags = _Tags(model, split)
-    elif split:
-        raise LimbeckError("--words is for taggers, and this bundle is a classifier's", where=model.folder)
-    else:
-        writer = _Labels(model)
+    writer = _writer(model, asked or Asked())
     rows = csv.writer(out)
+    if form == "text" and not isinstance(writer, _Translations):
+        raise LimbeckError("--format text is for translators, and this bundle is none", where=model.folder)
     if form == "csv":
         rows.writerow(writer.header)
     for batch in _batched(texts, batch_size):
         for answer in writer.answers(batch):
             if form == "csv":
                 rows.writerows(answer.rows)
+            elif form == "text":
+                out.writelines(f"{row[1]}\n" for row in answer.rows)
             else:
                 out.write(json.dumps(answer.line, ensure_ascii=False) + "\n")
         out.flush()
+
+
+def _writer(model: AnyBundle, asked: Asked) -> _Labels | _Tags | _Translations:
+    """What asks this kind of student.
+
+    Raises:
+        LimbeckError: Something is asked of a student of another kind.
+    """
+    from limbeck.serve.tagger import TaggerBundle
+    from limbeck.serve.translator import TranslatorBundle
+
+    kind = {"classification": "a classifier's", "tagging": "a tagger's", "translation": "a translator's"}
+    told = f"and this bundle is {kind[model.task]}"
+    if asked.words and not isinstance(model, TaggerBundle):
+        raise LimbeckError(f"--words is for taggers, {told}", where=model.folder)
+    if isinstance(model, TranslatorBundle):
+        return _Translations(model, asked)
+    if asked.beams or asked.keep:
+        raise LimbeckError(f"--beams and --keep are for translators, {told}", where=model.folder)
+    return _Tags(model, asked.words) if isinstance(model, TaggerBundle) else _Labels(model)
 
 
 class _Answer(NamedTuple):
@@ -141,6 +181,45 @@ class _Tags:
             told.words, told.places, told.tags, told.scores, strict=True
         ):
             yield [start, end, tag, word, _round(score)]
+
+
+class _Translations:
+    """A translator's: the best translation and its score, and the others where several are asked for."""
+
+    header = ("text", "translation", "score")
+
+    def __init__(self, model: TranslatorBundle, asked: Asked) -> None:
+        self.model, self.several = model, asked.keep is not None
+        self.decoding = _decoding(model, asked)
+
+    def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
+        for text, found in zip(
+            texts, self.model.k_best(texts, self.decoding, batch_size=len(texts)), strict=True
+        ):
+            both = [(each.text, _round(each.score)) for each in found]
+            line: dict[str, Any] = {"text": text, "translation": both[0][0], "score": both[0][1]}
+            if self.several:
+                line["translations"] = [{"translation": told, "score": score} for told, score in both]
+            yield _Answer(line, [[text, *pair] for pair in both])
+
+
+def _decoding(model: TranslatorBundle, asked: Asked) -> Decoding:
+    """How the bundle searches, with what is asked for.
+
+    Raises:
+        LimbeckError: More translations are asked for than are found.
+    """
+    from limbeck.core.decoding import Decoding
+    from limbeck.core.schema import validate
+
+    said = model.decoding.model_dump()
+    if model.parallel and (asked.beams or (asked.keep or 1) > 1):
+        what = "--beams and --keep are for word by word, and this translator writes all words at once"
+        raise LimbeckError(what, where=model.folder)
+    if asked.beams:
+        said |= {"search": "beam", "beams": asked.beams, "keep": 1}
+    said |= {"keep": asked.keep} if asked.keep else {}
+    return validate(Decoding, said, where=model.folder)
 
 
 def _round(score: float) -> float:

@@ -15,7 +15,7 @@ def listing(folder: Path) -> str:
         (
             entry.key,
             entry.name,
-            entry.signal,
+            ", ".join((entry.signal, *(f"{key} {value}" for key, value in entry.settings.items()))),
             f"{len(entry.labels)}",
             f"{entry.rows:,}",
             size(entry.bytes),

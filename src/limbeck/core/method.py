@@ -38,16 +38,17 @@ class Distilled:
     """The translations that a stage trains on, where they are not gold's: a model's own.
 
     Attributes:
-        decoding: How they are searched for.
+        decoding: How they are searched for; None where they are gold's.
         nearest: Of those kept of each text, take the one nearest to gold by sentence BLEU, not the likeliest.
         gold: Share of the texts, drawn at random, that keep gold's translation.
-        by: Whose: the teacher's, or those of the model that the stage before trained.
+        by: Whose: the teacher's, those of the model that the stage before trained, or gold's: of the translations that
+            the data has of each text, one drawn at random.
     """
 
-    decoding: Decoding
+    decoding: Decoding | None
     nearest: bool = False
     gold: float = 0.0
-    by: Literal["teacher", "previous"] = "teacher"
+    by: Literal["teacher", "previous", "gold"] = "teacher"
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,3 +171,14 @@ def task(what: str, total: float) -> Iterator[Task]:
             yield under_way
     finally:
         _busy = False
+
+
+@contextmanager
+def silently() -> Iterator[None]:
+    """Tell nothing meanwhile: around what is timed, or takes less time than a bar."""
+    global _busy
+    busy, _busy = _busy, True
+    try:
+        yield
+    finally:
+        _busy = busy

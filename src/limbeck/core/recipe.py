@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from limbeck.core import overrides as keys, tasks
+from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.core.schema import Settings, validate
@@ -185,6 +186,8 @@ class Evaluation(Settings):
     """Of the paired bootstrap."""
     interval: float = Field(0.95, gt=0, lt=1)
     """How sure an interval is."""
+    decoding: Decoding = Decoding()
+    """How translators translate test; on dev, while they train, they are greedy."""
     latency_sentences: int = Field(200, ge=0)
     """Test sentences timed one at a time, the models taking turns; 0 measures no speed."""
 
@@ -195,9 +198,11 @@ class Export(Settings):
     int8: bool = True
     """Whether the bundle holds an int8 model too."""
     tolerance: float = Field(1e-4, gt=0)
-    """Largest difference of a logit between PyTorch and ONNX (float32), relative to the largest logit."""
+    """Largest difference of a logit (of a translator, a log-probability) between PyTorch and ONNX (float32), relative
+    to the largest."""
     changed: float = Field(0.02, ge=0, le=1)
-    """Largest share of predictions that int8 may change."""
+    """Largest share of predictions that int8 may change; of a translator, of tokens, each written after those that
+    PyTorch wrote (a parallel one's: edits), for a single other token may change all that follow it."""
 
 
 TrainingKind = TypeVar("TrainingKind", bound=Training)

@@ -16,6 +16,8 @@ class Teacher(Protocol):
         labels: Names of the classes, in the order of its logits.
         offers: Signals that it can give.
         fingerprint: Digest of all that its answers depend on (weights, tokeniser, truncation).
+
+    One that offers ``next_tokens`` also has ``top_k``: how many it gives at each place of a translation.
     """
 
     labels: tuple[str, ...]

@@ -79,7 +79,7 @@ def alternate(
     )
     alone = [[sentence] for sentence in sentences]
     together = [list(sentences[start : start + batch]) for start in range(0, len(sentences), batch)]
-    with one_thread(), undisturbed():
+    with one_thread(), undisturbed(), progress.silently():
         for contender in contenders.values():
             for texts in alone[:warmup]:
                 contender(texts)

@@ -111,6 +111,7 @@ def evaluate_translations(
             "examples": len(examples),
             "words": sum(len(scorer.words(source)) for source in sources),
             "references": max(map(len, references)),
+            "language": language,
             "truncated": dict(truncated or {}),
         },
         **verdict(

@@ -1,6 +1,7 @@
 """Students: small models that are taught, each a transformers ``PreTrainedModel``, one file a kind.
 
-A kind's module defines ``Settings`` (the recipe's keys), ``build`` and ``tiny``; those of taggers are in ``taggers/``.
+A kind's module defines ``Settings`` (the recipe's keys), ``build`` and ``tiny``; those of taggers are in ``taggers/``,
+those of translators in ``translators/``.
 Nothing here loads PyTorch before a student is asked for.
 """
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from limbeck.core.schema import Settings
     from limbeck.models.embeddings import TokeniserSettings
+    from limbeck.text.subwords import Subwords
 
 Task = Literal["classification", "tagging", "translation"]
 
@@ -90,7 +92,7 @@ def build(
     settings: Settings,
     *,
     labels: Sequence[str],
-    tokeniser: PreTrainedTokenizerFast,
+    tokeniser: PreTrainedTokenizerFast | Subwords,
     teacher: PreTrainedModel | None,
     seed: int,
     task: Task = "classification",
@@ -100,8 +102,8 @@ def build(
     Args:
         kind: One of :func:`kinds`.
         settings: Of that kind.
-        labels: Names of the classes (or tags), in the order of the logits.
-        tokeniser: The student's.
+        labels: Names of the classes (or tags), in the order of the logits; of a translator none.
+        tokeniser: The student's; a translator's are the pieces of words of both languages.
         teacher: Lends embeddings or layers; None where the teacher is a file of answers.
         seed: Of the random weights.
         task: What the student shall do.

@@ -22,6 +22,7 @@ STUDENTS = {
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),
     "TransformerTaggerConfig": ("limbeck.models.taggers.transformer", "TransformerForTokenClassification"),
+    "VanillaConfig": ("limbeck.models.translators.vanilla", "VanillaForSeq2SeqLM"),
 }
 """Configuration class to module and class of the model."""
 

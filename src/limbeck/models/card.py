@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from limbeck.serve.exported import ENDINGS
+
 PAGE = """\
 # {name}
 
 A {what}, distilled with Limbeck {version}: {model},
 {parameters:,} parameters.
 
-{names}: {labels}. Texts are cut after {max_length} tokens.{more}
+{names}. Texts are cut after {max_length} tokens.{more}
 
 ## Use
 
@@ -38,7 +40,7 @@ or `limbeck predict path/to/this/folder "The first text."`
 OF_TASK = {
     "classification": {
         "what": "text classifier",
-        "names": "Labels",
+        "names": "Labels: {labels}",
         "more": "",
         "score": "a logit",
         "told": "predictions",
@@ -52,7 +54,7 @@ for prediction in bundle.predict(["The first text.", "The second."]):
     },
     "tagging": {
         "what": "tagger of words",
-        "names": "Tags",
+        "names": "Tags: {labels}",
         "more": " The words after that get the\ntag `O`. {decoding}",
         "score": "an emission",
         "told": "tags",
@@ -66,8 +68,23 @@ for tagged in bundle.predict(["The first text.", ["The", "second", "in", "words"
         print(span.type, span.text, span.score)
 """,
     },
+    "translation": {
+        "what": "translator",
+        "names": "Decoding: {decoding}",
+        "more": " {parity}",
+        "score": "a log-probability",
+        "told": "tokens",
+        "example": """\
+from limbeck import TranslatorBundle
+
+bundle = TranslatorBundle("path/to/this/folder")
+print(bundle.translate(["The first text.", "The second."]))
+for translation in bundle.predict(["The first text."]):
+    print(translation.text, translation.score)
+""",
+    },
 }
-"""What the page says in other words for classifiers and for taggers."""
+"""What the page says in other words for each task."""
 
 DECODING = {
     True: "Only sequences of tags that are valid IOB2 are decoded.",
@@ -82,28 +99,58 @@ def card_page(report: Mapping[str, Any]) -> str:
     Args:
         report: What ``bundle.json`` says.
     """
-    models = {"model.onnx": "fp32", "model.int8.onnx": "int8"}
-    parity = {name: report["parity"].get(models.get(name, "")) for name in report["bytes"]}
+    parity = {name: report["parity"].get(_precision(name)) for name in report["bytes"]}
     files = [
         f"| {name} | {size:,} | {_parity_cells(parity[name])} |" for name, size in report["bytes"].items()
     ]
     versions = {f"version of {name}": value for name, value in report["versions"].items()}
     facts = {**report["card"], **versions}
-    in_words = OF_TASK[report["task"]]
-    if report["task"] == "tagging":
-        decoding = DECODING[report["chain"]["constrained"]]
-        in_words = {**in_words, "more": in_words["more"].format(decoding=decoding)}
+    in_words = {**OF_TASK[report["task"]]}
+    said = _said_of_task(report)
+    in_words |= {name: in_words[name].format(**said) for name in ("names", "more")}
     return PAGE.format(
         **in_words,
         name=_cell(report["card"].get("name", "student")),
         version=report["versions"]["limbeck"],
         model=report["model"],
         parameters=report["parameters"],
-        labels=", ".join(f"`{label}`" for label in report["labels"]),
         max_length=report["max_length"],
         files="\n".join(files),
         facts="\n".join(f"| {_cell(name)} | {_cell(value)} |" for name, value in facts.items()),
     )
+
+
+def _precision(file: str) -> str:
+    """Of a model's file; of another file nothing."""
+    return next((name for name in ("int8", "fp32") if file.endswith(ENDINGS[name])), "")
+
+
+def _said_of_task(report: Mapping[str, Any]) -> dict[str, str]:
+    """What fills the gaps in a task's words."""
+    if report["task"] == "translation":
+        return {"decoding": _decoding(report), "parity": _translations(report["parity"])}
+    labels = ", ".join(f"`{label}`" for label in report["labels"])
+    decoding = DECODING[report["chain"]["constrained"]] if "chain" in report else ""
+    return {"labels": labels, "decoding": decoding}
+
+
+def _decoding(report: Mapping[str, Any]) -> str:
+    settings = report["decoding"]
+    if "candidates" in report:
+        count = min(settings["candidates"], report["candidates"])
+        return f"all tokens at once, {count} length{'s' * (count > 1)} tried"
+    if settings["search"] == "greedy":
+        return "greedy search"
+    return f"beam search, {settings['beams']} beams, length penalty {settings['length_penalty']:g}"
+
+
+def _translations(parity: Mapping[str, Mapping[str, float]]) -> str:
+    told = [
+        f"{name} translates {100 * each['sentences']:.1f}% of texts otherwise than PyTorch (BLEU of its\n"
+        f"translations against PyTorch's: {each['bleu']:.1f})."
+        for name, each in parity.items()
+    ]
+    return "\n".join(told)
 
 
 def _parity_cells(parity: Mapping[str, float] | None) -> str:

@@ -117,3 +117,61 @@ class TransformerTaggerConfig(PreTrainedConfig):
     def max_position_embeddings(self) -> int | None:
         """The encoder's, where it has such."""
         return (self.encoder or {}).get("max_position_embeddings")
+
+
+class ParallelConfig(PreTrainedConfig):
+    """What translators that write many tokens at once have in common, under Marian's names, for its encoder reads them.
+
+    Attributes:
+        vocab_size: Tokens of sources.
+        decoder_vocab_size: Tokens of translations.
+        tie_word_embeddings: Whether both are the same, and share their embeddings.
+        max_position_embeddings: Most tokens of a text or a translation.
+        d_model: Width of embeddings and states.
+        encoder_layers: Their number; and so on.
+        scale_embedding: Whether embeddings are multiplied by the root of their width.
+        init_std: Standard deviation of random weights.
+        mask_token_id: What stands where a token is not known yet.
+        longest_offset: Most tokens that a translation is thought to be longer, or shorter, than its source.
+        length_weight: How much the length counts in the loss, where a token counts one.
+        deduplicate: Whether of equal tokens in a row only the first is kept in decoding.
+    """
+
+    attribute_map = {
+        "hidden_size": "d_model",
+        "num_attention_heads": "encoder_attention_heads",
+        "num_hidden_layers": "encoder_layers",
+    }
+
+    vocab_size: int = 8000
+    decoder_vocab_size: int = 8000
+    tie_word_embeddings: bool = True
+    max_position_embeddings: int = 1024
+    d_model: int = 256
+    encoder_layers: int = 3
+    encoder_ffn_dim: int = 1024
+    encoder_attention_heads: int = 4
+    encoder_layerdrop: float = 0.0
+    decoder_layers: int = 3
+    decoder_ffn_dim: int = 1024
+    decoder_attention_heads: int = 4
+    activation_function: str = "relu"
+    dropout: float = 0.1
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    scale_embedding: bool = True
+    init_std: float = 0.0625
+    is_encoder_decoder: bool = True
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = 1
+    eos_token_id: int | list[int] | None = 2
+    mask_token_id: int | None = None
+    longest_offset: int = 32
+    length_weight: float = 1.0
+    deduplicate: bool = True
+
+
+class VanillaConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.vanilla.VanillaForSeq2SeqLM`."""
+
+    model_type = "limbeck-vanilla"

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from importlib import metadata
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,21 +11,23 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from limbeck.core import fingerprint, progress
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.files import write_error, write_json
+from limbeck.core.files import write_json
 from limbeck.core.recipe import Export
+from limbeck.models.bundling import appearing, provenance, save_tokeniser, spread
 from limbeck.models.card import card_page
-from limbeck.models.graphs import AXES, OPSET, OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
+from limbeck.models.graphs import AXES, OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
 from limbeck.models.outputs import evaluating
-from limbeck.models.parity import Text, parity
+from limbeck.models.parity import Text, parity, require
 from limbeck.models.quantise import quantise
-from limbeck.models.student import Student, encoder_of, readable
+from limbeck.models.student import Student, readable
 from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
 from limbeck.models.taggers.tagger import Tagger
+from limbeck.models.tracing import trace
 from limbeck.serve.bundle import Bundle
-from limbeck.serve.exported import CARD, FORMAT, MODELS, TOKENISER, Precision
+from limbeck.serve.exported import CARD, MODELS, TOKENISER, Precision
 from limbeck.serve.tagger import TaggerBundle
 from limbeck.text.encode import collate
 from limbeck.text.words import encode_words
@@ -41,8 +37,6 @@ if TYPE_CHECKING:
 
 CHECKED = 500
 """Texts at most on which the bundle is compared with PyTorch, spread evenly over those given."""
-
-LIBRARIES = ("limbeck", "torch", "transformers", "tokenizers", "onnx", "onnxruntime")
 
 
 def export(
@@ -77,14 +71,14 @@ def export(
     """
     if not texts:
         raise LimbeckError("no text was given to compare the bundle with PyTorch on")
-    with _appearing(folder) as partial, progress.task("export", 4) as task:
+    with appearing(folder) as partial, progress.task("export", 4) as task:
         pairs = not isinstance(model, Tagger) and not isinstance(texts[0], str)
         save_onnx(model, tokeniser, partial / MODELS["fp32"], pairs)
         task.advance()
         if settings.int8:
             quantise(partial / MODELS["fp32"], partial / MODELS["int8"])
         task.advance()
-        _save_tokeniser(tokeniser, partial / TOKENISER)
+        save_tokeniser(tokeniser, partial / TOKENISER)
         report = _describe(model, tokeniser, partial, max_length, card, pairs)
         write_json(partial / CARD, report)
         report["parity"] = _check(model, tokeniser, partial, texts, max_length, settings)
@@ -130,35 +124,12 @@ class _Scores(nn.Module):
 
 
 def _trace(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path, pairs: bool) -> None:
-    """PyTorch's exporter by tracing: unlike the newer one it needs no further package."""
-    place = next(model.parameters()).device
+    """The graph of any transformers model, by PyTorch's exporter."""
     inputs = _sample(model, tokeniser, pairs)
-    axes = {name: AXES[name] for name in inputs}
     output = OUTPUT_OF_TAGGERS if isinstance(model, Tagger) else OUTPUT
     output_axes = ("batch", "words")[: 2 if isinstance(model, Tagger) else 1]
-    attention = encoder_of(model).config._attn_implementation
-    try:
-        # Written out, attention is traced the same for any length, with or without padding.
-        model.set_attn_implementation("eager")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                _Scores(model, list(inputs)),
-                tuple(value.to(place) for value in inputs.values()),
-                str(path),
-                input_names=list(inputs),
-                output_names=[output],
-                dynamic_axes={
-                    name: dict(enumerate(of)) for name, of in {**axes, output: output_axes}.items()
-                },
-                opset_version=OPSET,
-                dynamo=False,
-            )
-    except (RuntimeError, ValueError, TypeError, torch.onnx.errors.OnnxExporterError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise LimbeckError(f"a {type(model).__name__} cannot be expressed in ONNX ({reason})") from error
-    finally:
-        model.set_attn_implementation(attention)
+    axes = {**{name: AXES[name] for name in inputs}, output: output_axes}
+    trace(model, _Scores(model, list(inputs)), inputs, [output], axes, path)
 
 
 def _sample(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, pairs: bool) -> dict[str, Tensor]:
@@ -170,19 +141,10 @@ def _sample(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, pairs: b
         return {name: encoded[name] for name in names if name in encoded}
     sentences = (("a", "first", "sentence"), ("two",))
     examples = [Example(" ".join(words), " ".join(words), words=words) for words in sentences]
-    cut = encode_words(tokeniser, examples, None, max_length=64, silent=True)
+    with progress.silently():
+        cut = encode_words(tokeniser, examples, None, max_length=64)
     inputs = collate(cut, np.arange(2)).inputs
     return {name: inputs[name] for name in inputs_of(model)}
-
-
-def _save_tokeniser(tokeniser: PreTrainedTokenizerFast, path: Path) -> None:
-    """The tokeniser by itself; how to cut and pad is said in bundle.json."""
-    from tokenizers import Tokenizer
-
-    backend = Tokenizer.from_str(tokeniser.backend_tokenizer.to_str())
-    backend.no_padding()
-    backend.no_truncation()
-    backend.save(str(path), pretty=False)
 
 
 def _describe(
@@ -198,7 +160,6 @@ def _describe(
     pad = tokeniser.pad_token_id or 0
     unknown = tokeniser.unk_token_id
     return {
-        "format": FORMAT,
         "task": (TaggerBundle if isinstance(model, Tagger) else Bundle).task,
         "labels": [names[number] for number in sorted(names)],
         **({"chain": _chain(model)} if isinstance(model, Tagger) else {}),
@@ -206,14 +167,7 @@ def _describe(
         "max_length": max_length,
         "pad_id": pad,
         "unknown_id": pad if unknown is None else unknown,
-        "model": type(model).__name__,
-        "parameters": model.num_parameters(),
-        "files": {
-            path.name: fingerprint.sha256(path) for path in sorted(folder.iterdir()) if path.suffix != ".md"
-        },
-        "bytes": {path.name: path.stat().st_size for path in sorted(folder.iterdir())},
-        "card": dict(card),
-        "versions": {name: metadata.version(name) for name in LIBRARIES},
+        **provenance(model, folder, card),
     }
 
 
@@ -249,41 +203,7 @@ def _check(
     Raises:
         LimbeckError: A logit is too far off, or too many predictions change.
     """
-    places = np.unique(np.linspace(0, len(texts) - 1, min(CHECKED, len(texts))).round().astype(int))
     precisions: list[Precision] = ["fp32", "int8"] if settings.int8 else ["fp32"]
-    found = parity(model, tokeniser, folder, [texts[place] for place in places], max_length, precisions)
+    found = parity(model, tokeniser, folder, spread(texts, CHECKED), max_length, precisions)
     scores, told = ("emission", "tags") if isinstance(model, Tagger) else ("logit", "predictions")
-    difference = found["fp32"].largest_difference
-    if not difference <= settings.tolerance:
-        off = f"{difference:.2g} of the largest {scores}, and export.tolerance is {settings.tolerance:g}"
-        raise LimbeckError(
-            f"the ONNX model is not the PyTorch model: {scores}s differ by up to {off}", where=folder
-        )
-    for precision, each in found.items():
-        # Of a few texts, one that hangs in the balance may tip whatever the share.
-        allowed = max(settings.changed * each.predictions, 1 if settings.changed else 0)
-        if each.changed * each.predictions > allowed + 1e-9:
-            off = f"{100 * each.changed:.1f}% of {told}, and export.changed is {settings.changed:g}"
-            fix = "Raise export.changed, or set export.int8=false"
-            raise LimbeckError(f"{precision} changes {off}", where=folder, fix=fix)
-    return {precision: each.facts() for precision, each in found.items()}
-
-
-@contextmanager
-def _appearing(folder: Path) -> Iterator[Path]:
-    """A folder to write into, whose files move to their place when the block ends well."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{os.getpid()}.", dir=folder.parent))
-    except OSError as error:
-        raise write_error(error, folder) from error
-    try:
-        yield partial
-        folder.mkdir(exist_ok=True)
-        # The card last: without it, the rest is no bundle.
-        for path in sorted(partial.iterdir(), key=lambda path: path.name == CARD):
-            path.replace(folder / path.name)
-    except OSError as error:
-        raise write_error(error, folder) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    return require(found, settings, folder, scores, told)

@@ -1,15 +1,19 @@
-"""An encoder with a classifier or tagger on top: fresh, to be fine-tuned into a teacher, or as it was saved."""
+"""An encoder with a classifier or tagger on top: fresh, to be fine-tuned into a teacher, or as it was saved.
+
+Translators are loaded here, too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from safetensors import SafetensorError
 from transformers import (
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedModel,
@@ -30,6 +34,7 @@ from limbeck.text import resources
 AUTO: dict[Task, tuple[Any, str]] = {
     "classification": (AutoModelForSequenceClassification, "classifier"),
     "tagging": (AutoModelForTokenClassification, "tagger"),
+    "translation": (AutoModelForSeq2SeqLM, "translator"),
 }
 """Which class loads a model for a task, and what we call the model."""
 
@@ -94,7 +99,7 @@ def encoder_with_tag_head(
 
 
 def load_with_head(reference: str | Path, task: Task) -> PreTrainedModel:
-    """A classifier or tagger with all its weights, float32.
+    """A classifier, tagger or translator with all its weights, float32.
 
     Args:
         reference: A folder, ``package:NAME/FOLDER``, or a name on the hub.
@@ -119,11 +124,7 @@ def load_with_head(reference: str | Path, task: Task) -> PreTrainedModel:
             "model.safetensors, tokenizer.json",
         ) from None
     if loaded["missing_keys"]:
-        raise LimbeckError(
-            f"this model has no {noun} for these labels (no weights for {min(loaded['missing_keys'])})",
-            where=reference,
-            fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to train one on the labelled examples",
-        )
+        _refuse_incomplete(reference, task, min(loaded["missing_keys"]))
     found: PreTrainedModel = model
     return found
 
@@ -142,6 +143,21 @@ def load_tagger(reference: str | Path) -> Tagger:
     except LimbeckError as error:
         fix = "Set teacher.fine_tune, e.g. 'fine_tune: {}', to put a head on its encoder and train it"
         raise LimbeckError(error.what, where=reference, fix=fix) from None
+
+
+def _refuse_incomplete(reference: str | Path, task: Task, absent: str) -> NoReturn:
+    """A model without all its weights.
+
+    Raises:
+        LimbeckError: Always.
+    """
+    if task == "translation":
+        raise LimbeckError(f"this translator is not whole (no weights for {absent})", where=reference)
+    raise LimbeckError(
+        f"this model has no {AUTO[task][1]} for these labels (no weights for {absent})",
+        where=reference,
+        fix="Set teacher.fine_tune, e.g. 'fine_tune: {}', to train one on the labelled examples",
+    )
 
 
 @contextmanager

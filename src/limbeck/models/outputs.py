@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
 from limbeck.models.masked_head import asked_at, scores_there
 from limbeck.models.student import classes, readable
+from limbeck.models.translators.guesses import guesses_of
 from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Words, collate
@@ -48,10 +49,10 @@ def say(
     """What a model says about a batch, with the graph for gradients.
 
     Args:
-        model: Any transformers model for sequence classification, or a tagger.
+        model: Any transformers model for sequence classification, a tagger, or a translator.
         inputs: What collate gives, e.g. ``input_ids`` and ``attention_mask``, on the model's device.
         reads: Which signals; ``hidden`` is without the embeddings' output, which is ``embeddings``. A tagger's
-            ``logits`` are its emissions, ``(batch, words, tags)``.
+            ``logits`` are its emissions, ``(batch, words, tags)``. A translator's ``guesses`` come alone.
         through: What is called in the model's place: the model as it is wrapped for several devices.
         places: True where a masked LM's scores of the ``vocabulary`` are wanted, ``(batch, tokens)``.
 
@@ -59,6 +60,8 @@ def say(
         LimbeckError: Potentials of a model that is no tagger, attention of one that has none to listen to, or the
             vocabulary of one that is no masked LM.
     """
+    if "guesses" in reads:
+        return Signals(guesses=guesses_of(model, inputs, through=through))
     wanted = {}
     if reads & {"hidden", "embeddings"}:
         wanted["output_hidden_states"] = True
@@ -154,8 +157,8 @@ def predict_tags(
 
 def answered(
     model: PreTrainedModel, encoded: Encoded, device: torch.device | None = None
-) -> tuple[NDArray[np.int64], NDArray[np.int64], float]:
-    """Gold, what the model predicts, and the mean loss of gold (nats), of a classifier or a tagger.
+) -> tuple[NDArray[np.int64], Any, float]:
+    """Gold, what the model predicts, and the mean loss of gold (nats).
 
     Args:
         model: Its mode is as before afterwards.
@@ -163,9 +166,12 @@ def answered(
         device: Where the model is; by default, asked of it.
 
     Returns:
-        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; the
-        cross-entropy a sentence, where a tagger's sentences with tags that it does not know are left out.
+        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; of a
+        translator ``NO_GOLD`` and a list of its greedy translations, tuples of token ids. The cross-entropy a sentence,
+        where a tagger's sentences with tags that it does not know are left out; of a translator, a token.
     """
+    if encoded.targets is not None:
+        return encoded.gold, *_translated(model, encoded, device)
     if encoded.words is None:
         logits = predict(model, encoded, device=device)
         loss = functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(encoded.gold))
@@ -180,6 +186,18 @@ def answered(
         losses.append(negative_log_likelihood(chain, gold)[known].double().cpu())
     mean = float(torch.cat(losses).mean()) if losses else 0.0
     return words.gold, tags, mean
+
+
+def _translated(
+    model: PreTrainedModel, encoded: Encoded, device: torch.device | None
+) -> tuple[list[tuple[int, ...]], float]:
+    """Greedy translations, and the loss of gold a token."""
+    from limbeck.models.translators.answered import gold_loss, greedily  # which needs this module
+
+    assert encoded.targets is not None
+    place = device or next(model.parameters()).device
+    with evaluating(model):
+        return greedily(model, encoded, encoded.targets, place), gold_loss(model, encoded, place)
 
 
 def predict_emissions(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ from limbeck.text.words import encode_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from limbeck.core.recipe import Export
 
 Text = str | Sequence[str]
 """What a classifier reads, or the words that a tagger reads."""
@@ -44,6 +46,41 @@ class Parity:
     def facts(self) -> dict[str, float]:
         """What ``bundle.json`` says of it."""
         return {"largest_difference": self.largest_difference, "changed": self.changed}
+
+
+def require(
+    found: Mapping[Precision, Parity], settings: Export, folder: Path, scores: str, told: str
+) -> dict[str, dict[str, float]]:
+    """Insist on parity.
+
+    Args:
+        found: How far each of the bundle's models is from PyTorch.
+        settings: How far it may be.
+        folder: The bundle.
+        scores: What was compared, e.g. ``logit``.
+        told: What may have changed, e.g. ``predictions``.
+
+    Returns:
+        What ``bundle.json`` says of it.
+
+    Raises:
+        LimbeckError: A score is too far off, or too much changes.
+    """
+    difference = found["fp32"].largest_difference
+    plural = f"{scores[:-1]}ies" if scores.endswith("y") else f"{scores}s"
+    if not difference <= settings.tolerance:
+        off = f"{difference:.2g} of the largest {scores}, and export.tolerance is {settings.tolerance:g}"
+        raise LimbeckError(
+            f"the ONNX model is not the PyTorch model: {plural} differ by up to {off}", where=folder
+        )
+    for precision, each in found.items():
+        # Of a few texts, one that hangs in the balance may tip whatever the share.
+        allowed = max(settings.changed * each.predictions, 1 if settings.changed else 0)
+        if each.changed * each.predictions > allowed + 1e-9:
+            off = f"{100 * each.changed:.1f}% of {told}, and export.changed is {settings.changed:g}"
+            fix = "Raise export.changed, or set export.int8=false"
+            raise LimbeckError(f"{precision} changes {off}", where=folder, fix=fix)
+    return {precision: each.facts() for precision, each in found.items()}
 
 
 def parity(
@@ -89,7 +126,7 @@ def _of_classifier(
     for precision in precisions:
         logits = Bundle(folder, precision).logits(asked)
         changed = logits.argmax(1) != expected.argmax(1)
-        found[precision] = Parity(_difference(logits, expected), float(changed.mean()), len(changed))
+        found[precision] = Parity(difference_of(logits, expected), float(changed.mean()), len(changed))
     return found
 
 
@@ -115,7 +152,7 @@ def _of_tagger(
         bundle = TaggerBundle(folder, precision)
         emissions = np.concatenate(bundle.emissions(sentences))
         changed = _of_kept(bundle.tags(sentences), kept) != tags
-        found[precision] = Parity(_difference(emissions, expected), float(changed.mean()), len(changed))
+        found[precision] = Parity(difference_of(emissions, expected), float(changed.mean()), len(changed))
     return found
 
 
@@ -133,7 +170,7 @@ def _of_kept(tags: Sequence[NDArray[np.int64]], kept: NDArray[np.int64]) -> NDAr
     return np.concatenate([row[:count] for row, count in zip(tags, kept, strict=True)])
 
 
-def _difference(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
-    """Between scores ``(rows, classes)``, the largest, relative to the largest score."""
+def difference_of(found: NDArray[np.float32], expected: NDArray[np.float32]) -> float:
+    """Between scores of one shape, the largest, relative to the largest score."""
     largest = float(np.abs(expected).max(initial=0)) or 1.0
     return float(np.abs(found - expected).max(initial=0)) / largest

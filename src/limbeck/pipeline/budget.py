@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def steps_of(run: Run, title: str) -> list[int]:
-    """Steps of each stage of a method, the control among them."""
+    """Steps of each stage that trains the student, of a method or the control."""
     method, settings = run.methods[title]
-    stages = method.stages(settings)
+    stages = [stage for stage in method.stages(settings) if stage.trains == "student"]
     passes = [control_epochs(run)] if title == run.control else [_epochs(run, stage) for stage in stages]
     return [
         total_steps(_lengths(run, stage), run.recipe.train.model_copy(update={"epochs": epochs}))
@@ -28,7 +28,11 @@ def steps_of(run: Run, title: str) -> list[int]:
 def control_epochs(run: Run) -> float:
     """Passes over the transfer set, as many as the longest method makes in all its stages there."""
     return max(
-        sum(_epochs(run, stage) for stage in method.stages(settings) if stage.hears != "raw")
+        sum(
+            _epochs(run, stage)
+            for stage in method.stages(settings)
+            if stage.hears != "raw" and stage.trains == "student"
+        )
         for method, settings in run.methods.values()
     )
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 from limbeck.core import progress
+from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Export
@@ -22,13 +22,23 @@ from limbeck.models.export import export
 from limbeck.models.outputs import potentials_of
 from limbeck.models.student import readable
 from limbeck.models.taggers.tagger import Tagger
+from limbeck.models.translators.decode import translate
+from limbeck.models.translators.export import export_translator
 from limbeck.pipeline.run import TEACHER, Run
-from limbeck.serve.opening import open_bundle
+from limbeck.pipeline.translation import TranslationRun
+from limbeck.serve.exported import ENDINGS, Precision, read_card
+from limbeck.serve.opening import AnyBundle, open_bundle
 from limbeck.serve.tagger import TaggerBundle
+from limbeck.serve.translator import TranslatorBundle
 from limbeck.structure.chain import viterbi
 from limbeck.text.encode import collate
+from limbeck.text.subwords import Subwords
+from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
-from limbeck.transfer.teachers import FileTeacher
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher
+
+ENGINES: Mapping[Engine, Precision] = {"onnx": "fp32", "onnx-int8": "int8"}
+"""Engines that run bundles, and which of a bundle's models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,66 +47,96 @@ class Timed:
 
     Attributes:
         name: Its name in the tables.
-        model: The PyTorch model.
-        tokeniser: Its tokeniser.
-        max_length: Tokens kept of a sentence.
+        models: The PyTorch model; of an ensemble of translators all of its members.
+        in_pytorch: From text to logits, from words to tags, or from text to translations.
         bundle: Its ONNX bundle.
     """
 
     name: str
-    model: PreTrainedModel
-    tokeniser: PreTrainedTokenizerFast
-    max_length: int
+    models: Sequence[PreTrainedModel]
+    in_pytorch: Contender
     bundle: Path
 
     def engines(self) -> Iterator[tuple[Engine, int, Contender]]:
-        """Each engine, the bytes of its weights, and what is timed: from text to logits, or from words to tags."""
-        yield "pytorch", tensor_bytes(self.model), self._in_pytorch()
-        onnx: tuple[tuple[Engine, Literal["fp32", "int8"], str], ...] = (
-            ("onnx", "fp32", "model.onnx"),
-            ("onnx-int8", "int8", "model.int8.onnx"),
-        )
-        for engine, precision, file in onnx:
-            if (self.bundle / file).is_file():
-                bundle = open_bundle(self.bundle, precision, threads=1)
-                answer = bundle.tags if isinstance(bundle, TaggerBundle) else bundle.logits
-                yield engine, weight_bytes(self.bundle / file), answer
+        """Each engine, the bytes of its weights, and what is timed."""
+        yield "pytorch", sum(map(tensor_bytes, self.models)), torch.inference_mode()(self.in_pytorch)
+        for engine, precision in ENGINES.items():
+            if files := graphs_of(self.bundle, precision):
+                answer = answer_of(open_bundle(self.bundle, precision, threads=1))
+                yield engine, sum(map(weight_bytes, files)), answer
 
-    def _in_pytorch(self) -> Callable[[Sequence[Any]], object]:
-        is_tagger = isinstance(self.model.eval(), Tagger)
-        return torch.inference_mode()(self._tags if is_tagger else self._logits)
 
-    def _logits(self, texts: Sequence[str | tuple[str, ...]]) -> torch.Tensor:
-        """Class scores, ``(batch, classes)``."""
-        inputs = self.tokeniser(
+def graphs_of(bundle: Path, precision: Precision) -> list[Path]:
+    """Files of a bundle's models in one precision; none where there is no such bundle, or no such models in it."""
+    names = read_card(bundle)["files"] if bundle.is_dir() else ()
+    is_int8 = precision == "int8"
+    return [
+        bundle / name
+        for name in names
+        if name.endswith(ENDINGS[precision]) and name.endswith(ENDINGS["int8"]) == is_int8
+    ]
+
+
+def answer_of(bundle: AnyBundle) -> Contender:
+    """What is timed of a bundle."""
+    if isinstance(bundle, TaggerBundle):
+        return bundle.tags
+    return bundle.translate if isinstance(bundle, TranslatorBundle) else bundle.logits
+
+
+def classifying(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_length: int) -> Contender:
+    """From texts (or pairs) to class scores, ``(batch, classes)``."""
+
+    def logits(texts: Sequence[str | tuple[str, ...]]) -> torch.Tensor:
+        inputs = tokeniser(
             list(texts),
             padding=True,
             truncation=True,
-            max_length=self.max_length,
+            max_length=max_length,
             return_tensors="pt",
             return_token_type_ids=isinstance(texts[0], tuple) or None,
         )
-        logits: torch.Tensor = self.model(**readable(self.model, inputs)).logits
-        return logits
+        found: torch.Tensor = model(**readable(model, inputs)).logits
+        return found
 
-    def _tags(self, sentences: Sequence[Sequence[str]]) -> torch.Tensor:
-        """The best tags of sentences of words, ``(batch, words)``."""
+    return logits
+
+
+def tagging(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_length: int) -> Contender:
+    """From sentences of words to their best tags, ``(batch, words)``."""
+
+    def tags(sentences: Sequence[Sequence[str]]) -> torch.Tensor:
         examples = [Example("", "", words=tuple(words)) for words in sentences]
-        encoded = encode_words(self.tokeniser, examples, None, self.max_length, silent=True)
+        encoded = encode_words(tokeniser, examples, None, max_length)
         inputs = collate(encoded, np.arange(len(encoded))).inputs
-        chain = potentials_of(self.model, self.model(**inputs).logits, inputs, decoding=True)
+        chain = potentials_of(model, model(**inputs).logits, inputs, decoding=True)
         return viterbi(chain)[1]
+
+    return tags
+
+
+def translating(
+    models: Sequence[PreTrainedModel], subwords: Subwords, max_length: int, decoding: Decoding
+) -> Contender:
+    """From texts to translations; several models are an ensemble."""
+    first, *others = models
+
+    def translations(texts: Sequence[str]) -> list[str]:
+        encoded = encode_translations(subwords, [Example("", text) for text in texts], None, max_length)
+        found = translate(first, encoded, decoding, others=others)
+        return [subwords.decode(best.tokens) for best, *_ in found]
+
+    return translations
 
 
 def costs(run: Run) -> list[Cost]:
     """Parameters, bytes and speed of the teacher and of the best student, on each engine.
 
-    The models take turns; each answers every timed test sentence, one at a time, on one thread, tokenising (and
-    a tagger's decoding) included. The student's numbers hold for the control too: it is the same model with other
-    weights.
+    The models take turns; each answers every timed test sentence, one at a time, on one thread, tokenising and
+    decoding included. The student's numbers hold for the control too: it is the same model with other weights.
     """
     with tempfile.TemporaryDirectory(prefix="limbeck-") as scratch:
-        timed = [*_teacher(run, Path(scratch)), _student(run)]
+        timed = [*_teacher(run, Path(scratch) / TEACHER), _student(run)]
         shapes = {
             (each.name, engine): (each, size, answer)
             for each in timed
@@ -104,37 +144,86 @@ def costs(run: Run) -> list[Cost]:
         }
         speeds = _speeds(run, {key: answer for key, (_, _, answer) in shapes.items()})
         return [
-            Cost(name, engine, parameters(each.model), size, speeds.get((name, engine)))
+            Cost(name, engine, sum(map(parameters, each.models)), size, speeds.get((name, engine)))
             for (name, engine), (each, size, _) in shapes.items()
         ]
 
 
-def _teacher(run: Run, scratch: Path) -> Iterator[Timed]:
+def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
     """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
-    teacher = run.teacher
-    if isinstance(teacher, FileTeacher):
+    if isinstance(run.teacher, FileTeacher):
         return
+    translates = isinstance(run, TranslationRun)
     if run.recipe.evaluate.latency_sentences:
         progress.say(f"{'':<10}exporting the teacher to ONNX too, to be timed beside the student")
         try:
-            export(
-                teacher.model,
-                teacher.tokeniser,
-                scratch / TEACHER,
-                texts=[example.asked for example in run.prepared.dev.examples[:200]],
-                max_length=teacher.max_length,
-                settings=Export(changed=1.0),
-                card={"name": TEACHER},
-            )
+            _export_translator(run, bundle) if translates else _export_teacher(run.teacher, run, bundle)
         except LimbeckError as error:
             progress.warn(f"The teacher is timed in PyTorch only: {error}")
-    yield Timed(TEACHER, teacher.model, teacher.tokeniser, teacher.max_length, scratch / TEACHER)
+    if translates:
+        asked, decoding = run.teacher, run.recipe.evaluate.decoding
+        answer = translating(asked.models, asked.subwords, asked.max_length, decoding)
+        yield Timed(TEACHER, asked.models, answer, bundle)
+    else:
+        teacher = run.teacher
+        answer = _in_pytorch(teacher.model, teacher.tokeniser, teacher.max_length)
+        yield Timed(TEACHER, [teacher.model], answer, bundle)
+
+
+ANY_CHANGE = Export(changed=1.0)
+"""The teacher's bundle is timed, not deployed."""
+
+
+def _export_teacher(teacher: ModelTeacher, run: Run, bundle: Path) -> None:
+    """Export a teacher that classifies or tags.
+
+    Raises:
+        LimbeckError: ONNX cannot express it.
+    """
+    export(
+        teacher.model,
+        teacher.tokeniser,
+        bundle,
+        texts=[example.asked for example in run.prepared.dev.examples[:200]],
+        max_length=teacher.max_length,
+        settings=ANY_CHANGE,
+        card={"name": TEACHER},
+    )
+
+
+def _export_translator(run: TranslationRun, bundle: Path) -> None:
+    """Export a teacher that translates.
+
+    Raises:
+        LimbeckError: ONNX cannot express it, or it is several models.
+    """
+    if len(run.teacher.models) > 1:
+        raise LimbeckError("a bundle holds one model, and it is several")
+    export_translator(
+        run.teacher.models[0],
+        run.teacher.subwords,
+        bundle,
+        texts=[example.text for example in run.prepared.dev.examples[:200]],
+        max_length=run.teacher.max_length,
+        decoding=run.recipe.evaluate.decoding,
+        settings=ANY_CHANGE,
+        card={"name": TEACHER},
+    )
 
 
 def _student(run: Run) -> Timed:
     title, seed = run.best
-    model = run.load_student(title, seed)
-    return Timed(title, model, run.tokeniser, run.recipe.student.max_length, run.bundle_folder.path)
+    model, longest = run.load_student(title, seed), run.recipe.student.max_length
+    if isinstance(run, TranslationRun):
+        answer = translating([model], run.tokeniser, longest, run.recipe.evaluate.decoding)
+    else:
+        answer = _in_pytorch(model, run.tokeniser, longest)
+    return Timed(title, [model], answer, run.bundle_folder.path)
+
+
+def _in_pytorch(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_length: int) -> Contender:
+    kind = tagging if isinstance(model.eval(), Tagger) else classifying
+    return kind(model, tokeniser, max_length)
 
 
 def _speeds(run: Run, contenders: dict[tuple[str, Engine], Contender]) -> dict[tuple[str, Engine], Speed]:

@@ -20,22 +20,26 @@ if TYPE_CHECKING:
     from limbeck.transfer.ask import Answers
 
 
-def heard(run: Run, stage: Stage) -> Encoded:
-    """What a stage trains on."""
+def heard(run: Run, title: str, stage: Stage) -> Encoded:
+    """What a stage of a method trains on."""
     if stage.hears == "raw":
         return run.encoded_raw
+    if stage.distilled is not None:
+        return run.encoded(run.text_of(title, stage).examples)
     return run.encoded_labelled if stage.hears == "labelled" else run.encoded_train
 
 
-def answers_for(run: Run, stage: Stage) -> Answers | TokenAnswers | None:
+def answers_for(run: Run, title: str, stage: Stage) -> Answers | TokenAnswers | None:
     """What a stage hears of the teacher: stored answers, or the teacher itself where tokens are compared.
 
     Raises:
         LimbeckError: The teacher does not read the student's tokens.
     """
     needs = stage.objective.needs
-    if not needs or stage.objective.aligned_by != "token":
-        return run.answers if needs else None
+    if not needs:
+        return None
+    if stage.objective.aligned_by != "token" or run.recipe.task == "translation":
+        return run.answers_on(run.text_of(title, stage), stage)
     model = model_heard(run, stage)
     assert model is not None  # the objective was fitted to it
     data, student = run.recipe.data, run.recipe.student

@@ -13,7 +13,6 @@ from limbeck.pipeline.hearing import model_heard
 from limbeck.text import resources
 from limbeck.text.raw import fingerprint_raw, raw_files
 from limbeck.text.readers import files_of
-from limbeck.text.tokeniser import fingerprint_tokeniser
 from limbeck.transfer.teachers import fingerprint_model
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def pack_inputs(run: Run) -> dict[str, Any]:
     data = run.recipe.data
     return {
         "text": fingerprint_raw(raw_files(data.raw)),
-        "tokeniser": fingerprint_tokeniser(run.tokeniser),
+        "tokeniser": run.tokeniser_fingerprint,
         "length": data.raw_length,
         "shuffle": [data.raw_shuffle, data.seed] if data.raw_shuffle else None,
     }
@@ -57,9 +56,9 @@ def pack_inputs(run: Run) -> dict[str, Any]:
 def teach_inputs(run: Run) -> dict[str, Any]:
     """What a fine-tuned teacher's weights depend on."""
     choice = run.recipe.teacher
-    assert choice.model is not None and choice.fine_tune is not None
+    assert choice.fine_tune is not None
     return {
-        "model": resources.contents(choice.model),
+        **run.untaught_inputs,
         "fine_tune": _lasting(choice.fine_tune),
         "max_length": choice.max_length,
         "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
@@ -70,8 +69,8 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     """What a student's weights depend on."""
     method, settings = run.methods[title]
     stages = method.stages(settings)
-    hears_teacher = any(stage.objective.needs for stage in stages)
-    starts_from_teacher = run.recipe.teacher.model is not None
+    hears_teacher = any(stage.objective.needs or stage.distilled for stage in stages)
+    starts_from_teacher = run.recipe.teacher.answers is None
     longest = control_epochs(run) if title == run.control else run.recipe.train.epochs
     untuned = [model_heard(run, stage) for stage in stages if stage.teacher == "pretrained"]
     return {
@@ -81,13 +80,14 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "train": _lasting(run.recipe.train),
         "seed": seed,
         "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
-        "tokeniser": fingerprint_tokeniser(run.tokeniser),
+        "tokeniser": run.tokeniser_fingerprint,
         "teacher": run.teacher.fingerprint if hears_teacher or starts_from_teacher else None,
         **(
             {"pretrained": [fingerprint_model(model) for model in dict.fromkeys(untuned) if model]}
             if untuned
             else {}
         ),
+        **run.text_inputs(title),
         **({"epochs": longest} if longest != run.recipe.train.epochs else {}),
         **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
     }

@@ -13,9 +13,12 @@ from transformers import PreTrainedModel
 from limbeck.core import progress
 from limbeck.evaluate.evaluate import Model, Role, evaluate
 from limbeck.evaluate.tagging import TagModel, evaluate_tagging
+from limbeck.evaluate.translation import TranslationModel, evaluate_translations
 from limbeck.models.outputs import predict, predict_tags
+from limbeck.models.translators.decode import translate
 from limbeck.pipeline.costs import costs
 from limbeck.pipeline.run import CONTROL, TEACHER, Run
+from limbeck.pipeline.translation import TranslationRun
 from limbeck.structure.chain import viterbi
 
 
@@ -27,7 +30,10 @@ def judge(run: Run, folder: Path) -> None:
         "settings": run.recipe.evaluate,
         "truncated": _truncated(run),
     }
-    if run.recipe.task == "tagging":
+    if isinstance(run, TranslationRun):
+        examples, language = run.prepared.test.examples, run.language
+        evaluate_translations(folder, examples, list(_translators(run)), **told, language=language)
+    elif run.recipe.task == "tagging":
         evaluate_tagging(*judged, [*_tagger_teacher(run), *_taggers(run)], **told)
     else:
         evaluate(*judged, [*_teacher(run), *_students(run)], **told)
@@ -95,6 +101,17 @@ def _taggers(run: Run) -> list[TagModel]:
         TagModel(title, role, seed, predict_tags(model, run.encoded_test), run.dev_score(title, seed))
         for title, role, seed, model in _trained(run)
     ]
+
+
+def _translators(run: TranslationRun) -> Iterator[TranslationModel]:
+    """The teacher by what it was asked, and every student and control, translating test."""
+    found = [run.test_translations[id] for id in run.prepared.test.ids]
+    yield TranslationModel(TEACHER, "teacher", None, [best[0][0] for best in found])
+    for title, role, seed, model in _trained(run):
+        hypotheses = [best[0] for best in translate(model, run.encoded_test, run.recipe.evaluate.decoding)]
+        texts = [run.tokeniser.decode(one.tokens) for one in hypotheses]
+        passes = [one.passes for one in hypotheses]
+        yield TranslationModel(title, role, seed, texts, run.dev_score(title, seed), passes)
 
 
 def _trained(run: Run) -> Iterator[tuple[str, Role, int, PreTrainedModel]]:

@@ -13,13 +13,15 @@ from transformers import PreTrainedModel
 from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
+from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.first_token import first_token_only
 from limbeck.models.outputs import tokens_at_a_time
 from limbeck.models.student import longest_input, readable
-from limbeck.pipeline import inputs, steps
+from limbeck.pipeline import inputs, plan_translation, steps
 from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.run import Run
+from limbeck.pipeline.translation import TranslationRun
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
 from limbeck.text.packing import estimate
@@ -87,6 +89,7 @@ def check(run: Run) -> None:
     Raises:
         LimbeckError: They do not.
     """
+    run.check()
     settings = run.student_settings
     run.rewriters  # noqa: B018 - reading them is their check
     for title, (method, keys) in run.methods.items():
@@ -97,7 +100,8 @@ def check(run: Run) -> None:
                     where="data.raw",
                     fix="Name files or folders of plain text there, or leave that stage out of the method",
                 )
-            if stage.objective.aligned_by == "token" and settings.tokeniser == "words":
+            own = isinstance(settings, TokeniserSettings) and settings.tokeniser == "words"
+            if stage.objective.aligned_by == "token" and own:
                 raise LimbeckError(
                     f"'{title}' compares teacher and student token by token, but the student has pieces of its own",
                     where="student.tokeniser",
@@ -118,17 +122,18 @@ def check_student(run: Run) -> None:
         run.student_folder(title, seed).path.is_dir() for title in run.methods for seed in run.recipe.seeds
     ):
         return
-    trial = Run(run.recipe)
+    trial = Run.of(run.recipe)
     trial.use_prepared(run.prepared)
     trial.use_transfer_set(run.transfer_set)
     if run.recipe.teacher.fine_tune is not None:
         trial.use_untaught_teacher()
     seed = run.recipe.seeds[0]
     student = trial.new_student(seed)
-    for stage in trial.stages():
-        fitted(trial, stage, student, seed)
-        if stage.objective.aligned_by == "token":
-            answers_for(trial, stage)
+    for title, (method, keys) in trial.methods.items():
+        for stage in method.stages(keys):
+            fitted(trial, stage, student, seed)
+            if stage.objective.aligned_by == "token" and run.recipe.task != "translation":
+                answers_for(trial, title, stage)
     _check_positions(trial, student)
 
 
@@ -171,7 +176,7 @@ def plan(run: Run) -> Plan:
             *_rewrite(run, rewritten),
             *packed,
             _teach(run, taught),
-            _ask(run),
+            *_ask(run),
             *trained,
             _short("export", "the best student on dev, to ONNX", exported),
             _short("evaluate", f"{len(run.prepared.test):,} test sentences by every model", evaluated),
@@ -188,6 +193,8 @@ def duration(seconds: float) -> str:
 
 
 def _prepare(run: Run, done: bool) -> Planned:
+    if isinstance(run, TranslationRun):
+        return Planned("prepare", plan_translation.prepared_text(run), done=done)
     train, dev, test = run.prepared.train, run.prepared.dev, run.prepared.test
     labelled = len(train.labelled.examples)
     what = (
@@ -225,6 +232,8 @@ def _teach(run: Run, done: bool) -> Planned:
     choice, teacher = run.recipe.teacher, run.teacher
     if choice.fine_tune is None or isinstance(teacher, FileTeacher):
         return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
+    if isinstance(run, TranslationRun):
+        return Planned("teach", *plan_translation.teaching(run, done), done=done)
     data = run.task.encode(
         teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length
     )
@@ -234,7 +243,15 @@ def _teach(run: Run, done: bool) -> Planned:
     return Planned("teach", what, seconds, tensor_bytes(teacher.model), done)
 
 
-def _ask(run: Run) -> Planned:
+def _ask(run: Run) -> Iterator[Planned]:
+    if isinstance(run, TranslationRun):
+        for what, seconds, done in plan_translation.asking(run):
+            yield Planned("ask", what, seconds, done=done)
+    else:
+        yield _answers(run)
+
+
+def _answers(run: Run) -> Planned:
     examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
     choice = choose(run.needs, examples, len(run.labels))
     what = f"{len(examples):,} sentences; {choice.why}"
@@ -255,8 +272,11 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
     """One line a method: all its seeds."""
     student = run.new_student(run.recipe.seeds[0])
     _check_positions(run, student)
-    lengths = {False: run.encoded_train.lengths} | ({True: run.raw_lengths} if run.hears_raw else {})
-    each = {is_raw: seconds_per_step(student, some, run.recipe.train) for is_raw, some in lengths.items()}
+    text = run.encoded_train
+    targets = None if text.targets is None else text.targets.lengths
+    each = {False: seconds_per_step(student, text.lengths, run.recipe.train, targets=targets)}
+    if run.hears_raw:
+        each[True] = seconds_per_step(student, run.raw_lengths, run.recipe.train)
     for title, (method, keys) in run.methods.items():
         left = [
             seed
@@ -265,7 +285,7 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
                 taught and run.student_folder(title, seed).is_done(inputs.student_inputs(run, title, seed))
             )
         ]
-        stages = method.stages(keys)
+        stages = [stage for stage in method.stages(keys) if stage.trains == "student"]
         counts = steps_of(run, title)
         seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))
         seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"

@@ -27,7 +27,7 @@ from limbeck.text import resources
 from limbeck.text.encode import Encoded
 from limbeck.text.packed import load as load_packed
 from limbeck.text.tags import mark_spans
-from limbeck.text.tokeniser import load_tokeniser
+from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
 from limbeck.transfer import rewrites
 from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.prepare import Prepared
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from limbeck.core.example import Example
     from limbeck.core.method import Stage
+    from limbeck.core.schema import Settings as StudentSettings
     from limbeck.core.signals import SignalName
     from limbeck.methods import Method
     from limbeck.train.run import Score
@@ -60,6 +61,15 @@ class Run(Folders):
         recipe: The resolved recipe.
     """
 
+    @staticmethod
+    def of(recipe: recipe.Recipe) -> Run:
+        """The run of a recipe, whatever its task."""
+        if recipe.task != "translation":
+            return Run(recipe)
+        from limbeck.pipeline.translation import TranslationRun
+
+        return TranslationRun(recipe)
+
     @classmethod
     def open(cls, folder: Path) -> Run:
         """The run whose folder this is.
@@ -69,11 +79,23 @@ class Run(Folders):
         """
         if not (folder / "recipe.yaml").is_file():
             raise LimbeckError("not a run folder (it holds no recipe.yaml)", where=folder)
-        run = cls(recipe.load(folder / "recipe.yaml"))
+        run = cls.of(recipe.load(folder / "recipe.yaml"))
         run.folder = folder
         return run
 
     # What the recipe names, checked before any work.
+
+    def check(self) -> None:
+        """Insist on what this task wants of a recipe, beside what all do.
+
+        Raises:
+            LimbeckError: It is not there.
+        """
+        if self.recipe.teacher.scratch is not None:
+            what = "'teacher.scratch' builds a translator, and this recipe's task is another"
+            raise LimbeckError(
+                what, where="teacher.scratch", fix="Name a 'model', or set 'task: translation'"
+            )
 
     @cached_property
     def task(self) -> Task:
@@ -86,12 +108,10 @@ class Run(Folders):
         return frozenset({self.task.signal})
 
     @cached_property
-    def student_settings(self) -> TokeniserSettings:
+    def student_settings(self) -> StudentSettings:
         """The student's own settings."""
         choice = self.recipe.student
-        settings = models.settings_for(choice.kind, choice.settings, task=self.recipe.task)
-        assert isinstance(settings, TokeniserSettings)
-        return settings
+        return models.settings_for(choice.kind, choice.settings, task=self.recipe.task)
 
     @cached_property
     def rewriters(self) -> list[RewriteSettings]:
@@ -131,7 +151,8 @@ class Run(Folders):
     def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
         """Insist that a method reads what this task's students say."""
         for stage in stages:
-            strange = sorted((stage.objective.reads | stage.objective.needs) - {self.task.signal} - OF_TOKENS)
+            compared = stage.objective.reads | stage.objective.needs
+            strange = sorted(compared - {self.task.signal} - OF_TOKENS)
             if strange:
                 suited = [name for name in methods.names() if _suits(methods.get(name), self.task.signal)]
                 raise LimbeckError(
@@ -163,6 +184,14 @@ class Run(Folders):
             return self.prepared.train
         require(self.rewritten_folder, "rewrite")
         return TransferSet.load(self.rewritten_folder.path, "transfer")
+
+    def text_of(self, title: str, stage: Stage) -> TransferSet:
+        """The text that a stage of a method trains on; raw text aside."""
+        return self.transfer_set.labelled if stage.hears == "labelled" else self.transfer_set
+
+    def write_prepared(self, prepared: Prepared, folder: Path) -> None:
+        """What ``prepare`` writes."""
+        prepared.save(folder)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -223,8 +252,10 @@ class Run(Folders):
     def tokeniser(self) -> PreTrainedTokenizerFast:
         """The student's tokeniser; where a person has it truncate, it does so where the recipe says."""
         texts = [example.text for example in self.transfer_set.examples]
+        settings = self.student_settings
+        assert isinstance(settings, TokeniserSettings)
         chosen = models.tokeniser_for(
-            self.student_settings,
+            settings,
             teacher_tokeniser=self.teacher_tokeniser,
             texts=texts,
             task=self.recipe.task,
@@ -233,15 +264,20 @@ class Run(Folders):
         tokeniser.model_max_length = self.recipe.student.max_length
         return tokeniser
 
+    @property
+    def tokeniser_fingerprint(self) -> str:
+        """Digest of the student's tokeniser."""
+        return fingerprint_tokeniser(self.tokeniser)
+
     @cached_property
     def encoded_train(self) -> Encoded:
         """The whole transfer set as the student reads it."""
-        return self._encoded(self.transfer_set.examples)
+        return self.encoded(self.transfer_set.examples)
 
     @cached_property
     def encoded_labelled(self) -> Encoded:
         """The part of the transfer set that has gold."""
-        return self._encoded(self.transfer_set.labelled.examples)
+        return self.encoded(self.transfer_set.labelled.examples)
 
     @cached_property
     def encoded_raw(self) -> Encoded:
@@ -261,14 +297,15 @@ class Run(Folders):
     @cached_property
     def encoded_dev(self) -> Encoded:
         """Dev as the student reads it."""
-        return self._encoded(self.prepared.dev.examples)
+        return self.encoded(self.prepared.dev.examples)
 
     @cached_property
     def encoded_test(self) -> Encoded:
         """Test as the student reads it."""
-        return self._encoded(self.prepared.test.examples)
+        return self.encoded(self.prepared.test.examples)
 
-    def _encoded(self, examples: Sequence[Example]) -> Encoded:
+    def encoded(self, examples: Sequence[Example]) -> Encoded:
+        """Examples as the student reads them."""
         alone = [example.alone for example in examples]
         return self.task.encode(self.tokeniser, alone, self.labels, self.recipe.student.max_length)
 
@@ -276,6 +313,34 @@ class Run(Folders):
     def answers(self) -> Answers:
         """The teacher's answers for the transfer set; what the store lacks is asked now."""
         return ask(self.teacher, self.transfer_set.examples, self.needs, self.store)
+
+    def answers_on(self, text: TransferSet, stage: Stage) -> Answers:
+        """What a stage hears of the teacher on its text."""
+        return self.answers
+
+    def ask(self) -> None:
+        """Ask the teacher whatever students and evaluation will read."""
+        _ = self.answers, self.test_answers
+
+    @property
+    def untaught_inputs(self) -> dict[str, Any]:
+        """What the teacher is before it is fine-tuned here."""
+        assert self.recipe.teacher.model is not None
+        return {"model": resources.contents(self.recipe.teacher.model)}
+
+    def text_inputs(self, title: str) -> dict[str, Any]:
+        """What a method's text depends on, beside transfer set and teacher."""
+        return {}
+
+    def untaught_teachers(self) -> Iterator[tuple[str, PreTrainedModel, int]]:
+        """The teacher before it is fine-tuned here: its place in the teacher's folder, the model, the seed."""
+        choice = self.recipe.teacher
+        assert choice.fine_tune is not None and self.teacher_reference is not None
+        yield (
+            ".",
+            self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed),
+            choice.fine_tune.seed,
+        )
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
@@ -348,6 +413,20 @@ class Run(Folders):
         model = self.task.load(self.student_folder(method, seed).path)
         model.eval()
         return model
+
+    def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
+        """Export a student; what its ``bundle.json`` says."""
+        from limbeck.models.export import export
+
+        return export(
+            self.load_student(method, seed),
+            self.tokeniser,
+            folder,
+            texts=[example.asked for example in self.prepared.dev.examples],
+            max_length=self.recipe.student.max_length,
+            settings=self.recipe.export,
+            card=card,
+        )
 
     @property
     def evaluation(self) -> dict[str, Any]:

@@ -63,4 +63,4 @@ def _train(recipe: Recipe, title: str, seed: int) -> None:
     from limbeck.pipeline.run import Run
     from limbeck.pipeline.steps import train_student
 
-    train_student(Run(recipe), title, seed)
+    train_student(Run.of(recipe), title, seed)

@@ -14,7 +14,6 @@ from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
-from limbeck.models.export import export as export_model
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.budget import steps_of
@@ -55,7 +54,7 @@ def prepare(run: Run) -> None:
     if _skip(run.prepared_folder, inputs, "prepare"):
         return
     with _writing(run, run.prepared_folder, inputs) as folder:
-        prepare_data(run.recipe.data, task=run.recipe.task).save(folder)
+        run.write_prepared(prepare_data(run.recipe.data, task=run.recipe.task), folder)
 
 
 def rewrite(run: Run) -> None:
@@ -104,36 +103,45 @@ def teach(run: Run) -> None:
     choice = run.recipe.teacher
     if choice.fine_tune is None:
         _ = run.teacher  # loading it is the check
-        progress.say(f"teach     {choice.answers or choice.model}: taken as it is; its labels are ours")
+        what = "" if run.recipe.task == "translation" else "; its labels are ours"
+        progress.say(f"teach     {choice.answers or choice.model}: taken as it is{what}")
         return
     inputs = teach_inputs(run)
     if _skip(run.teacher_folder, inputs, "teach"):
         return
     tokeniser, labels = run.teacher_tokeniser, run.labels
-    assert tokeniser is not None and run.teacher_reference is not None
-    what = f"teach     {choice.model}"
+    assert tokeniser is not None
+    settings = run.picked(choice.fine_tune)
     with _writing(run, run.teacher_folder, inputs) as folder:
-        trained = train_model(
-            run.task.untaught(run.teacher_reference, labels, choice.fine_tune.seed),
-            tokeniser,
-            run.task.gold(),
-            run.task.encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
-            None,
-            run.task.encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
-            run.picked(choice.fine_tune),
-            folder,
-            choice.fine_tune.seed,
-            score=run.score,
-            stage="teacher",
-            what=what,
-        )
-    _tell(what, trained, run.picked(choice.fine_tune).metric)
+        for place, model, seed in run.untaught_teachers():
+            what = f"teach     {_called(run)}" + f", {place}" * (place != ".")
+            trained = train_model(
+                model,
+                tokeniser,
+                run.task.gold(),
+                run.task.encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
+                None,
+                run.task.encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
+                settings,
+                folder / place,
+                seed,
+                score=run.score,
+                stage="teacher",
+                what=what,
+            )
+            _tell(what, trained, settings.metric)
+
+
+def _called(run: Run) -> str:
+    """What the teacher is called."""
+    choice = run.recipe.teacher
+    return choice.model or (choice.scratch and f"{choice.scratch.kind}, from scratch") or "teacher"
 
 
 def ask(run: Run) -> None:
     """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked."""
     require_current(run, "prepare", "rewrite", "teach")
-    _ = run.answers, run.test_answers
+    run.ask()
 
 
 def train(run: Run) -> None:
@@ -146,7 +154,7 @@ def train(run: Run) -> None:
         if (title, seed) not in together:
             train_student(run, title, seed)
     if together:
-        _ = run.answers  # asked once, here, and not by every process
+        run.ask()  # once, here, and not by every process
         side_by_side.train(run, together)
 
 
@@ -157,7 +165,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
     if _skip(run.student_folder(title, seed), inputs, what):
         return
     method, settings = run.methods[title]
-    stages = method.stages(settings)
+    stages = [stage for stage in method.stages(settings) if stage.trains == "student"]
     model = run.new_student(seed, stages[0])
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage, budget in zip(stages, steps_of(run, title), strict=True):
@@ -167,8 +175,8 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 model,
                 run.tokeniser,
                 stage.objective,
-                heard(run, stage),
-                answers_for(run, stage),
+                heard(run, title, stage),
+                answers_for(run, title, stage),
                 run.encoded_dev,
                 run.training,
                 folder if last else folder / stage.name,
@@ -201,15 +209,7 @@ def export(run: Run) -> None:
     if _skip(run.bundle_folder, inputs, "export"):
         return
     with _writing(run, run.bundle_folder, inputs) as folder:
-        report = export_model(
-            run.load_student(title, seed),
-            run.tokeniser,
-            folder,
-            texts=[example.asked for example in run.prepared.dev.examples],
-            max_length=run.recipe.student.max_length,
-            settings=run.recipe.export,
-            card=judge.card(run, title, seed),
-        )
+        report = run.write_bundle(folder, title, seed, judge.card(run, title, seed))
     progress.say(f"export    {title}, seed {seed}: {judge.parity_line(report)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,17 +17,21 @@ from limbeck.core.recipe import Recipe
 from limbeck.core.signals import SignalName
 from limbeck.evaluate.entities import metrics_of, tag_counts
 from limbeck.evaluate.metrics import METRICS, Counts, confusion
+from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.methods.chain_gold import ChainGoldObjective
 from limbeck.methods.gold import GoldObjective
 from limbeck.models.heads import encoder_with_head, encoder_with_tag_head, load_with_head
 from limbeck.models.taggers.tagger import Tagger
+from limbeck.models.translators.loading import load_translator
 from limbeck.text.encode import Encoded, encode
+from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
 from limbeck.train.run import Score
 from limbeck.transfer.tagger_teacher import TaggerTeacher
 from limbeck.transfer.teachers import ModelTeacher
 
-Encode = Callable[[PreTrainedTokenizerFast, Sequence[Example], "Sequence[str] | None", int], Encoded]
+Encode = Callable[[Any, Sequence[Example], "Sequence[str] | None", int], Encoded]
+"""From a tokeniser (or a translator's pieces of words), examples, labels and the most tokens, to what models read."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +90,11 @@ def _score_tags(labels: Sequence[str], examples: Sequence[Example]) -> Score:
     return score
 
 
+def _no_teacher(*_: object) -> NoReturn:
+    """Translators' teachers are made in :mod:`limbeck.pipeline.translation`, which knows their pieces of words."""
+    raise NotImplementedError
+
+
 def _tagger_teacher(
     model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, labels: Sequence[str], max_length: int
 ) -> ModelTeacher:
@@ -114,5 +124,16 @@ TASKS = {
         load_teacher=TaggerTeacher.load,
         load=lambda folder: load_with_head(folder, "tagging"),
         scorer=_score_tags,
+    ),
+    "translation": Task(
+        signal="guesses",
+        control="translation_gold",
+        gold=lambda: TranslationObjective(label_smoothing=0.1),
+        encode=encode_translations,
+        untaught=_no_teacher,
+        teacher=_no_teacher,
+        load_teacher=_no_teacher,
+        load=load_translator,
+        scorer=_no_teacher,
     ),
 }

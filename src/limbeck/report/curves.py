@@ -49,9 +49,9 @@ def dev_curves(curves: Sequence[Curve], metric: str, teacher: float | None) -> M
     values = [value for _, each in points for _, value in each] + ([] if teacher is None else [teacher])
     if not any(each for _, each in points):
         return None
-    y = Scale(*around(values, 0.08, 0.02), PANEL[1] - 42, 12)
+    y = Scale(*around(values, 0.08, words.least_reach(metric)), PANEL[1] - 42, 12)
     name = words.METRICS.get(metric, metric)
-    shown = words.axis_percent if metric in words.IN_PERCENT else words.axis
+    shown = words.axis_of(metric)
     last = max(step for _, each in points for step, _ in each) or 1
     x = Scale(0, last, gutter(y, shown), PANEL[0] - 14)
     level = () if teacher is None else (_level(teacher, metric, x, y),)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from limbeck.core.recipe import Task, main_metric
 from limbeck.report.disputes import Disputes
+from limbeck.report.samples import Samples
 from limbeck.report.tagged import TagDisputes
+from limbeck.report.translation_facts import Lengths, OutputFaults, ScoreInterval
 
 ENGINES = {"pytorch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
 """Names of engines for people, from the one that trains to the one that is deployed."""
@@ -21,11 +23,13 @@ Number = float | None
 
 @dataclass(frozen=True)
 class TestSet:
-    """The test set: its sentences (and a tagger's words), and how many of them each model read cut short."""
+    """The test set: its sentences, their words, references of each at most, and how many each model read cut short."""
 
     examples: int
     truncated: dict[str, int] = field(default_factory=dict)
     words: int | None = None
+    references: int | None = None
+    language: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class ModelScores:
 
 @dataclass(frozen=True)
 class Summary:
-    """Mean and standard deviation over seeds; ``retention`` is a share of the teacher's score."""
+    """Mean and deviation over seeds; shares of the teacher's score (``retention``), of the gap to it (``closed``)."""
 
     name: str
     role: str
@@ -48,6 +52,7 @@ class Summary:
     mean: dict[str, Number]
     deviation: dict[str, Number] = field(default_factory=dict)
     retention: Number = None
+    closed: Number = None
 
 
 @dataclass(frozen=True)
@@ -112,23 +117,27 @@ class TypeScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``evaluation.json``, of classifiers or of taggers.
+    """``evaluation.json``, of classifiers, taggers or translators.
 
     Attributes:
         confusion: Of classifiers: gold by predicted, of each model's seed with the best dev score.
         types: Of taggers: scores by type, of each model's seed with the best dev score.
+        intervals, lengths, faults: Of translators: intervals of scores, BLEU by source length, what else is wrong.
     """
 
-    labels: list[str]
     test: TestSet
     models: list[ModelScores]
     summary: list[Summary]
+    labels: list[str] = field(default_factory=list)
     signatures: dict[str, str] = field(default_factory=dict)
     gains: list[Gain] = field(default_factory=list)
     cost: list[Cost] = field(default_factory=list)
     calibration: dict[str, Calibration] = field(default_factory=dict)
     confusion: dict[str, list[list[int]]] = field(default_factory=dict)
     types: dict[str, list[TypeScore]] = field(default_factory=dict)
+    intervals: list[ScoreInterval] = field(default_factory=list)
+    lengths: Lengths | None = None
+    faults: list[OutputFaults] = field(default_factory=list)
     task: Task = "classification"
 
 
@@ -203,6 +212,8 @@ class Run:
         earlier: Of students whose method has several stages, how those before the last went.
         doctors: The loss doctor's terms by method, of its first seed.
         mappings: The layers that methods compared.
+        samples: Of translators: test sentences worth reading.
+        measures: Of translators: what was measured of each distilled text, by its folder in the run's.
         recipe: The resolved recipe's values.
         recipe_text: The same as it was written.
     """
@@ -215,6 +226,8 @@ class Run:
     doctors: dict[str, tuple[Term, ...]]
     mappings: dict[str, LayerMapping]
     disputes: Disputes | TagDisputes | None
+    samples: Samples | None
+    measures: dict[str, dict[str, Any]]
     data: dict[str, Any]
     parity: tuple[Parity, ...]
     recipe: dict[str, Any]
@@ -228,13 +241,18 @@ class Run:
         return self.evaluation.task == "tagging"
 
     @property
+    def translating(self) -> bool:
+        """Whether its models translate."""
+        return self.evaluation.task == "translation"
+
+    @property
     def has_spans(self) -> bool:
         """Whether their tags mark spans."""
         return any("f1" in each.mean for each in self.evaluation.summary)
 
     @property
     def main(self) -> str:
-        """The score that decides: accuracy; of taggers F1, or token accuracy where tags mark no spans."""
+        """The score that decides: accuracy; of taggers F1, or token accuracy without spans; of translators BLEU."""
         return main_metric(self.evaluation.task, spans=self.has_spans)
 
     @property
@@ -297,6 +315,11 @@ class Run:
     def deployed(self, name: str) -> Cost | None:
         """The cost of the form that is meant for use: int8 where there is one, else ONNX, else PyTorch."""
         return next((c for engine in reversed(ENGINES) if (c := self.cost(name, engine))), None)
+
+    def spread(self, name: str, seed: int | None, metric: str) -> ScoreInterval | None:
+        """The interval of a model's score, of one seed or (None) of their mean; None if not computed."""
+        found = self.evaluation.intervals
+        return next((i for i in found if (i.name, i.seed, i.metric) == (name, seed, metric)), None)
 
     def gain(self, of: str, over: str, metric: str | None = None) -> Gain | None:
         """The gain of one model over another, by the score that decides if no other is named; None if not computed."""

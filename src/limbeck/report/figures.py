@@ -54,10 +54,11 @@ def quality_against_latency(
     def radius(place: Place) -> float:
         return max(3.5, reach * float(np.sqrt((place.bytes or 0) / largest)))
 
+    upwards = words.axis_of(metric)
     low, high = _latency_ends([place.latency for place in places])
     quality = [place.quality + sign * (place.deviation or 0) for place in places for sign in (-1, 1)]
-    y = Scale(*around(quality, 0.22, 0.02), height - 42, 12)
-    x = Scale(low, high, gutter(y, words.axis_percent), width - 14, log=True)
+    y = Scale(*around(quality, 0.22, words.least_reach(metric)), height - 42, 12)
+    x = Scale(low, high, gutter(y, upwards), width - 14, log=True)
     # Large circles first, so that small ones stay in sight and in reach.
     ordered = sorted(places, key=lambda place: -(place.bytes or 0))
     circles = [_place(place, x, y, radius(place), metric) for place in ordered]
@@ -66,7 +67,7 @@ def quality_against_latency(
         height,
         f"{words.METRICS[metric]} on test against milliseconds a sentence",
         [
-            *frame(x, y, "milliseconds a sentence (median, log scale)", words.axis, words.axis_percent),
+            *frame(x, y, "milliseconds a sentence (median, log scale)", words.axis, upwards),
             *_joined(places, x, y),
             *circles,
             *(_names(places, x, y, radius) if width > 500 else ()),

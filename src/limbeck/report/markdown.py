@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from limbeck.report import words
 from limbeck.report.by_type import TypeTable
 from limbeck.report.disputes import Disputes, Sentence
 from limbeck.report.facts import ENGINES, Run, Summary
+from limbeck.report.markdown_parts import table, text
+from limbeck.report.markdown_translated import translated
 from limbeck.report.tagged import Line, Piece, TagDisputes, TaggedSentence
 from limbeck.report.views import RunView
 
@@ -35,21 +36,6 @@ def render(views: Sequence[RunView], page: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def text(value: object) -> str:
-    """Any text as Markdown that says just that, on one line, also in a cell of a table."""
-    line = " ".join(str(value).split())
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*_\[\]|~#$])", r"\\\1", line)
-    # What would begin a list inside a list.
-    return re.sub(r"^(\d*)([-+.)])", r"\1\\\2", line)
-
-
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]], words_in: int = 1) -> str:
-    """A table: the first ``words_in`` columns hold words, the others numbers; cells are Markdown already."""
-    rule = ["---"] * words_in + ["---:"] * (len(heads) - words_in)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (heads, rule, *rows))
-
-
 def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
     run = each.run
     if named:
@@ -59,12 +45,16 @@ def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
         yield " ".join(text(sentence) for sentence in each.headline.basis)
     yield f"{level} Results on test"
     yield results(each)
+    if run.translating:
+        known = ((name, run.evaluation.signatures.get(name)) for name in ("bleu", "chrf"))
+        yield "; ".join(f"{words.METRICS[name]} by sacrebleu: `{told}`" for name, told in known if told)
     if run.evaluation.gains:
         yield f"{level} Gains, paired bootstrap, {words.percent(run.interval, 0)} interval"
         yield _gains(run)
     if run.evaluation.cost:
         yield f"{level} Cost"
         yield _costs(run)
+    yield from translated(each, level)
     if each.data:
         yield f"{level} Data"
         yield from _data(each)
@@ -79,6 +69,8 @@ def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
 def results(each: RunView) -> str:
     """The result table: teacher, control and every method, mean and deviation over seeds."""
     heads = ["Model", "Seeds", *(_head(metric) for metric in each.metrics), "Kept"]
+    closes = any(summary.closed is not None for summary in each.run.evaluation.summary)
+    heads += ["Gap closed"] if closes else []
     heads += ["Gain over control"] if each.run.control else []
     rows = []
     for summary in each.run.evaluation.summary:
@@ -86,8 +78,10 @@ def results(each: RunView) -> str:
             text(each.run.shown(summary.name)),
             words.MISSING if summary.role == "teacher" else words.count(summary.seeds),
         ]
-        cells += [_mean(summary, metric) for metric in each.metrics]
+        cells += [_mean(summary, metric) + _between(each.run, summary, metric) for metric in each.metrics]
         cells.append(words.percent(summary.retention) if summary.role != "teacher" else words.MISSING)
+        if closes:
+            cells.append(words.percent(summary.closed, 0))
         if each.run.control:
             gain = each.over_control(summary)
             shown = (
@@ -139,6 +133,12 @@ def _mean(summary: Summary, metric: str) -> str:
     shown = words.score(metric, summary.mean.get(metric))
     deviation = summary.deviation.get(metric)
     return shown if summary.seeds < 2 or deviation is None else f"{shown} ± {words.score(metric, deviation)}"
+
+
+def _between(run: Run, summary: Summary, metric: str) -> str:
+    """The interval of a score that has one."""
+    found = run.spread(summary.name, None, metric)
+    return f" ({words.score(metric, found.low)} to {words.score(metric, found.high)})" if found else ""
 
 
 def _gains(run: Run) -> str:

@@ -15,6 +15,7 @@ from limbeck.report import markdown, words
 from limbeck.report.facts import ENGINES, Run
 from limbeck.report.figures import Place
 from limbeck.report.reading import read_run
+from limbeck.report.translators import group_title
 from limbeck.report.views import STYLES, Plot, RunView, place_of, plot, view
 
 HERE = Path(__file__).parent
@@ -64,7 +65,9 @@ def render(views: Sequence[RunView]) -> str:
         words=words,
         compared=markdown.compared,
         scored=markdown.scored(views),
+        in_percent=all(each.run.main in words.IN_PERCENT for each in views),
         engines=ENGINES,
+        group_title=group_title,
         # Both files are ours; everything else on the page is escaped.
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),

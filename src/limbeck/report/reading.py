@@ -16,6 +16,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.report.disputes import Disputes, read_disputes
 from limbeck.report.facts import DevScore, Evaluation, Journal, LayerMapping, Parity, Run, Step, Term
+from limbeck.report.samples import Samples, read_samples
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
 
 
@@ -39,6 +40,8 @@ def read_run(folder: Path) -> Run:
         doctors=dict(_doctors(folder)),
         mappings=dict(_mappings(folder)),
         disputes=None,
+        samples=None,
+        measures=dict(_measures(folder)),
         data=_object(folder / "prepared" / "prepared.json"),
         parity=tuple(_parity(folder / "bundle" / "bundle.json")),
         recipe=recipe,
@@ -46,6 +49,8 @@ def read_run(folder: Path) -> Run:
         versions=_object(folder / "versions.json"),
         steps=tuple(_steps(folder)),
     )
+    if run.translating:
+        return replace(run, samples=_samples(run))
     return replace(run, disputes=_disputes(run))
 
 
@@ -53,14 +58,31 @@ def _disputes(run: Run) -> Disputes | TagDisputes | None:
     predictions = run.folder / "evaluation" / "predictions.parquet"
     if not (predictions.is_file() and run.student and run.teacher):
         return None
+    read = read_tag_disputes if run.tagging else read_disputes
+    return read(predictions, run.evaluation.labels, _shown_models(run))
+
+
+def _samples(run: Run) -> Samples | None:
+    predictions = run.folder / "evaluation" / "predictions.parquet"
+    if not (predictions.is_file() and run.student):
+        return None
+    return read_samples(predictions, _shown_models(run), run.evaluation.test.language)
+
+
+def _shown_models(run: Run) -> dict[str, tuple[str, int | None]]:
+    """Name and seed of teacher, student and control, by role: of each the seed that is best on dev."""
     best = {each.name: _best_seed(run, each.name) for each in (run.student, run.control) if each}
-    columns = {
+    return {
         each.role: (each.name, best.get(each.name))
         for each in (run.teacher, run.student, run.control)
         if each
     }
-    read = read_tag_disputes if run.tagging else read_disputes
-    return read(predictions, run.evaluation.labels, columns)
+
+
+def _measures(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What was measured of each distilled text, by its folder."""
+    for path in sorted(folder.rglob("measures.json")):
+        yield path.parent.relative_to(folder).as_posix(), _object(path)
 
 
 def _best_seed(run: Run, name: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup, escape
@@ -93,15 +93,20 @@ def gutter(y: Scale, y_text: Callable[[float], str]) -> float:
 
 
 def frame(
-    x: Scale, y: Scale, x_title: str, x_text: Callable[[float], str], y_text: Callable[[float], str]
+    x: Scale,
+    y: Scale,
+    x_title: str,
+    x_text: Callable[[float], str],
+    y_text: Callable[[float], str],
+    places: Sequence[float] | None = None,
 ) -> Iterator[Markup]:
-    """Grid, ticks and the title of the lower axis; what goes upwards is said above the picture."""
+    """Grid, ticks (at ``places`` across, if given) and the title of the lower axis; what goes upwards is said above."""
     for value in y.ticks():
         down = y(value)
         yield path([(x.start, down), (x.end, down)], class_="grid")
         yield tag("text", y_text(value), x=x.start - 7, y=down + 4, text_anchor="end", class_="tick")
     wanted = 8 if x.end > 500 else 6 if x.log else 4
-    for value in x.ticks(wanted):
+    for value in x.ticks(wanted) if places is None else places:
         across = x(value)
         yield path([(across, y.start), (across, y.start + 4)], class_="grid")
         yield tag("text", x_text(value), x=across, y=y.start + 17, text_anchor="middle", class_="tick")

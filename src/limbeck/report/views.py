@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from limbeck.report import curves, figures, mapping, words
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
+from limbeck.report.measures import MeasureView, measure_view
 from limbeck.report.svg import Scale
 from limbeck.report.tagged import TagDisputes
+from limbeck.report.translators import (
+    FaultRow,
+    LengthView,
+    fault_rows,
+    length_view,
+)
 
 MANY_CLASSES = 12
 """With more classes than this a confusion matrix is a picture with its numbers in titles, not a table."""
@@ -106,6 +113,15 @@ class RunView:
     types: tuple[TypeTable, ...]
     type_styles: Mapping[str, str]
     data: DataTable | None
+    lengths: LengthView | None
+    faults: tuple[FaultRow, ...]
+    measures: MeasureView | None
+
+    @property
+    def roles(self) -> dict[str, str]:
+        """A class of the style sheet by role, of the models whose sentences are shown."""
+        shown = (self.run.teacher, self.run.student, self.run.control)
+        return {each.role: self.styles[each.name] for each in shown if each}
 
     def over_control(self, summary: Summary) -> Gain | None:
         """The gain over the control, by the score that decides."""
@@ -135,6 +151,9 @@ def view(run: Run, key: str) -> RunView:
         types=type_tables(run, styles),
         type_styles=_type_styles(run),
         data=_data(run),
+        lengths=length_view(run, styles, _ordered(run, styles)),
+        faults=fault_rows(run, styles, _ordered(run, styles)),
+        measures=measure_view(run.measures),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from limbeck.core.tasks import IN_POINTS
 from limbeck.report.facts import ENGINES, Cost, Gain, Number, Run, Summary
 
 METRICS = {
@@ -18,15 +19,26 @@ METRICS = {
     "precision": "Precision",
     "recall": "Recall",
     "token_accuracy": "Token accuracy",
+    "bleu": "BLEU",
+    "chrf": "chrF",
     "agreement": "Agreement",
+    "teacher_bleu": "BLEU to teacher",
     "ece": "ECE",
 }
 """Short names of metrics, in the order of columns."""
 
-IN_TEXT = {"macro_f1": "macro F1", "mcc": "MCC", "f1": "entity F1", "ece": "ECE"}
+IN_TEXT = {
+    "macro_f1": "macro F1",
+    "mcc": "MCC",
+    "f1": "entity F1",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "teacher_bleu": "BLEU to the teacher",
+    "ece": "ECE",
+}
 """Names of metrics within a sentence, where they are not just the small letters of ``METRICS``."""
 
-IN_PERCENT = frozenset(METRICS) - {"mcc", "ece"}
+IN_PERCENT = frozenset(METRICS) - {"mcc", "ece"} - IN_POINTS
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
 TIGHT = "\N{NO-BREAK SPACE}"
@@ -54,17 +66,29 @@ def fixed(value: Number, digits: int, plus: bool = False) -> str:
 
 
 def score(metric: str, value: Number) -> str:
-    """A metric's value: in per cent with one decimal, or three decimals."""
-    if value is None:
-        return MISSING
-    return fixed(100 * value, 1) if metric in IN_PERCENT else fixed(value, 3)
+    """A metric's value: in per cent or points with one decimal, or three decimals."""
+    return _in_unit(metric, value)
 
 
 def difference(metric: str, value: Number) -> str:
-    """A metric's difference with its sign, in points where the metric is in per cent."""
-    if value is None:
-        return MISSING
-    return fixed(100 * value, 1, plus=True) if metric in IN_PERCENT else fixed(value, 3, plus=True)
+    """A metric's difference with its sign, in points where the metric is in per cent or in points."""
+    return _in_unit(metric, value, plus=True)
+
+
+def _in_unit(metric: str, value: Number, plus: bool = False) -> str:
+    if value is not None and metric in IN_PERCENT:
+        return fixed(100 * value, 1, plus)
+    return fixed(value, 1 if metric in IN_POINTS else 3, plus)
+
+
+def axis_of(metric: str) -> Callable[[float], str]:
+    """How a metric's values are written beside an axis."""
+    return axis_percent if metric in IN_PERCENT else axis
+
+
+def least_reach(metric: str) -> float:
+    """Two points: an axis spans no less, for what differs by less would look large."""
+    return 2.0 if metric in IN_POINTS else 0.02
 
 
 def spread(gain: Gain) -> str:
@@ -76,6 +100,11 @@ def spread(gain: Gain) -> str:
 def percent(share: Number, digits: int = 1) -> str:
     """A share of one, e.g. ``98.1%``."""
     return MISSING if share is None or not math.isfinite(share) else f"{fixed(100 * share, digits)}%"
+
+
+def share(value: Number) -> str:
+    """A small share as a number of per cent, e.g. ``0.31``; only nothing at all is called 0."""
+    return MISSING if value is None else "0" if value == 0 else fixed(100 * value, 2)
 
 
 def count(value: Number) -> str:
@@ -201,7 +230,7 @@ def _kept(run: Run, student: Summary) -> tuple[str, Figure] | None:
     if run.teacher is None or not known(student.retention):
         if not known(quality):
             return None
-        shown = percent(quality)
+        shown = score(run.main, quality) + ("%" if run.main in IN_PERCENT else "")
         said = f"{shown} accurate on test" if run.main == "accuracy" else f"{name} of {shown} on test"
         return said, Figure(shown, f"{name} on test", seeds(student))
     shown = percent(student.retention)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limbeck.core.errors import LimbeckError
-from limbeck.serve.exported import Exported, by_length, clean, refuse_one_string
+from limbeck.serve.exported import Labeller, by_length, clean, refuse_one_string
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,8 +34,8 @@ class Prediction:
     scores: dict[str, float]
 
 
-class Bundle(Exported):
-    """An exported classifier; arguments, attributes and errors are those of :class:`Exported`."""
+class Bundle(Labeller):
+    """An exported classifier; arguments, attributes and errors are those of :class:`Labeller`."""
 
     task = "classification"
 

@@ -1,13 +1,14 @@
 """What all bundles share: the folder and its card, files that are what was exported, tokeniser and model.
 
-A bundle is a folder: ``bundle.json`` (task, labels, length, digests of the other files; of a tagger the chain, too),
-``tokenizer.json``, ``model.onnx`` and ``model.int8.onnx``. Nothing in this room, and nothing that it imports, needs
-PyTorch or transformers.
+A bundle is a folder: ``bundle.json`` (task, length, digests of the other files; of a classifier or tagger its labels,
+of a tagger the chain, of a translator how it decodes), ``tokenizer.json``, ``model.onnx`` and ``model.int8.onnx``; of a
+translator that decodes word by word ``encoder`` and ``decoder`` for ``model``. Nothing in this room, and nothing that
+it imports, needs PyTorch or transformers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -27,9 +28,11 @@ FORMAT = 1
 
 CARD = "bundle.json"
 TOKENISER = "tokenizer.json"
-MODELS = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+ENDINGS = {"fp32": ".onnx", "int8": ".int8.onnx"}
+"""Of a model's files, by precision."""
+MODELS = {precision: f"model{ending}" for precision, ending in ENDINGS.items()}
 
-KEYS = ("labels", "max_length", "pad_id", "unknown_id", "files")
+KEYS = ("max_length", "pad_id", "unknown_id", "files")
 """What every card says."""
 
 Precision = Literal["fp32", "int8"]
@@ -48,10 +51,8 @@ class Exported:
         threads: Of ONNX Runtime; None leaves it to that. One is best for one sentence at a time.
 
     Attributes:
-        labels: Names of the classes (or tags), in the order of the scores.
         precision: The one taken.
         card: What ``bundle.json`` says.
-        reads: Names of the model's inputs.
 
     Raises:
         LimbeckError: No such precision, the folder is no bundle, or one of another kind, or a file of it is
@@ -60,10 +61,12 @@ class Exported:
 
     task: ClassVar[str]
     """What ``bundle.json`` calls this kind."""
+    keys: ClassVar[tuple[str, ...]] = ()
+    """What its card says beside what every card does."""
 
     def __init__(self, folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> None:
-        if precision not in MODELS:
-            raise LimbeckError(f"no precision '{precision}'", fix=f"There are: {', '.join(MODELS)}")
+        if precision not in ENDINGS:
+            raise LimbeckError(f"no precision '{precision}'", fix=f"There are: {', '.join(ENDINGS)}")
         self.folder = Path(folder)
         self.card = read_card(self.folder)
         if task_of(self.card) != self.task:
@@ -72,34 +75,30 @@ class Exported:
                 where=self.folder,
                 fix="Open it with limbeck.open_bundle, which tells them apart",
             )
-        self.labels = tuple(self.card["labels"])
-        self.precision: Precision = precision if MODELS[precision] in self.card["files"] else "fp32"
-        self._tokeniser = self._load_tokeniser()
-        self._session = self._load_session(threads)
-        self.reads = frozenset(each.name for each in self._session.get_inputs())
+        _require(self.card, self.keys, self.folder)
+        has_it = any(name.endswith(ENDINGS[precision]) for name in self.card["files"])
+        self.precision: Precision = precision if has_it else "fp32"
+        self._threads = threads
+        self._tokeniser = self._load_tokeniser(TOKENISER)
+        self._tokeniser.enable_truncation(self.card["max_length"])
 
-    def _run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
-        """What the model makes of a batch."""
-        scores: NDArray[np.float32] = self._session.run(None, inputs)[0]
-        return scores
-
-    def _load_tokeniser(self) -> Tokenizer:
-        path = self._checked(TOKENISER)
+    def _load_tokeniser(self, name: str) -> Tokenizer:
+        path = self._checked(name)
         try:
             tokeniser = Tokenizer.from_file(str(path))
         except Exception as error:  # noqa: BLE001 - tokenizers raises plain Exception
             raise LimbeckError(f"the tokeniser cannot be read ({error})", where=path) from None
         tokeniser.no_padding()
-        tokeniser.enable_truncation(self.card["max_length"])
         return tokeniser
 
-    def _load_session(self, threads: int | None) -> Any:
-        path = self._checked(MODELS[self.precision])
+    def _load_session(self, name: str = "model") -> Any:
+        """One of the bundle's models, in the precision taken."""
+        path = self._checked(f"{name}{ENDINGS[self.precision]}")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        if threads is not None:
-            options.intra_op_num_threads = threads
-            options.inter_op_num_threads = threads
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+            options.inter_op_num_threads = self._threads
         try:
             return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
@@ -117,6 +116,28 @@ class Exported:
         return path
 
 
+class Labeller(Exported):
+    """What classifiers and taggers share: scores of labels, by one model.
+
+    Attributes:
+        labels: Names of the classes (or tags), in the order of the scores.
+        reads: Names of the model's inputs.
+    """
+
+    keys = ("labels",)
+
+    def __init__(self, folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> None:
+        super().__init__(folder, precision, threads)
+        self.labels = tuple(self.card["labels"])
+        self._session = self._load_session()
+        self.reads = frozenset(each.name for each in self._session.get_inputs())
+
+    def _run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
+        """What the model makes of a batch."""
+        scores: NDArray[np.float32] = self._session.run(None, inputs)[0]
+        return scores
+
+
 def read_card(folder: Path) -> dict[str, Any]:
     """What ``bundle.json`` says.
 
@@ -132,10 +153,14 @@ def read_card(folder: Path) -> dict[str, Any]:
         raise LimbeckError(
             f"a bundle of format {found}, and this Limbeck reads {FORMAT}", where=folder / CARD
         )
-    lacking = [key for key in KEYS if key not in card]
+    _require(card, KEYS, folder)
+    return card
+
+
+def _require(card: dict[str, Any], keys: Sequence[str], folder: Path) -> None:
+    lacking = [key for key in keys if key not in card]
     if lacking:
         raise LimbeckError(f"the bundle's card lacks {', '.join(lacking)}", where=folder / CARD)
-    return card
 
 
 def task_of(card: dict[str, Any]) -> str:

@@ -8,14 +8,14 @@ from limbeck.core.errors import LimbeckError
 from limbeck.serve.bundle import Bundle
 from limbeck.serve.exported import CARD, Precision, read_card, task_of
 from limbeck.serve.tagger import TaggerBundle
+from limbeck.serve.translator import TranslatorBundle
 
-KINDS: dict[str, type[Bundle] | type[TaggerBundle]] = {kind.task: kind for kind in (Bundle, TaggerBundle)}
+AnyBundle = Bundle | TaggerBundle | TranslatorBundle
+KINDS: dict[str, type[AnyBundle]] = {kind.task: kind for kind in (Bundle, TaggerBundle, TranslatorBundle)}
 
 
-def open_bundle(
-    folder: Path | str, precision: Precision = "int8", threads: int | None = None
-) -> Bundle | TaggerBundle:
-    """The classifier or the tagger that was exported into a folder.
+def open_bundle(folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> AnyBundle:
+    """The classifier, tagger or translator that was exported into a folder.
 
     Args:
         folder: What ``limbeck export`` wrote.
@@ -27,6 +27,7 @@ def open_bundle(
     """
     task = task_of(read_card(Path(folder)))
     if task not in KINDS:
-        known = " and ".join(KINDS)
+        *others, last = KINDS
+        known = f"{', '.join(others)} and {last}"
         raise LimbeckError(f"a bundle for {task}, and this Limbeck knows {known}", where=Path(folder) / CARD)
     return KINDS[task](folder, precision, threads)

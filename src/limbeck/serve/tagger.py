@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limbeck.core.errors import LimbeckError
-from limbeck.serve.exported import CARD, Exported, Precision, by_length, clean, refuse_one_string
+from limbeck.serve.exported import CARD, Labeller, Precision, by_length, clean, refuse_one_string
 from limbeck.structure.decode import Links, Trellis, forward_backward, viterbi
 from limbeck.text.offsets import tokens_of
 from limbeck.text.pieces import Cutter, Pieces, padded_spelling, spelling_of
@@ -76,8 +76,8 @@ class Tagged:
     spans: tuple[TaggedSpan, ...]
 
 
-class TaggerBundle(Exported):
-    """An exported tagger; arguments, other attributes and errors are those of :class:`Exported`.
+class TaggerBundle(Labeller):
+    """An exported tagger; arguments, other attributes and errors are those of :class:`Labeller`.
 
     Attributes:
         links: The chain's transitions, start and end; minus infinity where a tag must not stand.

@@ -124,7 +124,7 @@ def _gettext(path: Path) -> Iterator[Message]:
         one = _form_of_one(catalogue.metadata.get("Plural-Forms", ""), len(forms))
         yield place, entry.msgid, [forms[one]]
         others = dict.fromkeys(form for form in forms[:one] + forms[one + 1 :] or forms)
-        yield f"{place}/plural", entry.msgid_plural, list(others)
+        yield f"{place}.plural", entry.msgid_plural, list(others)
 
 
 def _parsed(path: Path) -> Any:

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from limbeck.core.example import Example
 from limbeck.core.sources import Clean
 
-EMPTY, DAMAGED, DUPLICATE, CONTRADICTORY = "empty", "damaged", "duplicate", "contradictory"
+EMPTY, DAMAGED, LONG, UNEVEN = "empty", "damaged", "too long", "of unlike lengths"
+DUPLICATE, CONTRADICTORY = "duplicate", "contradictory"
+REASONS = (EMPTY, DAMAGED, LONG, UNEVEN, DUPLICATE, CONTRADICTORY)
 
 CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x9f\ufffd-\uffff\ud800-\udfff]")
 """Control characters that are no white space (of Latin-1's second block too: bytes that were no Latin-1), the
@@ -43,23 +45,43 @@ LEAD = re.compile("[ÂÃÄÅÎÏÐÑ×ØÙÚÛà-ð‚√][^\x00-\x7f]")
 def clean(examples: Sequence[Example], settings: Clean) -> tuple[list[Example], Counter[str]]:
     """The examples that are fit for use, in their order, and how many others there were by reason.
 
-    Reasons are ``empty`` (always dropped), ``damaged``, ``duplicate`` (of equal texts the first that has gold
-    stays, or else the first), and ``contradictory`` (equal texts with different labels: none stays).
+    Reasons are ``empty`` (always dropped), ``damaged``, ``too long``, ``of unlike lengths`` (a text and a translation
+    of it), ``duplicate`` (of equal texts the first that has gold stays, or else the first), and ``contradictory``
+    (equal texts with different labels: none stays). Two translations of one text contradict nothing: both stay, and
+    what is equal in text and translation is a duplicate. A translation that is no use takes its text along.
 
     Args:
         examples: As read.
         settings: What to drop.
     """
-    dropped: Counter[str] = Counter()
-    kept = [example for example in examples if not example.text.isspace() and example.text]
-    dropped[EMPTY] = len(examples) - len(kept)
-    if settings.damaged:
-        whole = [example for example in kept if not is_damaged(example.shown)]
-        dropped[DAMAGED] = len(kept) - len(whole)
-        kept = whole
+    dropped = Counter(dict.fromkeys(REASONS, 0))
+    kept = []
+    for example in examples:
+        if reason := _unfit(example, settings):
+            dropped[reason] += 1
+        else:
+            kept.append(example)
     if settings.duplicates:
-        kept = _first_of_equals(kept, dropped)
+        is_parallel = any(example.targets for example in kept)
+        kept = (_first_of_equal_pairs if is_parallel else _first_of_equals)(kept, dropped)
     return kept, +dropped
+
+
+def _unfit(example: Example, settings: Clean) -> str | None:
+    """Why an example is of no use, whatever the others are."""
+    if not example.text or example.text.isspace():
+        return EMPTY
+    sides = (example.shown, *example.targets)
+    if settings.damaged and any(map(is_damaged, sides)):
+        return DAMAGED
+    if settings.longest is None and settings.ratio is None:
+        return None
+    lengths = [len(side.split()) for side in sides]
+    if settings.longest is not None and max(lengths) > settings.longest:
+        return LONG
+    text, *targets = lengths
+    ratio = max((max(text, target) / max(1, min(text, target)) for target in targets), default=1.0)
+    return UNEVEN if settings.ratio is not None and targets and ratio >= settings.ratio else None
 
 
 def is_damaged(text: str) -> bool:
@@ -106,4 +128,19 @@ def _first_of_equals(examples: Sequence[Example], dropped: Counter[str]) -> list
             kept.append(example)
         else:
             dropped[DUPLICATE] += 1
+    return kept
+
+
+def _first_of_equal_pairs(examples: Sequence[Example], dropped: Counter[str]) -> list[Example]:
+    """Of equal pairs the first, and of a text without translation one where it stands nowhere with one."""
+    translated = {example_key(example) for example in examples if example.targets}
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for example in examples:
+        pair = (example_key(example), text_key(example.targets[0]) if example.targets else "")
+        if pair in seen or (not example.targets and pair[0] in translated):
+            dropped[DUPLICATE] += 1
+        else:
+            seen.add(pair)
+            kept.append(example)
     return kept

@@ -6,7 +6,7 @@ texts and translations into several languages stay apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from limbeck.core.errors import LimbeckError
@@ -34,6 +34,12 @@ def translated(
     origin = f"{name}:{place}"
     language = f"/{source.language}" if source.language else ""
     return Example((id or origin) + language, text, origin=origin, targets=tuple(filter(None, targets)))
+
+
+def language_of(id: str, languages: Collection[str]) -> str | None:
+    """The language that an id ends in, of those that sources name; None where it ends in none."""
+    language = id.rpartition("/")[2]
+    return language if language in languages else None
 
 
 # Text files.

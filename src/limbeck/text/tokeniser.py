@@ -14,19 +14,35 @@ from limbeck.text import resources
 from limbeck.text.pieces import MARKS
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PAD, UNKNOWN = "[PAD]", "[UNK]"
 
 
 def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
-    """The tokeniser of a model.
+    """The fast tokeniser of a model.
 
     Args:
         ref: A folder, ``package:NAME/FOLDER``, or a name on the hub.
 
     Raises:
         LimbeckError: There is none, or it has no fast version.
+    """
+    tokeniser = open_tokeniser(ref)
+    if not tokeniser.is_fast:
+        fix = "Choose a model with a tokenizer.json"
+        raise LimbeckError("its tokeniser has no fast version", where=ref, fix=fix)
+    return cast("PreTrainedTokenizerFast", tokeniser)
+
+
+def open_tokeniser(ref: str | Path) -> PreTrainedTokenizerBase:
+    """The tokeniser of a model, fast where there is a fast one, and with a token to pad with.
+
+    Args:
+        ref: A folder, ``package:NAME/FOLDER``, or a name on the hub.
+
+    Raises:
+        LimbeckError: There is none, or none can be loaded.
     """
     from transformers import AutoTokenizer
 
@@ -39,15 +55,12 @@ def load_tokeniser(ref: str | Path) -> PreTrainedTokenizerFast:
         reason = str(error).strip().partition("\n")[0].rstrip(".:") or type(error).__name__
         fix = "Name a model on the hub, or a folder as save_pretrained writes it"
         raise LimbeckError(f"no tokeniser can be loaded ({reason})", where=ref, fix=fix) from None
-    if not tokeniser.is_fast:
-        fix = "Choose a model with a tokenizer.json"
-        raise LimbeckError("its tokeniser has no fast version", where=ref, fix=fix)
     if tokeniser.pad_token is None:
         # Models that were trained without padding (GPT-2 and its kin) pad with their end of text by custom.
         tokeniser.pad_token = tokeniser.eos_token or tokeniser.unk_token
     if tokeniser.pad_token is None:
         raise LimbeckError("its tokeniser has no token to pad with", where=ref)
-    return cast("PreTrainedTokenizerFast", tokeniser)
+    return cast("PreTrainedTokenizerBase", tokeniser)
 
 
 def word_tokeniser(

@@ -6,7 +6,6 @@ How words are cut into tokens is told in :mod:`limbeck.text.pieces`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +29,6 @@ def encode_words(
     examples: Sequence[Example],
     tags: Sequence[str] | None,
     max_length: int,
-    silent: bool = False,
 ) -> Encoded:
     """Tokenise examples' words with special tokens, cut to ``max_length``, and say where each word stands.
 
@@ -41,7 +39,6 @@ def encode_words(
         examples: What to encode; one without words is an empty sentence.
         tags: Tag names in the order of their indices; None leaves out all gold.
         max_length: Tokens kept of a sentence, special tokens included.
-        silent: Whether no bar is shown; it would take longer than a sentence does.
 
     Raises:
         LimbeckError: An example is text that is not cut into words, or has more or fewer tags than words, or
@@ -54,13 +51,11 @@ def encode_words(
     nothing = first_id(tokeniser.unk_token_id, tokeniser.pad_token_id)
     cutter = Cutter(backend, tokeniser.unk_token or tokeniser.pad_token or "", nothing)
     parts: list[Pieces] = []
-    bar = nullcontext() if silent else progress.task("tokenise", len(examples))
-    with truncating(backend, max_length), bar as task:
+    with truncating(backend, max_length), progress.task("tokenise", len(examples)) as task:
         for start in range(0, len(examples), CHUNK):
             chunk = examples[start : start + CHUNK]
             parts.append(cut_in_context(cutter, chunk, max_length))
-            if task is not None:
-                task.advance(len(chunk))
+            task.advance(len(chunk))
     return Encoded(
         ids=tuple(example.id for example in examples),
         tokens=joined([part.tokens for part in parts], np.int32),

@@ -185,7 +185,7 @@ class _Adaptation:
     ) -> None:
         settings = self.settings
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, steps, settings.learning_rate, settings.warmup)
+            group["lr"] = learning_rate(step, steps, settings)
         seed_step(self.seed, step, 0, self.device)
         self.model.train()
         self.model.base_model.train(self.whole)  # a frozen encoder without dropout

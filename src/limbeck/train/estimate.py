@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import copy
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from limbeck.core.recipe import Training
+from limbeck.core.signals import Guess
+from limbeck.losses.translation import smoothed_cross_entropy
 from limbeck.models.outputs import say
 from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients
 
@@ -19,40 +23,64 @@ if TYPE_CHECKING:
 
 
 def seconds_per_step(
-    model: PreTrainedModel, lengths: NDArray[np.int64], settings: Training, *, repeats: int = 3
+    model: PreTrainedModel,
+    lengths: NDArray[np.int64],
+    settings: Training,
+    *,
+    targets: NDArray[np.int64] | None = None,
+    repeats: int = 3,
 ) -> float:
     """Seconds that an optimiser step takes here: the least of some trials on a batch of middling sentences.
 
-    The teacher's answers and the objective are left out: with stored answers they cost next to nothing.
+    The teacher's answers are left out, and so is the objective, but of translators, whose loss runs over the vocabulary:
+    with stored answers they cost next to nothing.
 
     Args:
         model: The student; a copy of it does the work, on the device that it is on.
         lengths: Tokens of each example, ``(examples,)``.
         settings: Tokens per batch, accumulation.
+        targets: Of a translator, tokens of each translation, ``(examples,)``.
         repeats: Trials after a first one that is not counted.
     """
     student = copy.deepcopy(model).train()
     optimiser = adamw(student, settings.learning_rate, settings.weight_decay)
     row_gradients = RowGradients(student, model.device)
-    tokens = max(1, int(np.median(lengths)))
-    rows = max(
-        1,
-        min(len(lengths), settings.tokens_per_batch // tokens, settings.sentences_per_batch or len(lengths)),
-    )
-    ids = torch.zeros(rows, tokens, dtype=torch.int64, device=model.device)
+    inputs = _middling(lengths, targets, settings, model.device)
     taken = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
         for _ in range(settings.accumulate):
             with row_gradients.collected():
-                logits = say(student, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}).named(
-                    "logits"
-                )
-                assert isinstance(logits, torch.Tensor)
-                logits.float().square().sum().backward()
-        float(finish_gradient(gradients(student), rows, settings.clip))
+                _loss(student, inputs).backward()
+        float(finish_gradient(gradients(student), len(inputs["input_ids"]), settings.clip))
         optimiser.step()
         row_gradients.clear()
         optimiser.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - started)
     return min(taken[1:])
+
+
+def _middling(
+    lengths: NDArray[np.int64],
+    targets: NDArray[np.int64] | None,
+    settings: Training,
+    device: torch.device,
+) -> dict[str, Tensor]:
+    """A full batch of examples of the median length."""
+    tokens, translated = (
+        max(1, int(np.median(each))) for each in (lengths, lengths if targets is None else targets)
+    )
+    budget = settings.tokens_per_batch // max(tokens, translated)
+    rows = max(1, min(len(lengths), budget, settings.sentences_per_batch or len(lengths)))
+    ids = torch.zeros(rows, tokens, dtype=torch.int64, device=device)
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    return inputs if targets is None else inputs | {"labels": ids.new_ones(rows, translated)}
+
+
+def _loss(student: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Something that a gradient can be taken of."""
+    if "labels" not in inputs:
+        logits: Tensor = say(student, inputs).named("logits")
+        return logits.float().square().sum()
+    guesses: tuple[Guess, ...] = say(student, inputs, frozenset({"guesses"})).named("guesses")
+    return torch.stack([smoothed_cross_entropy(one.scores, one.truth, 0.1).sum() for one in guesses]).sum()

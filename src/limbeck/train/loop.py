@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from limbeck.text.subwords import Subwords
+
 OBJECTIVE = "objective.safetensors"
 """What an objective learnt along, such as projections: the next stage goes on with it."""
 
@@ -81,7 +83,7 @@ class Trained:
 
 def train(
     model: PreTrainedModel,
-    tokeniser: PreTrainedTokenizerBase,
+    tokeniser: PreTrainedTokenizerBase | Subwords,
     objective: Objective,
     data: Encoded,
     answers: Answers | TokenAnswers | None,
@@ -112,7 +114,7 @@ def train(
         settings: As in the recipe.
         folder: Receives weights, tokeniser, journal.jsonl, doctor.json and trained.json.
         seed: Of batch order and dropout.
-        score: Scores dev from gold and predicted label indices; must name ``settings.metric``.
+        score: Scores dev from gold and what is predicted; must name ``settings.metric``.
         steps: Optimiser steps; by default as many as ``settings.epochs`` take.
         stage: Named in the journal.
         keeps: Which weights: the best on dev, or the last; then patience stops nothing.
@@ -127,7 +129,7 @@ def train(
     accelerator = _accelerator(settings, folder)
     processes = accelerator.num_processes
     steps = steps or total_steps(data.sizes, settings, processes=processes)
-    masker = Masker(tokeniser, masked) if masked else None
+    masker = _masker(tokeniser, masked)
     named = [stage, keeps, *([f"masked {masked}"] if masked else [])]
     key = _key(model, objective, data, dev, settings, seed, steps, named, processes)
     if (finished := _finished(model, objective, folder, key)) is not None:
@@ -158,14 +160,25 @@ def train(
     return trained
 
 
+def _masker(tokeniser: PreTrainedTokenizerBase | Subwords, masked: float) -> Masker | None:
+    if not masked:
+        return None
+    if not hasattr(tokeniser, "mask_token_id"):
+        raise LimbeckError("a translator's texts are not masked", fix="Choose a method for translators")
+    return Masker(tokeniser, masked)
+
+
 def _check(data: Encoded, dev: Encoded) -> None:
     if not len(data):
         raise LimbeckError("there is nothing to train on", fix="Check data.train in the recipe")
     if not len(dev):
         raise LimbeckError("the dev set is empty: the best weights could not be picked", fix="Check data.dev")
-    without = (dev.gold == NO_GOLD).nonzero()[0] if dev.words is None else []
-    if len(without):
-        raise LimbeckError(f"the dev example '{dev.ids[without[0]]}' has no gold label")
+    if dev.words is not None:
+        return
+    lacking = dev.gold == NO_GOLD if dev.targets is None else dev.targets.lengths == 0
+    if lacking.any():
+        what = "gold label" if dev.targets is None else "translation"
+        raise LimbeckError(f"the dev example '{dev.ids[int(lacking.argmax())]}' has no {what}")
 
 
 def check_trackers(settings: Training) -> None:
@@ -293,7 +306,7 @@ def _summary(run: Run) -> Trained:
     )
 
 
-def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> None:
+def _write(run: Run, tokeniser: PreTrainedTokenizerBase | Subwords, trained: Trained) -> None:
     """The Hugging Face folder; ``trained.json`` comes last and says that all else is there."""
     save_model(run.lesson.model, tokeniser, run.folder, run.lesson.objective)
     facts: dict[str, Any] = asdict(trained)
@@ -303,7 +316,7 @@ def _write(run: Run, tokeniser: PreTrainedTokenizerBase, trained: Trained) -> No
 
 def save_model(
     model: PreTrainedModel,
-    tokeniser: PreTrainedTokenizerBase,
+    tokeniser: PreTrainedTokenizerBase | Subwords,
     folder: Path,
     objective: Objective | None = None,
 ) -> None:

@@ -20,6 +20,7 @@ from limbeck.core.recipe import Training
 from limbeck.models.outputs import answered
 from limbeck.text.encode import Encoded
 from limbeck.train import checkpoint, doctor
+from limbeck.train.averaging import LastWeights
 from limbeck.train.journal import Journal
 from limbeck.train.lesson import Lesson
 from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients, sum_over_processes
@@ -29,8 +30,8 @@ from limbeck.train.settled import seed_step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Score = Callable[[NDArray[np.int64], NDArray[np.int64]], Mapping[str, float]]
-"""From gold and predicted label indices, each ``(examples,)``, to scores by name."""
+Score = Callable[[NDArray[np.int64], Any], Mapping[str, float]]
+"""From gold and what was predicted, as :func:`limbeck.models.outputs.answered` gives them, to scores by name."""
 
 
 @dataclass
@@ -115,6 +116,7 @@ class Run:
         self.path = folder / "checkpoint" / "checkpoint.safetensors"
         self.state = State()
         self.best_weights: dict[str, Tensor] = {}
+        self.last_weights = LastWeights(settings.average)
         self.unread: list[Tensor] = []
         self.notes: dict[str, str] = {}
         self.started = self.saved = time.monotonic()
@@ -146,7 +148,7 @@ class Run:
     def step(self, group: Group) -> None:
         """One optimiser step, and whatever is due after it."""
         state, settings = self.state, self.settings
-        rate = learning_rate(state.step, self.steps, settings.learning_rate, settings.warmup)
+        rate = learning_rate(state.step, self.steps, settings)
         for parameters in self.optimiser.param_groups:
             parameters["lr"] = rate * parameters["rate"]
         seed_step(self.seed, state.step, self.accelerator.process_index, self.lesson.device)
@@ -193,7 +195,8 @@ class Run:
             self._write_step(rate)
         started = time.monotonic()
         if state.step in self.evaluated:
-            self._evaluate()
+            with self.last_weights.averaged(self.lesson.model):
+                self._evaluate()
         due = time.monotonic() - self.saved >= self.settings.checkpoint_seconds
         if not self.is_over and self._from_main(float(due)):
             self._save()
@@ -293,6 +296,7 @@ class Run:
             "modules": checkpoint.tensors_of(self.lesson.modules),
             "optimiser": checkpoint.optimiser_tensors(self.optimiser, self.lesson.modules),
             "best": self.best_weights,
+            **self.last_weights.kept,
         }
         run = {**asdict(self.state), "seconds": self.seconds}
         checkpoint.write(self.path, tensors, {"key": self.key, "journal": self.journal.length, "run": run})
@@ -308,6 +312,7 @@ class Run:
         checkpoint.put_back(checkpoint.tensors_of(modules), tensors["modules"])
         checkpoint.put_back_optimiser(self.optimiser, modules, tensors.get("optimiser", {}))
         self.best_weights = {name: t.to(self.lesson.device) for name, t in tensors.get("best", {}).items()}
+        self.last_weights.take_up(tensors, self.lesson.device)
         best = kept["run"].pop("best")
         self.state = State(**kept["run"], best=best and Best(**best))
         return int(kept["journal"])

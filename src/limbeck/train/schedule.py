@@ -77,20 +77,26 @@ def _stream(
             yield rows, epoch + number / len(order)
 
 
-def learning_rate(step: int, steps: int, peak: float, warmup: float) -> float:
-    """The learning rate of a step: linearly up to ``peak``, then linearly down towards zero.
+def learning_rate(step: int, steps: int, settings: Training) -> float:
+    """The learning rate of a step: up in a line to its peak over the warm-up, then down by the schedule.
 
-    No step is wasted on a rate of zero: the first one has ``peak / rise`` and the last one ``peak / fall``,
-    where ``rise`` and ``fall`` are the numbers of steps of the two legs.
+    ``linear`` goes down in a line towards zero. No step is wasted on a rate of zero: the first one has ``peak / rise``
+    and the last one ``peak / fall``, where ``rise`` and ``fall`` are the numbers of steps of the two legs.
+
+    ``inverse_sqrt`` is ``peak sqrt(rise / n)`` at the n-th step: Vaswani et al. 2017, Attention is all you need,
+    equation 3, scaled so that the warm-up ends at the peak whatever the model's width. Without a warm-up the first step
+    is the peak.
 
     Args:
         step: Counted from 0.
         steps: Steps of the run.
-        peak: Highest rate.
-        warmup: Share of the steps over which it rises.
+        settings: The peak, the share of steps over which it rises, and the schedule.
     """
-    rise = round(warmup * steps)
-    return peak * min((step + 1) / rise if rise else 1.0, (steps - step) / max(1, steps - rise))
+    rise, number = round(settings.warmup * steps), step + 1
+    rising = number / rise if rise else 1.0
+    if settings.schedule == "inverse_sqrt":
+        return settings.learning_rate * min(rising, math.sqrt(max(1, rise) / number))
+    return settings.learning_rate * min(rising, (steps - step) / max(1, steps - rise))
 
 
 def evaluation_steps(steps: int, evaluations: int) -> frozenset[int]:

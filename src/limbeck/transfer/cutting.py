@@ -12,10 +12,11 @@ import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.text.clean import example_key
 from limbeck.text.tags import ordered
 
-TAGGED = ""
-"""The group of all tagged sentences; no label has this name."""
+ALIKE = ""
+"""The group of all tagged or translated sentences; no label has this name."""
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:
@@ -65,10 +66,43 @@ def cut(
     return stays, [example for row, example in enumerate(examples) if row in off]
 
 
+def cut_texts(
+    examples: Sequence[Example], wanted: int, role: str, seed: int
+) -> tuple[list[Example], list[Example]]:
+    """Cut some translated examples off at random: about ``wanted``, for all translations of a text go together.
+
+    Args:
+        examples: To cut from; untranslated ones stay.
+        wanted: How many to cut off; more where the last text has several translations.
+        role: What they are cut for: ``dev`` or ``test``.
+        seed: Of the draw.
+
+    Returns:
+        What stays, and what was cut off.
+
+    Raises:
+        LimbeckError: There are too few.
+    """
+    rows_of: dict[str, list[int]] = {}
+    for row, example in enumerate(examples):
+        if example.targets:
+            rows_of.setdefault(example_key(example), []).append(row)
+    texts = list(rows_of.values())
+    off: set[int] = set()
+    for place in _random(seed, role).permutation(len(texts))[: len(texts) - 1]:
+        if len(off) >= wanted:
+            break
+        off.update(texts[place])
+    if len(off) < wanted:
+        raise _too_few(role, wanted, {ALIKE: [row for rows in texts for row in rows]}, "translated texts")
+    stays = [example for row, example in enumerate(examples) if row not in off]
+    return stays, [example for row, example in enumerate(examples) if row in off]
+
+
 def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
     """All the examples, with the gold of only so many of them, drawn alike from every label.
 
-    Tagged sentences are drawn at random.
+    Tagged and translated sentences are drawn at random.
 
     Raises:
         LimbeckError: There are fewer labelled examples than that, or more labels.
@@ -87,15 +121,17 @@ def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
         _random(seed, "hide"),
     )
     return [
-        example if row in rows or not example.labelled else replace(example, gold=None, tags=None)
+        example if row in rows or not example.labelled else replace(example, gold=None, tags=None, targets=())
         for row, example in enumerate(examples)
     ]
 
 
-def _too_few(role: str, wanted: int, groups: Mapping[str, list[int]]) -> LimbeckError:
+def _too_few(
+    role: str, wanted: int, groups: Mapping[str, list[int]], what_they_are: str = "tagged sentences"
+) -> LimbeckError:
     rows = sum(map(len, groups.values()))
-    if groups.keys() == {TAGGED}:
-        what = f"too few rows: {wanted} for {role} cannot be cut from {rows} tagged sentences, one to stay"
+    if groups.keys() == {ALIKE}:
+        what = f"too few rows: {wanted} for {role} cannot be cut from {rows} {what_they_are}, one to stay"
         return LimbeckError(what, fix=f"Give {role} a file of its own or a smaller number")
     what = (
         f"too few rows: {wanted} for {role} cannot be cut from {rows} labelled examples with "
@@ -133,13 +169,13 @@ def _draw(
 
 
 def _by_label(examples: Sequence[Example]) -> dict[str, list[int]]:
-    """Row numbers of each label, labels sorted; tagged sentences are one group."""
+    """Row numbers of each label, labels sorted; tagged or translated sentences are one group."""
     groups: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
         if example.gold is not None:
             groups.setdefault(example.gold, []).append(row)
-        elif example.tags is not None:
-            groups.setdefault(TAGGED, []).append(row)
+        elif example.labelled:
+            groups.setdefault(ALIKE, []).append(row)
     return dict(sorted(groups.items()))
 
 

@@ -4,7 +4,7 @@ One *table* a teacher and signal, in *shards* that are written once and never ch
 
     STORE/KEY/manifest.json          who answered: fingerprint, signal, labels, shape of one row
     STORE/KEY/shard-*/texts.npy      digests of the texts, (answers,) of 16 bytes
-                      rows.npy       the answers, (rows, *shape) float32, memory-mapped
+                      rows.npy       the answers, (rows, *shape), memory-mapped
                       offsets.npy    where each answer's rows start, and the end, (answers + 1,) int64
                       common.npy     what all answers share, float32
                       shard.json     how many, and the SHA-256 of the files
@@ -12,8 +12,10 @@ One *table* a teacher and signal, in *shards* that are written once and never ch
 A shard takes its name only when all of it is on disk, and a name that nobody else uses: runs may write into
 one table at the same time, and a kill loses the shard in progress. Nothing here is pickled.
 
-A classifier's logits are one row an answer, and the last two arrays are not there. A tagger's potentials have a row
-of emissions for each word, and transitions, start and end in common.
+What a row is depends on the signal (:data:`LAYOUTS`). A classifier's logits are one row an answer, and the last two
+arrays are not there. A tagger's potentials have a row of emissions for each word, and transitions, start and end in
+common. A translator's next tokens have a row for each token of the translation: the likeliest ones with their
+log-probabilities. Translations have a row for each byte of a JSON list.
 """
 
 from __future__ import annotations
@@ -24,9 +26,11 @@ import shutil
 import time
 import tokenize
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,20 +39,53 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error, write_json
-from limbeck.core.signals import SignalName
 
-FORMAT = 2
-"""The newest layout that is read; tables whose answers are single rows are of format 1."""
+FORMAT = 3
+"""The newest layout that is read."""
 MANIFEST, SHARD, TEXTS, ROWS = "manifest.json", "shard.json", "texts.npy", "rows.npy"
 OFFSETS, COMMON = "offsets.npy", "common.npy"
 PREFIX = "shard-"
 DIGEST = np.dtype("S16")
 VALUE = np.dtype("float32")
+NEXT_TOKEN = np.dtype([("id", "<i4"), ("log_probability", "<f4")])
+BYTE = np.dtype("uint8")
 UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, TypeError, tokenize.TokenError)
 """What NumPy raises on a damaged ``.npy`` file."""
 
 Digests = NDArray[np.bytes_]
 Values = NDArray[np.float32]
+Kept = Literal["logits", "potentials", "next_tokens", "translations"]
+"""What the store has a place for: signals, and what a translator finds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How answers of one kind are kept.
+
+    Attributes:
+        format: The first version of the layout that has them: older Limbecks leave tables of newer ones alone.
+        value: What a row is made of.
+        ragged: Whether answers have any number of rows.
+        common: Whether they have something in common.
+        shard_rows: Least number of answers that make up a full shard: fewer of those that take long, for a kill costs
+            a shard.
+    """
+
+    format: int
+    value: np.dtype[Any] = VALUE
+    ragged: bool = True
+    common: bool = False
+    shard_rows: int = 1024
+
+
+LAYOUTS: Mapping[Kept, Layout] = MappingProxyType(
+    {
+        "logits": Layout(1, ragged=False),
+        "potentials": Layout(2, common=True),
+        "next_tokens": Layout(3, NEXT_TOKEN),
+        "translations": Layout(3, BYTE, shard_rows=256),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +98,7 @@ class Block:
         common: What all answers share; None for nothing.
     """
 
-    rows: Values
+    rows: NDArray[Any]
     offsets: NDArray[np.int64] | None = None
     common: Values | None = None
 
@@ -72,6 +109,14 @@ class Block:
         """By the name of their file."""
         found = {ROWS: self.rows, OFFSETS: self.offsets, COMMON: self.common}
         return {name: array for name, array in found.items() if array is not None}
+
+    def unsound(self) -> NDArray[np.int64]:
+        """Numbers of the answers that hold NaN or infinity; all of them where what they have in common does."""
+        values = self.rows["log_probability"] if self.rows.dtype == NEXT_TOKEN else self.rows
+        if self.common is not None and not np.isfinite(self.common).all():
+            return np.arange(len(self))
+        rows = np.flatnonzero(~np.isfinite(values).all(axis=tuple(range(1, values.ndim))))
+        return rows if self.offsets is None else np.searchsorted(self.offsets, rows, side="right") - 1
 
 
 class NewerFormatError(LimbeckError):
@@ -88,17 +133,24 @@ class Manifest(BaseModel):
         signal: What it was asked for.
         labels: Its classes, in the order of its logits.
         shape: Shape of one row of an answer, e.g. ``(classes,)``.
-        ragged: Whether answers have any number of rows, and something in common.
+        ragged: Whether answers have any number of rows.
+        settings: What else the answers depend on, e.g. how translations were searched for.
     """
 
     model_config = ConfigDict(frozen=True)
     format: int
     teacher: str
     name: str
-    signal: SignalName
+    signal: Kept
     labels: tuple[str, ...]
     shape: tuple[int, ...]
     ragged: bool = False
+    settings: dict[str, Any] = {}
+
+    @property
+    def layout(self) -> Layout:
+        """How the answers are kept."""
+        return LAYOUTS[self.signal]
 
 
 class ShardFacts(BaseModel):
@@ -163,7 +215,7 @@ def write_shard(table: Path, digests: Digests, block: Block) -> None:
         partial.mkdir(parents=True)
         files = {TEXTS: digests.astype(DIGEST), **block.arrays()}
         for file, array in files.items():
-            _write_array(partial / file, array if file in (TEXTS, OFFSETS) else array.astype(VALUE))
+            _write_array(partial / file, array)
         sums = {file: fingerprint.sha256(partial / file) for file in files}
         write_json(partial / SHARD, {"rows": len(digests), "sha256": sums})
         partial.replace(table / name)
@@ -182,15 +234,18 @@ def load_shard(shard: Path, manifest: Manifest) -> tuple[Digests, Block]:
     texts, rows = _map(shard / TEXTS), _map(shard / ROWS)
     if texts.dtype != DIGEST or texts.ndim != 1:
         raise damaged(shard / TEXTS, f"{texts.dtype} of shape {texts.shape} instead of a list of digests")
-    offsets = np.array(_map(shard / OFFSETS)) if manifest.ragged else None
+    layout = manifest.layout
+    offsets = np.array(_map(shard / OFFSETS)) if layout.ragged else None
     if offsets is not None and (
         offsets.shape != (len(texts) + 1,) or offsets[0] or (np.diff(offsets) < 0).any()
     ):
         raise damaged(shard / OFFSETS, f"it does not cut rows into {len(texts)} answers")
     expected = (len(texts) if offsets is None else int(offsets[-1]), *manifest.shape)
-    if rows.dtype != VALUE or rows.shape != expected:
-        raise damaged(shard / ROWS, f"{rows.dtype} of shape {rows.shape} instead of {VALUE} of {expected}")
-    return np.array(texts), Block(rows, offsets, np.array(_map(shard / COMMON)) if manifest.ragged else None)
+    if rows.dtype != layout.value or rows.shape != expected:
+        raise damaged(
+            shard / ROWS, f"{rows.dtype} of shape {rows.shape} instead of {layout.value} of {expected}"
+        )
+    return np.array(texts), Block(rows, offsets, np.array(_map(shard / COMMON)) if layout.common else None)
 
 
 def verify_shard(shard: Path, manifest: Manifest) -> None:
@@ -206,7 +261,7 @@ def verify_shard(shard: Path, manifest: Manifest) -> None:
     for file in (TEXTS, *block.arrays()):
         if facts.sha256.get(file) != fingerprint.sha256(shard / file):
             raise damaged(shard / file, "it is not as it was written: another SHA-256")
-    if not np.isfinite(block.rows).all():
+    if len(block.unsound()):
         raise damaged(shard / ROWS, "an answer is NaN or infinite")
 
 

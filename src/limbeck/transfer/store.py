@@ -1,38 +1,34 @@
 """The answer store: what teachers said, kept for good, and shared by every run that uses the folder.
 
 There is one table a teacher and signal, under the digest of the teacher's fingerprint (weights, tokeniser,
-truncation, labels) and the signal. In it an answer is found under the digest of its text, so that a text is
-asked once, whichever transfer set or run it comes from. The files: :mod:`limbeck.transfer.shards`.
+truncation, labels), the signal, and what else the answers depend on. In it an answer is found under the digest of its
+text, so that a text is asked once, whichever transfer set or run it comes from. The files:
+:mod:`limbeck.transfer.shards`; what is in them: :mod:`limbeck.transfer.tables`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error
-from limbeck.core.signals import SignalName
 from limbeck.transfer import shards
-from limbeck.transfer.shards import DIGEST, Block, Digests, Manifest, NewerFormatError
+from limbeck.transfer.shards import LAYOUTS, Kept, Manifest, NewerFormatError
+from limbeck.transfer.tables import AnswerTable
 
-KEPT: tuple[SignalName, ...] = ("logits", "potentials")
-SHARD_ROWS = 1024
-GROWTH = 16
-"""A shard holds ``SHARD_ROWS`` answers, or one ``GROWTH``-th of the table where that is more: a kill costs
-little, and the number of shards (each an open file while it is mapped) grows with the table's logarithm."""
+NOTHING_ELSE: Mapping[str, Any] = MappingProxyType({})
 LEFTOVER_SECONDS = 3600
 """Age from which an unfinished shard belongs to a process that was killed: writing one takes moments."""
 
@@ -46,6 +42,7 @@ class Entry:
     name: str
     signal: str
     labels: tuple[str, ...]
+    settings: Mapping[str, Any]
     rows: int
     bytes: int
     last_used: datetime
@@ -85,42 +82,53 @@ class AnswerStore:
 
     Args:
         folder: Where the answers are, or will be.
-        shard_rows: Least number of answers that make up a full shard.
+        shard_rows: Least number of answers that make up a full shard; None is what suits each kind of answers.
     """
 
-    def __init__(self, folder: Path, shard_rows: int = SHARD_ROWS) -> None:
+    def __init__(self, folder: Path, shard_rows: int | None = None) -> None:
         self.folder = folder
         self.shard_rows = shard_rows
 
-    def open(self, teacher: str, signal: SignalName, labels: Sequence[str], name: str = "") -> AnswerTable:
+    def open(
+        self,
+        teacher: str,
+        signal: Kept,
+        labels: Sequence[str],
+        name: str = "",
+        *,
+        settings: Mapping[str, Any] = NOTHING_ELSE,
+    ) -> AnswerTable:
         """The table of a teacher's answers; nothing is written before the first answer.
 
         Args:
             teacher: The teacher's fingerprint.
-            signal: What it is asked for: ``logits`` or ``potentials``.
+            signal: What it is asked for: ``logits``, ``potentials``, ``next_tokens`` or ``translations``.
             labels: Its classes, in the order of its logits.
             name: What a person calls it.
+            settings: What else the answers depend on; of next tokens, ``top_k``: how many are kept.
 
         Raises:
             LimbeckError: The table is for other labels, from a newer Limbeck, or damaged.
         """
-        if signal not in KEPT:
+        if signal not in LAYOUTS:
             raise LimbeckError(
-                f"the answer store keeps {' and '.join(KEPT)}, and '{signal}' was asked for",
+                f"the answer store keeps {', '.join(LAYOUTS)}, and '{signal}' was asked for",
                 where=self.folder,
                 fix="Take live answers for it",
             )
-        ragged = signal == "potentials"
+        layout = LAYOUTS[signal]
+        shapes = {"next_tokens": (settings.get("top_k", 1),), "translations": ()}
         manifest = Manifest(
-            format=2 if ragged else 1,
+            format=layout.format,
             teacher=teacher,
             name=name or teacher,
             signal=signal,
             labels=tuple(labels),
-            shape=(len(labels),),
-            ragged=ragged,
+            shape=shapes.get(signal, (len(labels),)),
+            ragged=layout.ragged,
+            settings=dict(settings),
         )
-        return AnswerTable(self.folder / _key(teacher, signal), manifest, self.shard_rows)
+        return AnswerTable(self.folder / _key(teacher, signal, settings), manifest, self.shard_rows)
 
     def list(self) -> tuple[Entry, ...]:
         """Every table, the one used last first.
@@ -171,140 +179,9 @@ class AnswerStore:
         return tuple(shards.folders(self.folder))
 
 
-class AnswerTable:
-    """One teacher's answers for one signal, as of the last :meth:`refresh`.
-
-    Args:
-        folder: Where the shards are, or will be.
-        manifest: What is in them.
-        shard_rows: Least number of answers that make up a full shard.
-
-    Raises:
-        LimbeckError: What is on disk is for other labels, from a newer Limbeck, or damaged.
-    """
-
-    def __init__(self, folder: Path, manifest: Manifest, shard_rows: int = SHARD_ROWS) -> None:
-        self.folder = folder
-        self.manifest = manifest
-        self._least_rows = shard_rows
-        self._check_manifest()
-        self.refresh()
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-    @property
-    def shard_rows(self) -> int:
-        """How many answers to put into the next shard."""
-        return max(self._least_rows, (len(self) + self._added) // GROWTH)
-
-    def refresh(self) -> None:
-        """Take in the shards that were written since, by whomever.
-
-        Raises:
-            LimbeckError: A shard is damaged.
-        """
-        found = shards.folders(self.folder, shards.PREFIX)
-        loaded = [shards.load_shard(shard, self.manifest) for shard in found]
-        digests = np.concatenate([np.empty(0, DIGEST), *(texts for texts, _ in loaded)])
-        self._blocks = [block for _, block in loaded]
-        self._starts = np.cumsum([0, *(len(texts) for texts, _ in loaded)])
-        self._order = np.argsort(digests, kind="stable")
-        self._digests = digests[self._order]
-        self._added = 0
-
-    def find(self, digests: Digests) -> NDArray[np.int64]:
-        """Row of each text, or -1 where it has no answer.
-
-        Args:
-            digests: As :func:`digest_texts` makes them, ``(texts,)``.
-
-        Returns:
-            Row numbers for :meth:`gather`, ``(texts,)``.
-        """
-        if not len(self):
-            return np.full(len(digests), -1, np.int64)
-        # The leftmost of equals under a stable sort: of a text that two runs asked about, the first answer.
-        place = np.minimum(np.searchsorted(self._digests, digests), len(self) - 1)
-        return np.where(self._digests[place] == digests, self._order[place], -1)
-
-    def gather(self, rows: NDArray[np.int64]) -> Block:
-        """The answers with these row numbers, in their order, read from the memory maps."""
-        numbers = np.searchsorted(self._starts, rows, side="right") - 1
-        places = rows - self._starts[numbers]
-        lengths = np.ones(len(rows), np.int64)
-        starts = places.copy()
-        for number in np.unique(numbers):
-            if (offsets := self._blocks[number].offsets) is not None:
-                here = numbers == number
-                starts[here] = offsets[places[here]]
-                lengths[here] = offsets[places[here] + 1] - starts[here]
-        ends = np.concatenate([[0], np.cumsum(lengths)])
-        gathered = np.empty((ends[-1], *self.manifest.shape), shards.VALUE)
-        for number in np.unique(numbers):
-            here = numbers == number
-            gathered[_spans(ends[:-1][here], lengths[here])] = self._blocks[number].rows[
-                _spans(starts[here], lengths[here])
-            ]
-        if not self.manifest.ragged:
-            return Block(gathered)
-        common = self._blocks[numbers[0]].common if len(rows) else None
-        return Block(gathered, ends, common)
-
-    def add(self, digests: Digests, block: Block) -> None:
-        """Write one shard; :meth:`find` knows of it after the next :meth:`refresh`.
-
-        Args:
-            digests: Digests of the texts, ``(texts,)``.
-            block: Their answers.
-
-        Raises:
-            LimbeckError: The disk is full, or the place cannot be written.
-            ValueError: The shapes do not fit.
-        """
-        if len(block) != len(digests) or block.rows.shape[1:] != self.manifest.shape:
-            raise ValueError(
-                f"{len(block)} answers with rows of {block.rows.shape[1:]} for {len(digests)} texts"
-            )
-        if not len(digests):
-            return
-        # Looked for every time: another process may have pruned the table meanwhile.
-        if not (self.folder / shards.MANIFEST).is_file():
-            shards.write_manifest(self.folder, self.manifest)
-        shards.write_shard(self.folder, digests, block)
-        self._added += len(digests)
-
-    def _check_manifest(self) -> None:
-        path = self.folder / shards.MANIFEST
-        if not path.is_file():
-            return
-        found = shards.read_manifest(self.folder)
-        if (found.labels, found.shape) != (self.manifest.labels, self.manifest.shape):
-            raise LimbeckError(
-                f"the stored answers are for the labels {', '.join(found.labels)}, "
-                f"and this teacher's are {', '.join(self.manifest.labels)}",
-                where=path,
-                fix=f"Forget them with 'limbeck store prune {self.folder.parent} --key {self.folder.name}'",
-            )
-        with suppress(OSError):  # A store on a read-only disk serves, too; it does not tell when it was used.
-            os.utime(path)
-
-
-def _spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers ``start, start + 1, ...`` of spans of these lengths, on end."""
-    ends = np.cumsum(lengths)
-    found: NDArray[np.int64] = np.arange(lengths.sum()) + np.repeat(starts - (ends - lengths), lengths)
-    return found
-
-
-def digest_texts(texts: Iterable[str]) -> Digests:
-    """What answers are found under: 128 bits of BLAKE2b of each text, ``(texts,)``."""
-    encoded = (text.encode("utf-8", "surrogatepass") for text in texts)
-    return np.frombuffer(b"".join(hashlib.blake2b(one, digest_size=16).digest() for one in encoded), DIGEST)
-
-
-def _key(teacher: str, signal: SignalName) -> str:
-    return fingerprint.of_strings((teacher, signal))
+def _key(teacher: str, signal: str, settings: Mapping[str, Any]) -> str:
+    others = (fingerprint.of_value(dict(settings)),) if settings else ()
+    return fingerprint.of_strings((teacher, signal, *others))
 
 
 def _entry(table: Path) -> Entry:
@@ -323,6 +200,7 @@ def _entry(table: Path) -> Entry:
         name=manifest.name,
         signal=manifest.signal,
         labels=manifest.labels,
+        settings=manifest.settings,
         rows=rows,
         bytes=_bytes(table),
         last_used=datetime.fromtimestamp(_last_used(table), UTC),

@@ -82,7 +82,7 @@ class ModelTeacher:
         self.name = name or str(model.config.name_or_path)
         self.tokens_per_batch = tokens_per_batch
         self.offers: frozenset[SignalName] = frozenset(SIGNAL_NAMES)
-        _check_length(model, max_length, self.name)
+        check_length(model, max_length, self.name)
         # The labels and their columns count, too: under another mapping the same weights answer otherwise.
         self.fingerprint = fingerprint.of_value(
             [
@@ -249,7 +249,12 @@ def fingerprint_model(model: PreTrainedModel) -> str:
     return fingerprint.of_value([digest.hexdigest(), config])
 
 
-def _check_length(model: PreTrainedModel, max_length: int, name: str) -> None:
+def check_length(model: PreTrainedModel, max_length: int, name: str) -> None:
+    """Insist that a teacher can read texts of a length.
+
+    Raises:
+        LimbeckError: It has fewer positions.
+    """
     longest = longest_input(model)
     if longest is not None and max_length > longest:
         raise LimbeckError(

@@ -35,6 +35,10 @@ class ParallelTranslator(PreTrainedModel):
 
     main_input_name = "input_ids"
 
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> tuple[Guess, ...]:
+        """The guesses, as arguments by name, so that a wrapper for several devices can stand between."""
+        return self.guesses({"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels})
+
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
         """What it is scored on for a batch, with the graph for gradients.
 

@@ -1,0 +1,75 @@
+"""What translators are taught: translations, gold's or decoded, and beside them a teacher's next tokens."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.signals import Guess, NextTokens, Signals
+from limbeck.losses.translation import smoothed_cross_entropy, truncated_divergence
+
+TOKENS = "tokens"
+"""The guess that tokens are called."""
+
+
+class TranslationObjective(Objective):
+    """``(1 - w)`` cross-entropy of all that is guessed, its tokens' labels smoothed, and ``w`` word-level distillation.
+
+    Sums run over the tokens of the translations; other guesses, such as of lengths, are added as they are.
+
+    Args:
+        label_smoothing: Of the tokens' cross-entropy.
+        word_level: w; 0 needs no teacher, 1 no translation but as what the teacher's next tokens come after.
+        temperature: T of the teacher's next tokens.
+        top_k: So many of them are asked for.
+    """
+
+    needs = frozenset()
+    reads = frozenset({"guesses"})
+
+    def __init__(
+        self, label_smoothing: float, *, word_level: float = 0.0, temperature: float = 1.0, top_k: int = 8
+    ) -> None:
+        super().__init__()
+        self.label_smoothing, self.word_level = label_smoothing, word_level
+        self.temperature, self.top_k = temperature, top_k
+        if word_level:
+            self.needs, self.aligned_by = frozenset({"next_tokens"}), "token"
+
+    def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
+        """Sums over tokens of each guess, and of the divergence from the teacher; a weight of zero leaves its term out.
+
+        Raises:
+            LimbeckError: Teacher and student do not guess the same tokens.
+        """
+        assert student.guesses is not None
+        tokens = next(guess for guess in student.guesses if guess.name == TOKENS)
+        parts = {}
+        if self.word_level < 1:
+            for guess in student.guesses:
+                parts[guess.name] = (1 - self.word_level) * self._of_guess(guess)
+        if self.word_level:
+            assert teacher.next_tokens is not None
+            parts["word_level"] = self.word_level * self._of_teacher(tokens, teacher.next_tokens)
+        return Loss(parts, len(tokens.truth))
+
+    def _of_guess(self, guess: Guess) -> Tensor:
+        smoothing = self.label_smoothing if guess.name == TOKENS else 0.0
+        return _sum(smoothed_cross_entropy(guess.scores, guess.truth, smoothing), guess.weights)
+
+    def _of_teacher(self, tokens: Guess, said: NextTokens) -> Tensor:
+        if len(said.ids) != len(tokens.truth):
+            what = (
+                f"the student guesses {len(tokens.truth)} tokens of a batch, and the teacher {len(said.ids)}"
+            )
+            raise LimbeckError(
+                what, fix="Word-level distillation needs a teacher and a student with the same vocabulary"
+            )
+        known = said.mapped(lambda values: values[:, : self.top_k])
+        losses = truncated_divergence(tokens.scores, known.ids, known.log_probabilities, self.temperature)
+        return _sum(losses, tokens.weights)
+
+
+def _sum(losses: Tensor, weights: Tensor | None) -> Tensor:
+    return losses.sum() if weights is None else losses @ weights.float()

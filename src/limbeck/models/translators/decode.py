@@ -1,0 +1,120 @@
+"""Decode: translations of all of a set's texts, by any translator, in the set's order.
+
+A text gets the same translations alone and in any batch, up to the rounding of floating-point numbers, which matters
+only where two choices are equally good to six or seven digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
+from limbeck.models.heads import quiet
+from limbeck.models.outputs import evaluating
+from limbeck.models.translators.sampling import uniforms
+from limbeck.models.translators.search import longest_translation, search
+from limbeck.models.translators.translator import Hypothesis, ParallelTranslator
+from limbeck.text.batching import batches
+from limbeck.text.encode import Encoded, collate
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+    from transformers import PreTrainedModel
+
+    from limbeck.core.decoding import Decoding
+
+TOKENS_PER_BATCH = {"cpu": 1024}
+"""Tokens of the sources that are translated at a time, padding included, by type of device."""
+ELSEWHERE = 8192
+"""The same on all other devices."""
+
+
+def translate(
+    model: PreTrainedModel,
+    encoded: Encoded,
+    decoding: Decoding,
+    *,
+    others: Sequence[PreTrainedModel] = (),
+    tokens_per_batch: int | None = None,
+    device: torch.device | None = None,
+) -> list[tuple[Hypothesis, ...]]:
+    """Translations of all texts, in their order, those of each best first.
+
+    Args:
+        model: One of Limbeck's, or any encoder-decoder of transformers; its mode is as before afterwards.
+        encoded: The texts; translations that come with them are not looked at.
+        decoding: How to search.
+        others: Further autoregressive models of the same vocabulary; at each step probabilities are averaged.
+        tokens_per_batch: Tokens of the sources of a batch, padding included; None is what suits the device.
+        device: Where the models are; by default, asked of ``model``.
+
+    Raises:
+        LimbeckError: An ensemble whose vocabularies differ; or an ensemble, or several translations of a text, of
+            models that write many tokens at once.
+    """
+    _check(model, decoding, others)
+    place = device or next(model.parameters()).device
+    budget = tokens_per_batch or TOKENS_PER_BATCH.get(place.type, ELSEWHERE)
+    found: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
+    with ExitStack() as during, progress.task("translate", len(encoded)) as task:
+        during.enter_context(torch.inference_mode())
+        during.enter_context(quiet())
+        for one in (model, *others):
+            during.enter_context(evaluating(one))
+        for rows in batches(encoded.lengths, budget):
+            best = _translations(model, encoded, rows, decoding, others, place)
+            for row, some in zip(rows, best, strict=True):
+                found[row] = some
+            task.advance(len(rows))
+    return found
+
+
+def _translations(
+    model: PreTrainedModel,
+    encoded: Encoded,
+    rows: NDArray[np.int64],
+    decoding: Decoding,
+    others: Sequence[PreTrainedModel],
+    device: torch.device,
+) -> list[tuple[Hypothesis, ...]]:
+    """Of a batch."""
+    inputs = collate(encoded, rows).to(device).inputs
+    if isinstance(model, ParallelTranslator):
+        return [(best,) for best in model.decode(inputs, decoding)]
+    numbers = _numbers(model, encoded, rows, decoding, device)
+    return search(model, inputs, decoding, others=others, numbers=numbers)
+
+
+def _numbers(
+    model: PreTrainedModel,
+    encoded: Encoded,
+    rows: NDArray[np.int64],
+    decoding: Decoding,
+    device: torch.device,
+) -> Tensor | None:
+    """What sampling draws by, ``(rows times draws, steps)``; None for other searches."""
+    if decoding.search != "sampling":
+        return None
+    steps = longest_translation(model, decoding)
+    texts = (encoded.tokens[encoded.offsets[row] : encoded.offsets[row + 1]] for row in rows)
+    drawn = [uniforms(text, decoding.seed, decoding.keep, steps) for text in texts]
+    return torch.from_numpy(np.concatenate(drawn)).to(device)
+
+
+def _check(model: PreTrainedModel, decoding: Decoding, others: Sequence[PreTrainedModel]) -> None:
+    parallel = next((one for one in (model, *others) if isinstance(one, ParallelTranslator)), None)
+    if parallel is None:
+        return
+    name = type(parallel).__name__
+    if others:
+        what = f"a {name} writes many tokens at once, and members of an ensemble one after the other"
+        raise LimbeckError(what, fix="Choose autoregressive members")
+    if decoding.keep > 1:
+        raise LimbeckError(f"a {name} finds one translation of a text, and 'keep' is {decoding.keep}")

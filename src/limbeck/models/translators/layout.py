@@ -1,0 +1,48 @@
+"""Where tokens stand: which places of a padded batch are real, and which source token a place starts from.
+
+Axes: ``batch`` (sentences), ``candidates`` (lengths that are tried for each), ``places`` (of the longest translation).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def source_lengths(attention_mask: Tensor) -> Tensor:
+    """Tokens of each source without its end token, at least one: ``(batch, tokens) -> (batch,)``."""
+    lengths: Tensor = attention_mask.sum(1) - 1
+    return lengths.clamp(min=1)
+
+
+def places_of(lengths: Tensor) -> Tensor:
+    """As many places as the longest translation has tokens, counted from 0: ``(...) -> (places,)``."""
+    longest: Any = lengths.max()  # stays a tensor, so that a traced graph takes any length
+    return torch.arange(longest, device=lengths.device)
+
+
+def real_places(lengths: Tensor) -> Tensor:
+    """True where a translation has a token: ``(...) -> (..., places)``."""
+    return places_of(lengths) < lengths.unsqueeze(-1)
+
+
+def uniform_copy(sources: Tensor, lengths: Tensor) -> Tensor:
+    """The source token that each place of a translation starts from (Gu et al. 2018, section 3.2).
+
+    Counted from 1, place ``t`` of ``T`` takes token ``round(T' t / T)`` of ``T'``, halves up, and no token before the
+    first. In whole numbers, so that it is the same everywhere.
+
+    Args:
+        sources: Tokens of each source, ``T'``: ``(batch,)``.
+        lengths: Tokens of each translation, ``T``, at least one: ``(batch, candidates)``.
+
+    Returns:
+        Counted from 0, the last token after a translation's end: ``(batch, candidates, places)`` int64.
+    """
+    count = lengths.unsqueeze(-1)
+    place = places_of(lengths) + 1
+    last = sources[:, None, None]
+    token = (2 * last * place + count) // (2 * count) - 1
+    return torch.minimum(token.clamp(min=0), last - 1)

@@ -1,0 +1,112 @@
+"""Distilling text: the translations that each stage of a method trains on, and the successors that make some of them.
+
+A chain of stages as of ``born_again`` goes: the teacher's translations train a successor, the successor's the next one,
+and the last one's the student. Text and successors are made once for all seeds of the student.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from limbeck.core import progress
+from limbeck.core.files import StepFolder
+from limbeck.transfer.decoded import decode
+from limbeck.transfer.distilled import distil
+from limbeck.transfer.reduced import reduced
+from limbeck.transfer.transfer_set import TransferSet
+
+if TYPE_CHECKING:
+    from limbeck.core.method import Distilled, Stage
+    from limbeck.pipeline.translation import TranslationRun
+    from limbeck.transfer.translation_teacher import TranslationTeacher
+
+TEXT = "transfer"
+"""Name of the transfer set in its folder."""
+
+
+def stages_of(run: TranslationRun, title: str) -> tuple[Stage, ...]:
+    """The stages of a method, in order."""
+    method, settings = run.methods[title]
+    return method.stages(settings)
+
+
+def text_folder(run: TranslationRun, title: str, stage: Stage) -> StepFolder:
+    """Where the text that a stage trains on lies."""
+    return StepFolder(run.folder / "distilled" / title / stage.name)
+
+
+def successor_folder(run: TranslationRun, title: str, stage: Stage) -> StepFolder:
+    """Where the successor that a stage trains lies."""
+    return StepFolder(run.folder / "successors" / title / stage.name)
+
+
+def text_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
+    """What the text of a stage depends on."""
+    stages = stages_of(run, title)
+    distilled = stages[number].distilled
+    assert distilled is not None
+    decoding = distilled.decoding and distilled.decoding.model_dump(mode="json")
+    return {
+        "text": run.transfer_set.fingerprint,
+        "distilled": {**asdict(distilled), "decoding": decoding},
+        **({"teacher": run.teacher.fingerprint} if distilled.by == "teacher" else {}),
+        **({"successor": successor_inputs(run, title, number - 1)} if distilled.by == "previous" else {}),
+        "seed": run.recipe.data.seed,
+    }
+
+
+def successor_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
+    """What the successor that a stage trains depends on."""
+    stage = stages_of(run, title)[number]
+    text = text_inputs(run, title, number) if stage.distilled else run.transfer_set.fingerprint
+    method, settings = run.methods[title]
+    taught = method.settings(settings).model_dump(mode="json")
+    return {"stage": stage.name, "method": taught, "text": text, **run.successor_inputs}
+
+
+def distil_all(run: TranslationRun) -> None:
+    """Make the text of every stage that asks for a model's translations, and the successors in between."""
+    for title in run.methods:
+        for number, stage in enumerate(stages_of(run, title)):
+            if stage.distilled is not None:
+                _distil(run, title, number)
+            if stage.trains == "successor":
+                run.train_successor(title, number)
+
+
+def text_of(run: TranslationRun, title: str, stage: Stage) -> TransferSet:
+    """The text that a stage trains on; the teacher is asked now for what is not there."""
+    if stage.distilled is None:
+        return run.transfer_set.labelled
+    folder = text_folder(run, title, stage)
+    number = stages_of(run, title).index(stage)
+    if not folder.is_done(text_inputs(run, title, number)):
+        _distil(run, title, number)
+    return TransferSet.load(folder.path, TEXT)
+
+
+def _distil(run: TranslationRun, title: str, number: int) -> None:
+    stage = stages_of(run, title)[number]
+    folder, inputs = text_folder(run, title, stage), text_inputs(run, title, number)
+    distilled = stage.distilled
+    assert distilled is not None
+    if folder.is_done(inputs):
+        progress.say(f"ask       {title}: distilled before, skipped", step="ask", skipped=True)
+        return
+    with folder.writing(inputs) as partial:
+        _translated(run, title, number, distilled).save(partial, TEXT)
+
+
+def _translated(run: TranslationRun, title: str, number: int, distilled: Distilled) -> TransferSet:
+    """The transfer set, with the translations that a stage asks for."""
+    seed = run.recipe.data.seed
+    if distilled.decoding is None:
+        return reduced(run.transfer_set, seed)
+    teacher = run.teacher if distilled.by == "teacher" else _successor(run, title, number - 1)
+    decoded = decode(teacher, run.transfer_set.examples, distilled.decoding, run.store)
+    return distil(run.transfer_set, decoded, distilled, seed)
+
+
+def _successor(run: TranslationRun, title: str, number: int) -> TranslationTeacher:
+    return run.as_teacher([successor_folder(run, title, stages_of(run, title)[number]).path])

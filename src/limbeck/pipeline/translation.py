@@ -1,0 +1,285 @@
+"""TranslationRun: a recipe of translators at work. Between teacher and student goes text, in pieces of words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from limbeck import models
+from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
+from limbeck.core.recipe import FineTune
+from limbeck.evaluate.translation_score import scorer
+from limbeck.losses.translation_objective import TranslationObjective
+from limbeck.models.translators.export import export_translator
+from limbeck.models.translators.loading import load_translator
+from limbeck.pipeline import distilling
+from limbeck.pipeline.run import Run, require
+from limbeck.text.subwords import Subwords
+from limbeck.train.loop import train
+from limbeck.transfer.ask import Answers, ask
+from limbeck.transfer.decoded import Decoded, decode
+from limbeck.transfer.prepare import Prepared
+from limbeck.transfer.translation_teacher import TranslationTeacher
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from limbeck.core.method import Stage
+    from limbeck.text.encode import Encoded
+    from limbeck.train.run import Score
+    from limbeck.transfer.transfer_set import TransferSet
+
+VOCABULARY = "vocabulary"
+"""Folder of the pieces of words, in what ``prepare`` writes."""
+
+
+class TranslationRun(Run):
+    """A recipe whose task is translation."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """None: what a translator says is text."""
+        return ()
+
+    @property
+    def language(self) -> str:
+        """Code of the language that is translated into, where the recipe says one and the same everywhere."""
+        said = {source.language or "" for source in self.recipe.data.train}
+        return said.pop() if len(said) == 1 else ""
+
+    # Pieces of words.
+
+    @cached_property
+    def tokeniser(self) -> Any:
+        """The pieces that models trained here read and write.
+
+        Raises:
+            LimbeckError: ``prepare`` has not run.
+        """
+        require(self.prepared_folder, "prepare")
+        return Subwords.load(self.prepared_folder.path / VOCABULARY)
+
+    @property
+    def tokeniser_fingerprint(self) -> str:
+        """Digest of the pieces."""
+        return str(self.tokeniser.fingerprint)
+
+    @cached_property
+    def teacher_tokeniser(self) -> Any:
+        """The teacher's pieces: its own, or those learnt here."""
+        return self.tokeniser if self.teacher_reference is None else Subwords.load(self.teacher_reference)
+
+    def write_prepared(self, prepared: Prepared, folder: Path) -> None:
+        """The transfer set, dev and test, and the pieces of words."""
+        super().write_prepared(prepared, folder)
+        self._learnt(prepared).save_pretrained(folder / VOCABULARY)
+
+    def use_prepared(self, prepared: Prepared) -> None:
+        """Work with this instead of what ``prepare`` writes: for a plan."""
+        super().use_prepared(prepared)
+        self.__dict__["tokeniser"] = self._learnt(prepared)
+
+    def _learnt(self, prepared: Prepared) -> Subwords:
+        return Subwords.learn(prepared.train.examples, self.recipe.data.vocabulary)
+
+    # Teachers.
+
+    def check(self) -> None:
+        """Insist on a teacher that translates.
+
+        Raises:
+            LimbeckError: It is a file of class probabilities.
+        """
+        if self.recipe.teacher.answers is not None:
+            raise LimbeckError(
+                "'teacher.answers' holds scores of classes, and a translator says text",
+                where="teacher.answers",
+                fix="Name what some model translated in data.train, and a teacher here",
+            )
+
+    def untaught_teachers(self) -> Iterator[tuple[str, PreTrainedModel, int]]:
+        """The teacher's members as they are before they are trained here: folder, model, seed."""
+        choice = self.recipe.teacher
+        assert choice.fine_tune is not None
+        for number in range(choice.members):
+            place = f"member-{number + 1}" if choice.members > 1 else "."
+            seed = choice.fine_tune.seed + number
+            yield place, self._untaught(seed), seed
+
+    def _untaught(self, seed: int) -> PreTrainedModel:
+        scratch = self.recipe.teacher.scratch
+        if scratch is None:
+            assert self.teacher_reference is not None
+            return load_translator(self.teacher_reference)
+        settings = models.settings_for(scratch.kind, scratch.settings, "teacher.scratch", task="translation")
+        return models.build(
+            scratch.kind,
+            settings,
+            labels=(),
+            tokeniser=self.tokeniser,
+            teacher=None,
+            seed=seed,
+            task="translation",
+        )
+
+    @property
+    def untaught_inputs(self) -> dict[str, Any]:
+        """What the teacher is before it is trained here."""
+        scratch = self.recipe.teacher.scratch
+        if scratch is None:
+            return super().untaught_inputs
+        built = {"scratch": scratch.model_dump(mode="json"), "members": self.recipe.teacher.members}
+        return {**built, "tokeniser": self.tokeniser_fingerprint}
+
+    @cached_property
+    def teacher(self) -> Any:
+        """The teacher, ready to be asked.
+
+        Raises:
+            LimbeckError: ``teach`` has not run, or there is no such model.
+        """
+        choice = self.recipe.teacher
+        if choice.fine_tune is None:
+            assert self.teacher_reference is not None
+            return TranslationTeacher.load(self.teacher_reference, choice.max_length)
+        require(self.teacher_folder, "teach")
+        members = sorted(self.teacher_folder.path.glob("member-*")) or [self.teacher_folder.path]
+        return self.as_teacher(members)
+
+    def as_teacher(self, folders: Sequence[Path]) -> TranslationTeacher:
+        """Translators that were trained here, as a teacher."""
+        return self._teacher_of([load_translator(folder) for folder in folders], str(folders[0]))
+
+    def _teacher_of(
+        self, members: Sequence[PreTrainedModel], name: str, top_k: int = 1
+    ) -> TranslationTeacher:
+        max_length = self.recipe.teacher.max_length
+        return TranslationTeacher(members, self.teacher_tokeniser, max_length, name, top_k=top_k)
+
+    def use_untaught_teacher(self) -> None:
+        """Let a teacher that is yet to be trained stand in for it: for a plan's estimates."""
+        members = [model for _, model, _ in self.untaught_teachers()]
+        self.__dict__["teacher"] = self._teacher_of(members, "untaught")
+
+    @property
+    def teacher_model(self) -> PreTrainedModel | None:
+        """The teacher's model, the first of its members."""
+        model: PreTrainedModel = self.teacher.models[0]
+        return model
+
+    # Text for students, and the successors that make some of it.
+
+    def ask(self) -> None:
+        """Have the teacher translate what students train on, and the test set."""
+        distilling.distil_all(self)
+        _ = self.test_translations
+
+    def text_of(self, title: str, stage: Stage) -> TransferSet:
+        """The text that a stage trains on."""
+        return distilling.text_of(self, title, stage)
+
+    def text_inputs(self, title: str) -> dict[str, Any]:
+        """What the translations that a method trains on depend on, beside transfer set and teacher."""
+        stages = enumerate(distilling.stages_of(self, title))
+        made = [distilling.text_inputs(self, title, number) for number, stage in stages if stage.distilled]
+        return {"distilled": made} if made else {}
+
+    def answers_on(self, text: TransferSet, stage: Stage) -> Answers:
+        """The teacher's likeliest next tokens at every place of a stage's text.
+
+        Raises:
+            LimbeckError: Teacher and student do not guess the same tokens.
+        """
+        assert isinstance(stage.objective, TranslationObjective)
+        self._check_same_tokens()
+        asked = self._teacher_of(self.teacher.models, str(self.teacher.name), stage.objective.top_k)
+        return ask(asked, text.examples, stage.objective.needs, self.store)
+
+    def _check_same_tokens(self) -> None:
+        teacher, student = self.recipe.teacher, self.recipe.student
+        fix = "Choose sequence_level, which hands over text"
+        if student.kind != "autoregressive":
+            what = f"word-level distillation is of tokens after one another, and a {student.kind} writes all at once"
+            raise LimbeckError(what, where="method", fix=fix)
+        if self.tokeniser.fingerprint != self.teacher_tokeniser.fingerprint:
+            what = "word-level distillation needs a teacher and a student with the same pieces of words"
+            raise LimbeckError(what, where="method", fix=fix)
+        if teacher.max_length != student.max_length:
+            what = f"teacher and student keep {teacher.max_length} and {student.max_length} tokens of a translation"
+            fix = "Give teacher.max_length and student.max_length one value for word-level distillation"
+            raise LimbeckError(what, where="student.max_length", fix=fix)
+
+    @property
+    def successor_inputs(self) -> dict[str, Any]:
+        """What a successor depends on, beside its text: it is built and trained as the teacher was."""
+        choice = self.recipe.teacher
+        if choice.fine_tune is None:
+            raise LimbeckError(
+                "a method trains successors of the teacher, and the recipe does not say how",
+                where="teacher.fine_tune",
+                fix="Say there how a teacher is trained, or leave the method out",
+            )
+        return {**self.untaught_inputs, "fine_tune": choice.fine_tune.model_dump(mode="json")}
+
+    def train_successor(self, title: str, number: int) -> None:
+        """Train the successor of the teacher that a stage of a method asks for, on the stage's text."""
+        stage = distilling.stages_of(self, title)[number]
+        folder, choice = distilling.successor_folder(self, title, stage), self.recipe.teacher
+        inputs = distilling.successor_inputs(self, title, number)
+        what = f"ask       {title}, {stage.name}"
+        if folder.is_done(inputs):
+            progress.say(f"{what}: trained before, skipped", step="ask", skipped=True)
+            return
+        settings = self.picked(choice.fine_tune or FineTune())
+        seed = settings.seed + number + 1
+        if stage.epochs is not None:
+            settings = settings.model_copy(update={"epochs": stage.epochs})
+        with folder.writing(inputs) as partial:
+            trained = train(
+                self._untaught(seed),
+                self.teacher_tokeniser,
+                stage.objective,
+                self._as_teachers_read(self.text_of(title, stage)),
+                None,
+                self._as_teachers_read(self.prepared.dev),
+                settings,
+                partial,
+                seed,
+                score=self.score,
+                stage=stage.name,
+                keeps=stage.keeps,
+                what=what,
+            )
+        told = f"{settings.metric} {trained.dev_score:.2f} on dev after {trained.steps:,} steps"
+        progress.say(f"{what}: {told}")
+
+    def _as_teachers_read(self, text: TransferSet) -> Encoded:
+        longest = self.recipe.teacher.max_length
+        return self.task.encode(self.teacher_tokeniser, text.examples, (), longest)
+
+    @property
+    def score(self) -> Score:
+        """What students and teachers are scored by on dev; what both write are pieces of the same language."""
+        return scorer(self.tokeniser, self.prepared.dev.examples)
+
+    def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
+        """Export a student; what its ``bundle.json`` says."""
+        return export_translator(
+            self.load_student(method, seed),
+            self.tokeniser,
+            folder,
+            texts=[example.text for example in self.prepared.dev.examples],
+            max_length=self.recipe.student.max_length,
+            decoding=self.recipe.evaluate.decoding,
+            settings=self.recipe.export,
+            card=card,
+        )
+
+    @cached_property
+    def test_translations(self) -> Decoded:
+        """The teacher's translations of the test set."""
+        decoding = self.recipe.evaluate.decoding
+        return decode(self.teacher, self.prepared.test.examples, decoding, self.store)

@@ -1,0 +1,70 @@
+"""Checks: what the sets of each task must have, before anything is asked or trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.sources import Source
+from limbeck.core.tasks import Task
+from limbeck.transfer import cutting
+
+
+def check_gold(train: Sequence[Example], task: Task) -> None:
+    """Refuse training examples from which nothing can be learnt.
+
+    Raises:
+        LimbeckError: They have no gold, or the same everywhere.
+    """
+    if task == "translation":
+        if not any(example.targets for example in train):
+            fix = "Name the columns of translations in 'target', or their files in 'target_file'"
+            raise LimbeckError("no training text has a translation", fix=fix)
+        return
+    labels = cutting.labels_of(train)
+    if task == "tagging":
+        if len(labels) < 2:
+            what = (
+                f"every training word has the tag '{labels[0]}'"
+                if labels
+                else "no training sentence has tags"
+            )
+            fix = "Name their column in 'tags'; a file with one word a line is 'format: conll'"
+            raise LimbeckError(what, fix=fix)
+        return
+    if not labels:
+        fix = "Name the column of the labels in 'label'; a txt file is unlabelled text"
+        raise LimbeckError("no training example has a label", fix=fix)
+    if len(labels) == 1:
+        fix = "A classifier needs two labels or more; is 'label' the right column?"
+        raise LimbeckError(f"every training example has the same label, '{labels[0]}'", fix=fix)
+
+
+def check_published(
+    examples: Sequence[Example], labels: tuple[str, ...], role: str, source: Source, task: Task
+) -> None:
+    """Dev and test are scored, so each of their examples has a label, and one that training knows.
+
+    Each text has a translation, and each tagged sentence tags; those that training does not know are told of later.
+
+    Raises:
+        LimbeckError: One has not (with its line).
+    """
+    if task == "classification":
+        stranger = next((example for example in examples if example.gold not in labels), None)
+    else:
+        stranger = next((example for example in examples if not example.labelled), None)
+    if stranger is None:
+        return
+    name, _, line = stranger.origin.rpartition(":")
+    is_line = source.path.endswith(name) and line.isdecimal()  # and not the row of a data set's split
+    where, number = (source.path, int(line)) if is_line else (stranger.origin, None)
+    if not stranger.labelled:
+        has = {"classification": "label", "tagging": "tags", "translation": "translation"}[task]
+        fix = "Every dev and test example needs " + ("them" if task == "tagging" else "one")
+        fix += f"; is this split published without {'translations' if task == 'translation' else 'labels'}?"
+        raise LimbeckError(f"an example of {role} has no {has}", where=where, line=number, fix=fix)
+    what = f"the label '{stranger.gold}' is in {role} but not in train, which has {', '.join(labels)}"
+    fix = "Rename labels with 'labels' in the source, or add training examples"
+    raise LimbeckError(what, where=where, line=number, fix=fix)
