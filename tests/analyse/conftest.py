@@ -19,6 +19,11 @@ WORDS = {
 
 
 @pytest.fixture(scope="session")
+def eflomal() -> None:
+    pytest.importorskip("eflomal", reason="the aligner is an extra: pip install 'limbeck[measure]'")
+
+
+@pytest.fixture(scope="session")
 def examples() -> tuple[Example, ...]:
     subjects = ["the dog", "the cat", "the old dog", "the old cat", "dog", "cat", "old cat", "old dog"]
     verbs = ["sleeps", "runs", "sees the dog", "sees the cat", "sees the old dog", "sees dog", "sees old cat"]

@@ -71,6 +71,7 @@ def test_links_are_sorted_by_pair_source_and_target() -> None:
     assert len(Links.of([])) == 0
 
 
+@pytest.mark.usefixtures("eflomal")
 @pytest.mark.parametrize("symmetrised", ["grow-diag-final-and", "intersection", "union"])
 def test_words_with_one_translation_are_found(examples: tuple[Example, ...], symmetrised: str) -> None:
     text = Bitext.of(((e.text, e.targets[0]) for e in examples), str.split)
@@ -80,6 +81,7 @@ def test_words_with_one_translation_are_found(examples: tuple[Example, ...], sym
     assert len(links) > 0.9 * len(text.source.ids)
 
 
+@pytest.mark.usefixtures("eflomal")
 def test_empty_and_endless_sentences_have_no_links(examples: tuple[Example, ...]) -> None:
     odd = [
         ("", "nichts"),

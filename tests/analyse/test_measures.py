@@ -17,9 +17,11 @@ from limbeck.transfer.transfer_set import TransferSet
 
 Examples = tuple[Example, ...]
 
+pytestmark = pytest.mark.usefixtures("eflomal")
+
 
 @pytest.fixture(scope="module")
-def aligned(examples: Examples) -> AlignedText:
+def aligned(examples: Examples, eflomal: None) -> AlignedText:
     return AlignedText.of(examples)
 
 

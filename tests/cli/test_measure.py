@@ -27,6 +27,7 @@ REAL = [
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    pytest.importorskip("eflomal", reason="the aligner is an extra: pip install 'limbeck[measure]'")
     (tmp_path / "real.en").write_text("\n".join(SOURCE) + "\n", encoding="utf-8")
     with gzip.open(tmp_path / "real.de.gz", "wt", encoding="utf-8") as file:
         file.write("\n".join(REAL) + "\n")
