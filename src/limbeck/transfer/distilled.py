@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import replace
 
 from limbeck.core import progress
+from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.method import Distilled
 from limbeck.transfer.decoded import Decoded, Translations
@@ -28,7 +29,7 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
         seed: Of the draw of the texts that keep gold; a text's draw depends on it and on the text's id alone.
 
     Raises:
-        LimbeckError: A text was not decoded.
+        LimbeckError: A text was not decoded, or all translations are empty.
     """
     counts: Counter[str] = Counter()
     examples = []
@@ -44,6 +45,9 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
         best = nearest(found, example.targets) if distilled.nearest and example.targets else 0
         counts["other"] += best > 0
         examples.append(_taught(example, found[best][0], decoded.by))
+    if not examples:
+        what = f"all translations by {decoded.by} are empty: it has not learnt to translate"
+        raise LimbeckError(what, fix="Train the teacher longer, or on more text; its dev score tells how good it is")
     _tell(len(transfer_set), counts, decoded.by, distilled)
     return TransferSet(tuple(examples), transfer_set.labels)
 
