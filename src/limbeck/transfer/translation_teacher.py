@@ -20,6 +20,7 @@ from limbeck.core.signals import NextTokens, SignalName, Signals
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.loading import load_translator
 from limbeck.models.translators.next_tokens import next_tokens
+from limbeck.models.translators.search import TOKEN_SETTINGS
 from limbeck.models.translators.translator import ParallelTranslator
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
@@ -40,14 +41,6 @@ TOP_K = 8
 """Likeliest tokens that are given at each place, where nobody says how many."""
 TOKENS_PER_BATCH = 1024
 """Tokens that next tokens are given of at a time, padding included: each costs the scores of all tokens there are."""
-GENERATION = (
-    "forced_bos_token_id",
-    "suppress_tokens",
-    "bad_words_ids",
-    "eos_token_id",
-    "decoder_start_token_id",
-)
-"""What of a model's own settings for generation its translations depend on."""
 Engine = Literal["pytorch", "ctranslate2"]
 
 
@@ -220,4 +213,4 @@ def _begin_with(model: PreTrainedModel, tokeniser: PreTrainedTokenizerBase, lang
 
 
 def _generation(model: PreTrainedModel) -> dict[str, object]:
-    return {key: getattr(model.generation_config, key, None) for key in GENERATION}
+    return {key: getattr(model.generation_config, key, None) for key in TOKEN_SETTINGS}

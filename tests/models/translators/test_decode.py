@@ -334,6 +334,30 @@ def test_any_family_decodes_the_same_alone_and_in_a_batch(family, search):
     assert tokens_of(together) == tokens_of(alone)
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam", "sampling"])
+def test_of_a_models_own_settings_only_those_of_tokens_count(search):
+    """What the answer store keeps is found under these alone."""
+    model, pad = of_family("mBART")
+    encoded = encoded_of(sentences(6, 27, seed=3), pad=pad)
+    plain = translate(model, encoded, SEARCHES[search])
+    own = model.generation_config
+    others = {
+        "max_new_tokens": 2,
+        "min_new_tokens": 3,
+        "num_return_sequences": 2,
+        "max_time": 0.0,
+        "sequence_bias": [[[7], 9.0]],
+        "exponential_decay_length_penalty": (1, 9.0),
+        "forced_eos_token_id": 9,
+    }
+    for key, value in others.items():
+        setattr(own, key, value)
+    assert translate(model, encoded, SEARCHES[search]) == plain
+    assert model.generation_config is own
+    own.suppress_tokens = sorted({token for best, *_ in plain for token in best.tokens})[:3]
+    assert translate(model, encoded, SEARCHES[search]) != plain
+
+
 class WordForWord(ParallelTranslator):
     """Writes for each token its best match among embeddings that are its weights: one pass, all places at once."""
 

@@ -9,7 +9,8 @@ greatest length is taken as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
 
     from limbeck.core.decoding import Decoding
 
-PLAIN: dict[str, Any] = {
-    "do_sample": False,
-    "min_length": 0,
-    "no_repeat_ngram_size": 0,
-    "encoder_no_repeat_ngram_size": 0,
-    "repetition_penalty": 1.0,
-    "encoder_repetition_penalty": 1.0,
-}
-"""A search for likely translations and nothing else, whatever a model's own settings say. What these say of tokens that
-must, or must not, be written stays in force."""
+TOKEN_SETTINGS = (
+    "forced_bos_token_id",
+    "suppress_tokens",
+    "bad_words_ids",
+    "eos_token_id",
+    "decoder_start_token_id",
+)
+"""What of a model's own settings for generation its translations depend on: those of tokens that must, or must not, be
+written. All else that it says (beams, penalties, lengths, forbidden repetitions) is not looked at."""
 
 SCORES_AT_A_TIME = 2**25
 """So many scores of tokens are computed at a time where finished translations are scored: 128 MiB."""
@@ -96,14 +96,26 @@ def _generate(members: Sequence[Encoding], decoding: Decoding, numbers: Tensor |
             "length_penalty": decoding.length_penalty,
             "early_stopping": False,
         }
-    sequences: Tensor = model.generate(
-        **members[0].repeated(1 if beams > 1 else decoding.keep),
-        logits_processor=LogitsProcessorList(processors),
-        generation_config=GenerationConfig(
-            **PLAIN, **asked, num_beams=beams, max_length=1 + longest_translation(model, decoding)
-        ),
-    )
+    longest = 1 + longest_translation(model, decoding)
+    with _token_settings_alone(model):
+        sequences: Tensor = model.generate(
+            **members[0].repeated(1 if beams > 1 else decoding.keep),
+            logits_processor=LogitsProcessorList(processors),
+            generation_config=GenerationConfig(**asked, num_beams=beams, max_length=longest),
+        )
     return sequences
+
+
+@contextmanager
+def _token_settings_alone(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, a model's own settings are those of tokens: ``generate`` takes from it whatever it is not told."""
+    own = model.generation_config
+    kept = (*TOKEN_SETTINGS, "pad_token_id", "bos_token_id")
+    model.generation_config = GenerationConfig(**{key: getattr(own, key, None) for key in kept})
+    try:
+        yield
+    finally:
+        model.generation_config = own
 
 
 def _log_likelihoods(members: Sequence[Encoding], sequences: Tensor, real: Tensor, keep: int) -> Tensor:
