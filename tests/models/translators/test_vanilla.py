@@ -285,6 +285,28 @@ def test_of_the_candidates_the_best_scored_is_taken(student):
         assert hypothesis.score == pytest.approx(score, abs=1e-5)
 
 
+@pytest.mark.parametrize("candidates", [1, 3])
+def test_a_large_vocabulary_is_scored_in_smaller_batches(student, monkeypatch, candidates):
+    random = np.random.default_rng(4)
+    texts = [
+        " ".join(f"w{word}" for word in random.integers(0, WORDS, length))
+        for length in random.integers(1, 9, 60)
+    ]
+    examples = [Example(str(number), text) for number, text in enumerate(texts)]
+    encoded = encode_translations(vocabulary(), examples, None, 32)
+    decoding = Decoding(candidates=candidates, max_length=12)
+    at_once = translate(student, encoded, decoding)
+    sizes = []
+    decode = type(student).decode
+    seen = lambda model, inputs, how: sizes.append(inputs["input_ids"].shape) or decode(model, inputs, how)  # noqa: E731
+    monkeypatch.setattr(type(student), "decode", seen)
+    monkeypatch.setattr("limbeck.models.translators.decode.SCORES_A_TOKEN", 4)
+    found = translate(student, encoded, decoding)
+    assert [best.tokens for (best,) in found] == [best.tokens for (best,) in at_once]
+    assert sum(rows for rows, _ in sizes) == 60
+    assert all(rows * tokens * candidates * (WORDS + 5) <= 4 * 2048 for rows, tokens in sizes)
+
+
 def test_repetitions_stay_where_the_settings_say_so(student):
     inputs = batch_of(toy_pairs(40, seed=6))
     without = student.decode(inputs, Decoding())

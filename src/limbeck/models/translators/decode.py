@@ -34,6 +34,9 @@ TOKENS_PER_BATCH = {"cpu": 2048}
 """Tokens of the sources that are translated at a time, padding included, by type of device."""
 ELSEWHERE = 8192
 """The same on all other devices."""
+SCORES_A_TOKEN = 2**15
+"""Scores that a token of a source may cost, 128 KiB. A parallel translator scores all tokens there are at every place
+of all candidates; where that is more, fewer are translated at a time."""
 
 
 def translate(
@@ -61,7 +64,7 @@ def translate(
     """
     _check(model, decoding, others)
     place = device or next(model.parameters()).device
-    budget = tokens_per_batch or TOKENS_PER_BATCH.get(place.type, ELSEWHERE)
+    budget = tokens_per_batch or _tokens_per_batch(model, decoding, place)
     found: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
     with ExitStack() as during, progress.task("translate", len(encoded)) as task:
         during.enter_context(torch.inference_mode())
@@ -74,6 +77,16 @@ def translate(
                 found[row] = some
             task.advance(len(rows))
     return found
+
+
+def _tokens_per_batch(model: PreTrainedModel, decoding: Decoding, device: torch.device) -> int:
+    """What suits the device, and of a parallel translator its memory."""
+    usual = TOKENS_PER_BATCH.get(device.type, ELSEWHERE)
+    output = model.get_output_embeddings()
+    if not isinstance(model, ParallelTranslator) or output is None:
+        return usual
+    scores = output.weight.shape[0] * decoding.candidates
+    return min(usual, max(1, usual * SCORES_A_TOKEN // scores))
 
 
 def _translations(
