@@ -248,6 +248,26 @@ def test_a_page_has_every_section_of_a_translator(make_translation_run: MakeRun)
     assert "None" not in told
 
 
+def test_how_far_a_bundle_is_from_pytorch_is_told_in_tokens_and_in_translations(
+    make_translation_run: MakeRun,
+) -> None:
+    folder = make_translation_run()
+    path = folder / "bundle" / "bundle.json"
+    told = json.loads(path.read_text())
+    far = {"largest_difference": 0.0125, "changed": 0.015, "sentences": 0.25, "bleu": 87.64}
+    path.write_text(json.dumps(told | {"parity": {"int8": far}}))
+    html = write([folder]).read_text(encoding="utf-8")
+    table = html.partition('aria-label="Parity of the bundle with PyTorch"')[2].partition("</table>")[0]
+    assert re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', table) == [
+        "File",
+        "Largest log-probability difference",
+        "Tokens changed",
+        "Translations changed",
+        "BLEU to PyTorch",
+    ]
+    assert re.findall(r"<td>([^<]*)</td>", table) == ["0.0125", "1.50%", "25.00%", "87.6"]
+
+
 def test_every_number_of_the_pictures_is_in_a_table(make_translation_run: MakeRun) -> None:
     folder = make_translation_run()
     html = write([folder]).read_text(encoding="utf-8")

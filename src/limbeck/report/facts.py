@@ -187,11 +187,21 @@ class LayerMapping:
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a bundle's file is from PyTorch: in logits (relative to the largest), in changed answers."""
+    """How far a bundle's file is from PyTorch.
+
+    Attributes:
+        engine: Which file.
+        largest_difference: Of a logit (a translator's log-probability), relative to the largest.
+        changed: Share of other answers; of a translator, of other tokens.
+        sentences: Of a translator, share of other translations.
+        bleu: Of its translations against PyTorch's, in points.
+    """
 
     engine: str
     largest_difference: Number
     changed: Number
+    sentences: Number = None
+    bleu: Number = None
 
 
 @dataclass(frozen=True)

@@ -181,7 +181,8 @@ def _first_seeds(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _parity(path: Path) -> Iterator[Parity]:
     for precision, values in _object(path).get("parity", {}).items():
-        yield Parity(precision, values.get("largest_difference"), values.get("changed"))
+        told = (values.get(key) for key in ("largest_difference", "changed", "sentences", "bleu"))
+        yield Parity(precision, *told)
 
 
 def _steps(folder: Path) -> Iterator[Step]:

@@ -47,7 +47,7 @@ class TranslationParity(Parity):
             translator, insertions, deletions and replacements over tokens.
         predictions: Tokens that were compared.
         sentences: Share of translations that are others.
-        bleu: Of its translations, with PyTorch's as references.
+        bleu: Of its translations, with PyTorch's as references, in points; n-grams up to the longest that there are.
     """
 
     sentences: float
@@ -89,7 +89,9 @@ def translation_parity(
         bundle = TranslatorBundle(folder, precision)
         told = bundle.predict(texts, decoding)
         others = [mine.tokens != theirs.tokens for mine, theirs in zip(told, expected, strict=True)]
-        bleu = corpus_bleu([each.text for each in told], [written], force=True).score
+        bleu = corpus_bleu(
+            [each.text for each in told], [written], force=True, use_effective_order=True
+        ).score
         if isinstance(bundle.model, WordByWord):
             compared = _after_the_same(model, bundle.model, encoded, expected)
         else:
