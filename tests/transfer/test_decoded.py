@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from limbeck.cli import store as shown
-from limbeck.core import progress
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -59,15 +59,17 @@ def store(tmp_path: Path) -> AnswerStore:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    heard: list[str] = []
-
-    class Listener(progress.Reporter):
-        def say(self, text: str, **facts: object) -> None:
-            heard.append(text)
-
-    monkeypatch.setattr(progress, "_reporter", Listener())
+def said(listener: Any) -> list[str]:
+    heard: list[str] = listener.said
     return heard
+
+
+def test_who_translated_is_told_alike_wherever_a_run_lies(store: AnswerStore, tmp_path: Path) -> None:
+    translator = Reverser()
+    translator.name = str(tmp_path / "teacher")
+    assert decode(translator, texts(1), BEAM, store).by == f"{translator.name}, beam 3"  # no folder, a name
+    (tmp_path / "teacher").mkdir()
+    assert decode(translator, texts(1), BEAM, store).by == "teacher, beam 3"
 
 
 def test_translations_come_in_the_order_of_the_examples(store: AnswerStore) -> None:
@@ -90,7 +92,10 @@ def test_a_text_is_decoded_once_whichever_id_it_has(store: AnswerStore, said: li
     assert count_undecoded(later, asked, BEAM, store) == 1
     assert decode(later, asked, BEAM, store).translations == wanted(asked)
     assert later.asked == ["c"]
-    assert said == ["decode    0 texts stored, 2 to decode", "decode    1 texts stored, 1 to decode"]
+    assert said == [
+        "ask       0 translations stored, 2 texts to translate",
+        "ask       1 translations stored, 1 texts to translate",
+    ]
 
 
 def test_each_way_of_decoding_has_a_table_and_what_it_does_not_read_is_no_other_way(
@@ -172,7 +177,7 @@ def test_shards_share_the_texts_and_a_later_run_finds_all(store: AnswerStore, sa
     for worker, part in zip(workers, parts, strict=True):
         assert sorted(worker.asked) == sorted(e.text for e in asked if e.id in part.translations)
         assert list(part) == [e.id for e in asked if e.id in part.translations]
-    assert said[-1] == f"decode    0 texts stored, {sizes[2]} to decode (shard 3 of 3)"
+    assert said[-1] == f"ask       0 translations stored, {sizes[2]} texts to translate (shard 3 of 3)"
     whole = Reverser()
     assert decode(whole, asked, BEAM, store).translations == wanted(asked)
     assert whole.asked == []

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
-from limbeck.analyse.alignment import SYMMETRISED, Links, align
+from limbeck.analyse.alignment import SYMMETRISED, Links, align, aligner
 from limbeck.analyse.bitext import Bitext, Cut, cut_named
 from limbeck.analyse.lexical import Table
 from limbeck.core.errors import LimbeckError
@@ -49,7 +49,7 @@ class Reading:
 
     def as_json(self) -> dict[str, Any]:
         """What a result says of how it came about."""
-        return {**asdict(self), "aligner": "eflomal 2.0.0"}
+        return {**asdict(self), "aligner": aligner()}
 
 
 @dataclass(frozen=True)

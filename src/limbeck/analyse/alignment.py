@@ -2,7 +2,7 @@
 
 Both directions are aligned by eflomal (Östling and Tiedemann 2016, "Efficient Word Alignment with Markov Chain Monte
 Carlo") and then made one: their intersection, their union, or what grows from the one within the other (Koehn, Och and
-Marcu 2003, "Statistical Phrase-Based Translation", section 4.2, with the last step of Moses' ``grow-diag-final-and``).
+Marcu 2003, "Statistical Phrase-Based Translation", with the last step of Moses' ``grow-diag-final-and``).
 
 eflomal draws its random numbers from the operating system and takes no seed: two runs differ a little, and so does
 whatever is measured on them. A word that either side leaves unlinked, or that the aligner gives to NULL, has no link.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -78,13 +79,21 @@ def align(text: Bitext, symmetrised: str = "grow-diag-final-and", effort: float 
     if not alignable.any():
         return Links.of(points)
     rows = np.flatnonzero(alignable).tolist()
-    progress.say(f"aligning the words of {len(rows):,} pairs, both ways", pairs=len(rows))
+    progress.say(f"measure   aligning the words of {len(rows):,} pairs, both ways", pairs=len(rows))
     directions = _directions(text, rows, effort)
-    with progress.task("making both ways one", total=len(rows)) as task:
+    with progress.task("measure   making both ways one", total=len(rows)) as task:
         for row, forward, backward in zip(rows, *directions, strict=True):
             points[row] = join(forward, backward)
             task.advance()
     return Links.of(points)
+
+
+def aligner() -> str:
+    """What aligns, with its version: ``eflomal 2.0.0``."""
+    try:
+        return f"eflomal {metadata.version('eflomal')}"
+    except metadata.PackageNotFoundError:
+        return "eflomal"
 
 
 def _alignable(text: Bitext) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -127,11 +128,13 @@ def decode(
     missing = filling.missing(table, digests)
     stored = len(np.unique(digests)) - len(missing)
     part = "" if shard is None else f" (shard {shard[0]} of {shard[1]})"
-    progress.say(f"decode    {stored:,} texts stored, {len(missing):,} to decode{part}")
+    progress.say(f"ask       {stored:,} translations stored, {len(missing):,} texts to translate{part}")
     answer = partial(_block, translator, decoding=decoding)
-    filling.fill(table, [distinct[row] for row in missing], digests[missing], answer, "decode")
+    filling.fill(
+        table, [distinct[row] for row in missing], digests[missing], answer, "ask       translations"
+    )
     ids = [example.id for example in distinct]
-    return Decoded(_read(table, ids, digests), f"{translator.name}, {describe(decoding)}")
+    return Decoded(_read(table, ids, digests), f"{_called(translator.name)}, {describe(decoding)}")
 
 
 def count_undecoded(
@@ -154,6 +157,11 @@ def describe(decoding: Decoding) -> str:
     if decoding.search == "sampling" and decoding.temperature != 1:
         how += f", temperature {decoding.temperature:g}"
     return how
+
+
+def _called(name: str) -> str:
+    """A translator's name; of a folder its last part, so that texts say the same wherever a run lies."""
+    return Path(name).name if Path(name).is_dir() else name
 
 
 def _table(translator: Translator, decoding: Decoding, store: AnswerStore) -> AnswerTable:

@@ -26,7 +26,7 @@ def reduced(transfer_set: TransferSet, seed: int) -> TransferSet:
     kept = {examples[_drawn(text, seed, len(examples))].id for text, examples in same.items()}
     examples = tuple(example for example in transfer_set if example.id in kept)
     progress.say(
-        f"distil    {len(examples):,} of {len(transfer_set):,} pairs kept: one of each text, at random"
+        f"ask       {len(examples):,} of {len(transfer_set):,} pairs kept: one of each text, at random"
     )
     return TransferSet(examples, transfer_set.labels)
 
