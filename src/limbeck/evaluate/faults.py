@@ -1,8 +1,8 @@
 """How long translations are, how scores change with length, and the faults that students are known for.
 
 A parallel student that writes all words at once does not know which of several translations the others belong to, and
-writes words twice in a row (Gu et al. 2018, "Non-Autoregressive Neural Machine Translation", section 3.4; measured so
-by Ghazvininejad et al. 2019, "Mask-Predict"). A student that has not learned copies its source, or says nothing.
+writes words twice in a row (Gu et al. 2018, "Non-Autoregressive Neural Machine Translation"; measured so by
+ Ghazvininejad et al. 2019, "Mask-Predict"). A student that has not learned copies its source, or says nothing.
 """
 
 from __future__ import annotations

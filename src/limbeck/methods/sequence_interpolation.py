@@ -10,7 +10,7 @@ from limbeck.losses.translation_objective import TranslationObjective
 
 CARD = Card(
     title="Sequence-level interpolation",
-    paper="Kim and Rush, 2016: Sequence-level knowledge distillation (section 3.3)",
+    paper="Kim and Rush, 2016: Sequence-level knowledge distillation",
     equation="L = - log p(y* | x),   y* = the nearest to gold, by sentence BLEU, of the teacher's K best translations",
     what="The teacher finds several translations of each training text, and the student learns the one of them that "
     "has the most in common with gold: nearer to gold than the likeliest, and still the teacher's own words.",

@@ -17,10 +17,10 @@ from limbeck.transfer.transfer_set import TransferSet
 def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, seed: int) -> TransferSet:
     """A transfer set to learn a model's translations from: ids, texts and order stay as they are.
 
-    Each text has one translation then: the model's likeliest (section 3.2 of the paper); with ``nearest``, of those
-    that it found, the one nearest to gold (sequence-level interpolation, section 3.3); or gold's first, where the text
-    was drawn to keep it. Empty translations are passed over: a text with none but empty ones is left out, and counted,
-    for a student would learn to say nothing.
+    Each text has one translation then: the model's likeliest; with ``nearest``, of those that it found, the one nearest
+    to gold (the paper's sequence-level interpolation); or gold's first, where the text was drawn to keep it. Empty
+    translations are passed over: a text with none but empty ones is left out, and counted, for a student would learn to
+    say nothing.
 
     Args:
         transfer_set: The texts, with gold or without.
@@ -47,7 +47,9 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
         examples.append(_taught(example, found[best][0], decoded.by))
     if not examples:
         what = f"all translations by {decoded.by} are empty: it has not learnt to translate"
-        raise LimbeckError(what, fix="Train the teacher longer, or on more text; its dev score tells how good it is")
+        raise LimbeckError(
+            what, fix="Train the teacher longer, or on more text; its dev score tells how good it is"
+        )
     _tell(len(transfer_set), counts, decoded.by, distilled)
     return TransferSet(tuple(examples), transfer_set.labels)
 
@@ -76,7 +78,7 @@ def _taught(example: Example, translation: str, by: str) -> Example:
 
 
 def _tell(texts: int, counts: Counter[str], by: str, distilled: Distilled) -> None:
-    said = f"distil    {texts - counts['gold'] - counts['empty']:,} of {texts:,} texts translated by {by}"
+    said = f"ask       {texts - counts['gold'] - counts['empty']:,} of {texts:,} texts translated by {by}"
     if distilled.nearest:
         said += f"; of {counts['other']:,} another than the likeliest is nearer to gold"
     if distilled.gold:

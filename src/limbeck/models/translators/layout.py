@@ -29,7 +29,7 @@ def real_places(lengths: Tensor) -> Tensor:
 
 
 def uniform_copy(sources: Tensor, lengths: Tensor) -> Tensor:
-    """The source token that each place of a translation starts from (Gu et al. 2018, section 3.2).
+    """The source token that each place of a translation starts from (the uniform copy of Gu et al. 2018).
 
     Counted from 1, place ``t`` of ``T`` takes token ``round(T' t / T)`` of ``T'``, halves up, and no token before the
     first. In whole numbers, so that it is the same everywhere.

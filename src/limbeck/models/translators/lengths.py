@@ -1,4 +1,4 @@
-"""Length prediction: how many tokens a translation has, from its source (p(T|x) of Gu et al. 2018, equation 3).
+"""Length prediction: how many tokens a translation has, from its source (p_L(T|X) of Gu et al. 2018).
 
 The classes are differences ``T - T'`` to the source's length, from ``-offset`` to ``offset``, and not lengths: what is
 learnt of short sentences then holds for long ones too, as in later parallel translators (Lee et al. 2018,

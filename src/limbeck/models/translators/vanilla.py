@@ -1,20 +1,20 @@
 """Vanilla student: the non-autoregressive transformer of Gu, Bradbury, Xiong, Li and Socher (ICLR 2018).
 
-    p(Y | X) = p_L(T | X) prod_t p(y_t | X, T)                                    (equation 3)
+    p(Y | X) = p_L(T | X) prod_t p(y_t | X, T)
 
 All tokens are written at once, each without knowing the others: one pass of the decoder.
 
 - *Length*: ``p_L`` is a softmax over differences to the source's length (:mod:`limbeck.models.translators.lengths`),
   so that no end token is needed; the one that targets come with is dropped.
-- *Decoder inputs* (section 3.2): place ``t`` starts from the embedding of source token ``round(T' t / T)``.
-- *Decoder* (section 3.2): no causal mask; in self-attention a place sees all others and not itself; in positional
-  attention sinusoidal encodings are queries and keys, the states values (equation 4); attention to the source.
-- *Training* (section 2.2): ``log p(Y | X)`` itself, the length a guess like any token.
-- *Decoding* (section 3.4): the likeliest token at each place, for the likeliest lengths side by side. Of these the one
-  is taken whose tokens have the largest mean log-probability (Ghazvininejad et al. 2019, section 4.2); the paper has
+- *Decoder inputs* (the uniform copy): place ``t`` starts from the embedding of source token ``round(T' t / T)``.
+- *Decoder*: no causal mask; in self-attention a place sees all others and not itself; in positional
+  attention sinusoidal encodings are queries and keys, the states values; attention to the source.
+- *Training*: ``log p(Y | X)`` itself, the length a guess like any token.
+- *Decoding* (argmax): the likeliest token at each place, for the likeliest lengths side by side. Of these the one
+  is taken whose tokens have the largest mean log-probability (as of Ghazvininejad et al. 2019); the paper has
   an autoregressive teacher choose.
 
-Fertilities (section 3.3), another way to lengths and decoder inputs, would stand in place of the length head and of
+Fertilities, another way to lengths and decoder inputs, would stand in place of the length head and of
 :func:`limbeck.models.translators.layout.uniform_copy`.
 
 Axes: ``batch``, ``tokens`` (of sources), ``candidates`` (lengths of each translation), ``places`` (of the longest
@@ -31,9 +31,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from limbeck.core.objective import NO_GOLD
-from limbeck.core.signals import Guess
+from limbeck.core.signals import TOKENS, Guess
 from limbeck.models.configs import VanillaConfig
-from limbeck.models.translators.guesses import TOKENS
 from limbeck.models.translators.layers import DecoderLayer, others
 from limbeck.models.translators.layout import real_places, source_lengths, uniform_copy
 from limbeck.models.translators.lengths import LengthHead, length_classes, likely_lengths
