@@ -21,13 +21,13 @@ from limbeck.core.signals import Signals
 from limbeck.core.sources import Vocabulary
 from limbeck.models.outputs import say
 from limbeck.models.translators import vanilla
+from limbeck.models.translators.next_tokens import next_tokens
 from limbeck.models.translators.translator import ParallelTranslator
 from limbeck.text.encode import Encoded, collate
 from limbeck.text.subwords import Subwords
 from limbeck.text.tokeniser import word_tokeniser
 from limbeck.train import loop
-from limbeck.transfer.tokenwise import NextTokenAnswers
-from tiny_translation import make_pairs, make_translator
+from tiny_translation import Heard, make_pairs, make_translator
 
 GUESSES = frozenset({"guesses"})
 PAIRS = make_pairs(6, seed=1)
@@ -66,10 +66,14 @@ def batch(*rows: int, of: Encoded = PAIRS) -> Batch:
     return collate(of, np.array(rows))
 
 
+def said(teacher: PreTrainedModel, some: Batch, top_k: int) -> Signals:
+    with torch.no_grad():
+        return Signals(next_tokens=next_tokens(teacher, some.inputs, top_k))
+
+
 def taught(objective: Objective, student: nn.Module, some: Batch) -> Loss:
     """The loss of a batch, beside a teacher that is asked where one is needed."""
-    teacher = NextTokenAnswers([make_translator(seed=2)], top_k=4)
-    heard = teacher.on(some.inputs) if objective.needs else Signals()
+    heard = said(make_translator(seed=2), some, top_k=4) if objective.needs else Signals()
     loss: Loss = objective(say(student, some.inputs, objective.reads), heard, some)
     return loss
 
@@ -138,7 +142,7 @@ def test_word_level_has_no_gradient_where_student_equals_teacher(top_k: int, tem
         {"gold_weight": 0, "top_k": top_k, "temperature": temperature}
     )
     student, some = make_translator(), batch(*range(6))
-    heard = NextTokenAnswers([make_translator()], top_k).on(some.inputs)
+    heard = said(make_translator(), some, top_k)
     loss = stage.objective(say(student, some.inputs, GUESSES), heard, some)
     assert float(loss.total.detach()) == pytest.approx(0, abs=1e-5)
     assert max(float(one.abs().max()) for one in gradients(loss.total, student)) < 1e-4
@@ -153,7 +157,7 @@ def test_tiny_settings_train_in_seconds(
     settings = Training(epochs=1, tokens_per_batch=64, evaluate=1, metric="bleu", schedule="inverse_sqrt")
     started = time.monotonic()
     for stage in stages:
-        answers = NextTokenAnswers([make_translator(2)], 4) if stage.objective.needs else None
+        answers = Heard(make_translator(2), data, 4) if stage.objective.needs else None
         trained = loop.train(
             student,
             word_tokeniser([str(number) for number in range(20)]),

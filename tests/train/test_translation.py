@@ -13,16 +13,16 @@ from transformers import MarianMTModel
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.recipe import Training
+from limbeck.core.signals import Signals
 from limbeck.losses.translation_objective import TranslationObjective
-from limbeck.models.outputs import answered
+from limbeck.models.outputs import answered, say
 from limbeck.models.translators.next_tokens import next_tokens
 from limbeck.text.encode import Encoded, Targets, collate
 from limbeck.text.tokeniser import word_tokeniser
 from limbeck.train import loop
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.lesson import Lesson
-from limbeck.transfer.tokenwise import NextTokenAnswers
-from tiny_translation import END, make_pairs, make_translator
+from tiny_translation import END, Heard, make_pairs, make_translator
 
 DATA, DEV = make_pairs(400, seed=1, longest=4), make_pairs(30, seed=2, longest=4)
 CPU = torch.device("cpu")
@@ -105,42 +105,25 @@ def test_dev_needs_translations(tmp_path: Path) -> None:
         train(tmp_path, dev=lacking)
 
 
-class Stored:
-    """Next tokens by example, as a store gives them: those of a batch's rows, one row after the other."""
-
-    def __init__(self, teacher: MarianMTModel, data: Encoded) -> None:
-        rows = {id: collate(data, np.array([row])).inputs for row, id in enumerate(data.ids)}
-        with torch.no_grad():
-            self.known = {id: next_tokens(teacher, inputs, 5) for id, inputs in rows.items()}
-
-    def signals(self, ids: Any, device: torch.device) -> Any:
-        from limbeck.core.signals import NextTokens, Signals
-
-        said = [self.known[id] for id in ids]
-        parts = ((one.ids, one.log_probabilities) for one in said)
-        return Signals(next_tokens=NextTokens(*(torch.cat(each) for each in zip(*parts, strict=True))))
-
-
-def test_a_teacher_says_the_same_live_and_stored() -> None:
+def test_what_a_teacher_says_of_a_batch_is_learnt_row_by_row() -> None:
     student, teacher = make_translator(), make_translator(seed=5)
-    objective = TranslationObjective(0.1, word_level=0.5, top_k=5)
-    rows = np.array([7, 1, 4])
-    losses = [
-        Lesson(student, objective, DEV, answers, CPU, "fp32").loss(rows)
-        for answers in (NextTokenAnswers([teacher], 5), Stored(teacher, DEV))
-    ]
-    torch.testing.assert_close(losses[0].total, losses[1].total)
-    assert losses[0].count == losses[1].count == sum(map(len, (gold_of(DEV)[row] for row in rows))) + 3
-    losses[0].total.backward()
+    objective, rows = TranslationObjective(0.1, word_level=0.5, top_k=5), np.array([7, 1, 4])
+    found = Lesson(student, objective, DEV, Heard(teacher, DEV, 5), CPU, "fp32").loss(rows)
+    batch = collate(DEV, rows)
+    with torch.no_grad():
+        together = Signals(next_tokens=next_tokens(teacher, batch.inputs, 5))
+    wanted = objective(say(student, batch.inputs, objective.reads), together, batch)
+    torch.testing.assert_close(found.total, wanted.total)
+    assert found.count == wanted.count == sum(map(len, (gold_of(DEV)[row] for row in rows))) + 3
+    found.total.backward()
     assert all(parameter.grad is None for parameter in teacher.parameters())
 
 
-def test_an_ensemble_is_heard_live_by_its_mean() -> None:
+def test_an_ensemble_is_heard_by_its_mean() -> None:
     members, inputs = [make_translator(seed) for seed in (5, 6)], collate(DEV, np.arange(3)).inputs
-    heard = NextTokenAnswers(members, 24).on(inputs).next_tokens
-    assert heard is not None
-    alone = [NextTokenAnswers([member], 24).on(inputs).next_tokens for member in members]
-    by_token = [one.log_probabilities.exp().gather(1, one.ids.argsort(1)) for one in (heard, *alone)]
+    first, *others = members
+    said = [next_tokens(first, inputs, 24, others), *(next_tokens(one, inputs, 24) for one in members)]
+    by_token = [one.log_probabilities.exp().gather(1, one.ids.argsort(1)) for one in said]
     torch.testing.assert_close(by_token[0], (by_token[1] + by_token[2]) / 2)
 
 

@@ -31,6 +31,10 @@ OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | {"hidden", "embeddings", "voca
 """Signals that come token by token, whatever the task."""
 
 
+TOKENS = "tokens"
+"""Name of the guess of a translation's tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guess:
     """What a translator is scored on: choices that it makes, and what each should have been.

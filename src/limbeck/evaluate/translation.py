@@ -93,27 +93,19 @@ def evaluate_translations(
         LimbeckError: An empty test set, an example without a reference, answers that do not fit it.
     """
     settings = settings or Evaluation()
-    references = references_of(examples)
+    scorer = Scorer(references_of(examples), language=language)
     check_entrants(models)
     for model in models:
         _check(model, len(examples))
-    scorer = Scorer(references, language=language)
     as_teacher = _as_teacher(models, language)
     judged = _judge(models, scorer, as_teacher)
-    sources = [example.text for example in examples]
     everyone = [one for seeds in by_name(judged).values() for one in seeds]
     scores = resampled_sums(
         np.stack([one.counts for one in everyone]), TRANSLATION_METRICS, resamples=settings.resamples
     )
     content: dict[str, Any] = {
         "task": "translation",
-        "test": {
-            "examples": len(examples),
-            "words": sum(len(scorer.words(source)) for source in sources),
-            "references": max(map(len, references)),
-            "language": language,
-            "truncated": dict(truncated or {}),
-        },
+        "test": _test(scorer, examples) | {"language": language, "truncated": dict(truncated or {})},
         **verdict(
             judged,
             [*TRANSLATION_METRICS],
@@ -124,8 +116,8 @@ def evaluate_translations(
             signatures=_signatures(scorer, as_teacher),
         ),
         "intervals": _intervals(everyone, scores, settings.interval),
-        "lengths": _lengths(scorer, sources, everyone),
-        "faults": _faults(scorer, sources, references, everyone),
+        "lengths": _lengths(scorer, examples, everyone),
+        "faults": _faults(scorer, examples, everyone),
     }
     content["summary"] = _with_share_of_the_gap(content["summary"])
     write_predictions(folder / PREDICTIONS, examples, judged)
@@ -149,6 +141,15 @@ def references_of(examples: Sequence[Example]) -> list[tuple[str, ...]]:
                 fix="Every test example needs one",
             )
     return [example.targets for example in examples]
+
+
+def _test(scorer: Scorer, examples: Sequence[Example]) -> dict[str, int]:
+    """How large the test set is; words are its sources'."""
+    return {
+        "examples": len(examples),
+        "words": sum(len(scorer.words(example.text)) for example in examples),
+        "references": max(map(len, scorer.references)),
+    }
 
 
 def _check(model: TranslationModel, sentences: int) -> None:
@@ -206,9 +207,9 @@ def _intervals(everyone: Sequence[Translated], scores: Resampled, interval: floa
     ]
 
 
-def _lengths(scorer: Scorer, sources: Sequence[str], everyone: Sequence[Translated]) -> dict[str, Any]:
+def _lengths(scorer: Scorer, examples: Sequence[Example], everyone: Sequence[Translated]) -> dict[str, Any]:
     """BLEU by source length: the bins, and of each model the mean over its seeds in every bin."""
-    bins, of = length_bins(scorer, sources)
+    bins, of = length_bins(scorer, [example.text for example in examples])
     return {
         "bins": [asdict(each) for each in bins],
         "bleu": {
@@ -220,12 +221,11 @@ def _lengths(scorer: Scorer, sources: Sequence[str], everyone: Sequence[Translat
 
 def _faults(
     scorer: Scorer,
-    sources: Sequence[str],
-    references: Sequence[tuple[str, ...]],
+    examples: Sequence[Example],
     everyone: Sequence[Translated],
 ) -> list[dict[str, Any]]:
     """Of the first references, by which models are to be measured, and of every model and seed."""
-    first = [each[0] for each in references]
+    sources, first = zip(*((example.text, example.targets[0]) for example in examples), strict=True)
     rows: list[dict[str, Any]] = [
         {"name": "reference", "role": "reference", "seed": None}
         | asdict(faults(scorer, sources, first, scorer.counts(first)))

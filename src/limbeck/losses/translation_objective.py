@@ -6,11 +6,8 @@ from torch import Tensor
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Batch, Loss, Objective
-from limbeck.core.signals import Guess, NextTokens, Signals
+from limbeck.core.signals import TOKENS, Guess, NextTokens, Signals
 from limbeck.losses.translation import smoothed_cross_entropy, truncated_divergence
-
-TOKENS = "tokens"
-"""The guess that tokens are called."""
 
 
 class TranslationObjective(Objective):

@@ -16,7 +16,6 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.outputs import say
 from limbeck.models.student import longest_input
-from limbeck.models.translators.next_tokens import next_tokens
 from limbeck.text.tokeniser import fingerprint_tokeniser
 
 if TYPE_CHECKING:
@@ -47,26 +46,6 @@ class TokenAnswers:
         if said.logits is None or self.columns is None:
             return said
         return replace(said, logits=said.logits[:, list(self.columns)])
-
-
-class NextTokenAnswers(TokenAnswers):
-    """What a translator, or an ensemble, expects next at every place of the translations that its student learns.
-
-    Args:
-        models: Autoregressive ones of the student's vocabulary; they are put into evaluation mode.
-        top_k: Likeliest tokens that are given at each place.
-    """
-
-    def __init__(self, models: Sequence[PreTrainedModel], top_k: int) -> None:
-        super().__init__(models[0], frozenset({"next_tokens"}))
-        self.others, self.top_k = [model.eval() for model in models[1:]], top_k
-
-    def on(self, inputs: Mapping[str, Tensor], places: Tensor | None = None) -> Signals:
-        """The likeliest next tokens in a batch with ``labels``, without gradients."""
-        for model in (self.model, *self.others):
-            model.to(inputs["input_ids"].device)
-        with torch.no_grad():
-            return Signals(next_tokens=next_tokens(self.model, inputs, self.top_k, self.others))
 
 
 def check_same_tokens(

@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional
 
 from limbeck.core.decoding import Decoding
+from limbeck.core.signals import TOKENS
 from limbeck.models.translators.decode import translate
-from limbeck.models.translators.guesses import TOKENS, guesses_of
+from limbeck.models.translators.guesses import guesses_of
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Targets, collate
 

@@ -10,14 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.core.objective import NO_GOLD
-from limbeck.core.signals import Guess
+from limbeck.core.signals import TOKENS, Guess
 from limbeck.models.translators.translator import ParallelTranslator
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-TOKENS = "tokens"
-"""Name of the guess of the translation's tokens."""
 
 
 def guesses_of(

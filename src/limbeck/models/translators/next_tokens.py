@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.signals import NextTokens
+from limbeck.core.signals import TOKENS, NextTokens
 from limbeck.models.translators.ensemble import mean_log_probabilities
-from limbeck.models.translators.guesses import TOKENS, guesses_of
+from limbeck.models.translators.guesses import guesses_of
 from limbeck.models.translators.translator import ParallelTranslator
 
 if TYPE_CHECKING:
