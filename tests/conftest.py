@@ -1,6 +1,7 @@
 """What tests of many rooms share: a tiny encoder with its tokeniser, a made-up set of reviews, a recipe over both."""
 
 import csv
+import json
 import os
 import random
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from limbeck.core import progress
 
 GOOD = ["lovely", "bright", "warm", "clever", "funny", "moving", "rich", "splendid", "tender", "gripping"]
 BAD = ["dull", "grey", "cold", "stupid", "tedious", "hollow", "poor", "awful", "clumsy", "limp"]
@@ -44,6 +47,37 @@ def review(generator: random.Random) -> tuple[str, str]:
         words.append(generator.choice(other))
     generator.shuffle(words)
     return " ".join(words), label
+
+
+class Listener(progress.Reporter):
+    """Hears what is said to the person at the terminal.
+
+    Attributes:
+        said: What is done.
+        warnings: What is doubtful.
+        told: Both in their order, warnings after an exclamation mark.
+    """
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.warnings: list[str] = []
+        self.told: list[str] = []
+
+    def say(self, text: str, **facts: Any) -> None:
+        json.dumps(facts, default=str)
+        self.said.append(text)
+        self.told.append(text)
+
+    def warn(self, text: str, **facts: Any) -> None:
+        self.warnings.append(text)
+        self.told.append(f"! {text}")
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
+    heard = Listener()
+    monkeypatch.setattr(progress, "_reporter", heard)
+    return heard
 
 
 @pytest.fixture(scope="session")

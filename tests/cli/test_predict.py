@@ -1,4 +1,4 @@
-"""``limbeck predict`` on taggers' bundles."""
+"""``limbeck predict`` on bundles of taggers and translators."""
 
 import csv
 import io
@@ -14,14 +14,10 @@ import torch
 
 from limbeck import TranslatorBundle, models
 from limbeck.core.decoding import Decoding
-from limbeck.core.example import Example
 from limbeck.core.recipe import Export
-from limbeck.core.sources import Vocabulary
 from limbeck.models.export import export
 from limbeck.models.taggers import bilstm
-from limbeck.models.translators import autoregressive
-from limbeck.models.translators.export import export_translator
-from limbeck.text.subwords import Subwords
+from tiny_translation import write_bundle
 
 Limbeck = Callable[..., Any]
 
@@ -124,25 +120,7 @@ def test_words_are_for_taggers(limbeck: Limbeck, tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained translator's bundle, in the folder of a run."""
-    torch.set_num_threads(1)
-    examples = [Example(text, text, targets=(text[::-1],)) for text in TEXT]
-    pieces = Subwords.learn(examples, Vocabulary(size=310))
-    settings = autoregressive.tiny()
-    model = models.build(
-        "autoregressive", settings, labels=(), tokeniser=pieces, teacher=None, seed=2, task="translation"
-    )
-    folder = tmp_path_factory.mktemp("run") / "bundle"
-    export_translator(
-        model,
-        pieces,
-        folder,
-        texts=TEXT,
-        max_length=12,
-        decoding=Decoding(beams=3, max_length=7),
-        settings=Export(changed=1),
-        card={},
-    )
-    return folder
+    return write_bundle(tmp_path_factory.mktemp("run") / "bundle", TEXT, 12, Decoding(beams=3, max_length=7))
 
 
 def test_translations_as_json_lines(limbeck: Limbeck, translator: Path) -> None:

@@ -1,4 +1,4 @@
-"""Bundles of a tiny classifier and of tiny taggers, made here."""
+"""Bundles of a tiny classifier, of tiny taggers and of a tiny translator, made here."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import torch
 
 from limbeck import models
 from limbeck.core.decoding import Decoding
-from limbeck.core.example import Example
 from limbeck.core.recipe import Export
-from limbeck.core.sources import Vocabulary
 from limbeck.models import bilstm
 from limbeck.models.export import export
 from limbeck.models.taggers import bilstm as bilstm_tagger
-from limbeck.models.translators import autoregressive
-from limbeck.models.translators.export import export_translator
-from limbeck.text.subwords import Subwords
+from tiny_translation import write_bundle
 
 TEXTS = ["a good film", "bad", "the story was long , and the film was not", "good good good"]
 LABELS = ("bad", "good", "so-so")
@@ -87,27 +83,5 @@ def part_of_speech_folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def translator_folder(tmp_path_factory) -> Path:
     """Of an untrained translator that writes word by word."""
-    torch.set_num_threads(1)
-    examples = [Example(str(n), text, targets=(text[::-1],)) for n, text in enumerate(TEXTS)]
-    subwords = Subwords.learn(examples, Vocabulary(size=310))
-    model = models.build(
-        "autoregressive",
-        autoregressive.tiny(),
-        labels=(),
-        tokeniser=subwords,
-        teacher=None,
-        seed=2,
-        task="translation",
-    )
     folder = tmp_path_factory.mktemp("translator") / "bundle"
-    export_translator(
-        model,
-        subwords,
-        folder,
-        texts=TEXTS,
-        max_length=20,
-        decoding=Decoding(beams=3, max_length=8),
-        settings=Export(changed=1),
-        card={"name": "tiny"},
-    )
-    return folder
+    return write_bundle(folder, TEXTS, 20, Decoding(beams=3, max_length=8))

@@ -6,28 +6,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from limbeck.core import progress
 from text.translated import EXAMPLES
-
-
-class Listener(progress.Reporter):
-    def __init__(self):
-        self.warnings: list[str] = []
-        self.said: list[str] = []
-
-    def warn(self, text, **facts):
-        self.warnings.append(text)
-
-    def say(self, text, **facts):
-        self.said.append(text)
-
-
-@pytest.fixture
-def listener():
-    ours = Listener()
-    progress.use(ours)
-    yield ours
-    progress.use(progress.Reporter())
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
@@ -49,22 +49,6 @@ def examples(*texts: str, start: int = 0) -> list[Example]:
     return [Example(f"id-{number}", text) for number, text in enumerate(texts, start)]
 
 
-class Listener(progress.Reporter):
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.advanced = 0.0
-
-    def say(self, text: str, **facts: object) -> None:
-        self.said.append(text)
-
-
-@pytest.fixture
-def listener(monkeypatch: pytest.MonkeyPatch) -> Listener:
-    heard = Listener()
-    monkeypatch.setattr(progress, "_reporter", heard)
-    return heard
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> AnswerStore:
     return AnswerStore(tmp_path / "store", shard_rows=4)
@@ -89,7 +73,7 @@ def test_answers_come_by_id_in_any_order(
     assert signals.hidden is None
 
 
-def test_a_text_is_asked_once_ever(store: AnswerStore, listener: Listener) -> None:
+def test_a_text_is_asked_once_ever(store: AnswerStore, listener: Any) -> None:
     first, second = Counter(), Counter()
     ask(first, [*examples("a", "b", "a"), Example("other", "b")], LOGITS, store)
     assert sorted(first.asked) == ["a", "b"]
@@ -101,7 +85,7 @@ def test_a_text_is_asked_once_ever(store: AnswerStore, listener: Listener) -> No
     assert listener.said == ["ask       0 answers stored, 2 to ask", "ask       1 answers stored, 1 to ask"]
 
 
-def test_nothing_is_asked_the_second_time(store: AnswerStore, listener: Listener) -> None:
+def test_nothing_is_asked_the_second_time(store: AnswerStore, listener: Any) -> None:
     asked = examples(*map(str, range(2000)))
     ask(Counter(), asked, LOGITS, store)
     again = Counter()
@@ -171,7 +155,7 @@ def test_answers_pruned_meanwhile(store: AnswerStore) -> None:
 # Stored or live.
 
 
-def test_live_answers_ask_every_time(store: AnswerStore, listener: Listener) -> None:
+def test_live_answers_ask_every_time(store: AnswerStore, listener: Any) -> None:
     teacher = Counter()
     answers = ask(teacher, examples("a", "bb"), frozenset({"logits", "hidden"}), store)
     assert isinstance(answers, LiveAnswers)
@@ -205,7 +189,7 @@ def test_planned_bytes_are_the_bytes_written(store: AnswerStore) -> None:
     assert plan_bytes(1024, 1024, 3) < written < plan_bytes(1024, 1024, 3) + 2000
 
 
-def test_a_file_is_its_own_store(tmp_path: Path, store: AnswerStore, listener: Listener) -> None:
+def test_a_file_is_its_own_store(tmp_path: Path, store: AnswerStore, listener: Any) -> None:
     path = tmp_path / "answers.jsonl"
     path.write_text('{"text": "a", "bad": 0.25, "good": 0.75}\n{"text": "b", "bad": 1, "good": 0}\n')
     teacher = FileTeacher.load(path, ("bad", "good"))

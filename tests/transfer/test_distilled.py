@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 from sacrebleu import sentence_bleu
 
-from limbeck.core import progress
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -33,17 +33,8 @@ def near(text: str, generator: random.Random) -> str:
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    heard: list[str] = []
-
-    class Listener(progress.Reporter):
-        def say(self, text: str, **facts: object) -> None:
-            heard.append(text)
-
-        def warn(self, text: str, **facts: object) -> None:
-            heard.append(f"! {text}")
-
-    monkeypatch.setattr(progress, "_reporter", Listener())
+def said(listener: Any) -> list[str]:
+    heard: list[str] = listener.told
     return heard
 
 
@@ -83,7 +74,7 @@ def test_the_nearest_is_that_of_the_highest_smoothed_sentence_bleu(said: list[st
             assert after.targets == (texts[0],)
     assert others > 30
     assert said == [
-        "distil    120 of 120 texts translated by Anna, beam 5; "
+        "ask       120 of 120 texts translated by Anna, beam 5; "
         f"of {others} another than the likeliest is nearer to gold"
     ]
 
@@ -125,7 +116,7 @@ def test_empty_translations_are_passed_over_and_counted(said: list[str]) -> None
     assert [(one.id, one.targets) for one in distilled] == [("a", (" gut",)), ("c", ("ja",))]
     assert distilled.examples[0].origin == "translated by Anna"
     assert said == [
-        "distil    2 of 3 texts translated by Anna",
+        "ask       2 of 3 texts translated by Anna",
         "! 1 texts are left out: their translations by Anna are empty",
     ]
 

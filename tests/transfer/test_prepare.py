@@ -1,6 +1,5 @@
 """Prepare, on small files: what is read, dropped, cut and hidden; every refusal in its words; real data."""
 
-import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -8,33 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, strategies as st
 
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.schema import validate
 from limbeck.core.sources import Clean, Data, Source
 from limbeck.transfer import cutting
 from limbeck.transfer.prepare import Prepared, prepare
-
-
-class Listener(progress.Reporter):
-    def __init__(self):
-        self.said, self.warnings = [], []
-
-    def say(self, text, **facts):
-        json.dumps(facts, default=str)
-        self.said.append(text)
-
-    def warn(self, text, **facts):
-        self.warnings.append(text)
-
-
-@pytest.fixture
-def listener():
-    ours = Listener()
-    progress.use(ours)
-    yield ours
-    progress.use(progress.Reporter())
 
 
 @pytest.fixture

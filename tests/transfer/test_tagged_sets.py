@@ -6,7 +6,6 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Recipe
@@ -18,22 +17,6 @@ from limbeck.transfer.prepare import Prepared, prepare
 from limbeck.transfer.transfer_set import TransferSet
 
 LABELS = ("O", "B-X", "I-X")
-
-
-class Listener(progress.Reporter):
-    def __init__(self):
-        self.warnings = []
-
-    def warn(self, text, **facts):
-        self.warnings.append(text)
-
-
-@pytest.fixture
-def listener():
-    ours = Listener()
-    progress.use(ours)
-    yield ours
-    progress.use(progress.Reporter())
 
 
 @pytest.fixture

@@ -4,30 +4,10 @@ from collections import Counter
 
 import pytest
 
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.schema import validate
 from limbeck.core.sources import Data
 from limbeck.transfer.prepare import Prepared, prepare
-
-
-class Listener(progress.Reporter):
-    def __init__(self):
-        self.said, self.warnings = [], []
-
-    def say(self, text, **facts):
-        self.said.append(text)
-
-    def warn(self, text, **facts):
-        self.warnings.append(text)
-
-
-@pytest.fixture
-def listener():
-    ours = Listener()
-    progress.use(ours)
-    yield ours
-    progress.use(progress.Reporter())
 
 
 @pytest.fixture
