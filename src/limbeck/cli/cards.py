@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from limbeck import methods, models
+from limbeck.core.decoding import Decoding
 from limbeck.core.files import atomic_write
 from limbeck.core.recipe import (
     Evaluation,
@@ -23,6 +24,7 @@ from limbeck.core.recipe import (
     Training,
 )
 from limbeck.core.sources import Clean, Data, Source, Vocabulary
+from limbeck.core.tasks import METRICS_OF
 from limbeck.transfer import rewrites
 
 WIDTH = 100
@@ -43,7 +45,7 @@ def card(name: str) -> str:
     blocks = [
         f"{told.title}  ({name})",
         _fill("", told.what),
-        f"    {told.equation}",
+        _fill("    ", told.equation),
         _fill("Paper: ", told.paper),
         _fill("When:  ", told.when),
         _fill("Reads: ", told.reads),
@@ -104,7 +106,7 @@ def page(name: str) -> str:
 
 def recipe_page() -> str:
     """Every key of a recipe, as a Markdown page."""
-    students = [f"`{kind}`" for kind in models.kinds()]
+    students = {task: ", ".join(f"`{kind}`" for kind in models.kinds(task)) for task in METRICS_OF}
     lines = [
         "# Recipes: every key",
         "",
@@ -127,16 +129,21 @@ def recipe_page() -> str:
         *_keys("`teacher`", TeacherChoice),
         *_keys("`train`; and `teacher.fine_tune`, with other defaults", Training),
         *_keys("`student`", StudentChoice),
-        f"The other keys are those of its kind: {', '.join(students)}.",
+        "The other keys are those of its kind, which for",
+        "",
+        *(f"- {task} is one of {kinds}" for task, kinds in students.items()),
         "",
     ]
-    for kind in models.kinds():
-        lines += _keys(f"`student` of kind `{kind}`", type(models.settings_for(kind, {})))
+    for task in METRICS_OF:
+        for kind in models.kinds(task):
+            settings = type(models.settings_for(kind, {}, task=task))
+            lines += _keys(f"`student` for {task}, kind `{kind}`", settings)
     lines += [
         *_keys("`method`; a name alone will do, and so will a list", MethodChoice),
         "The other keys are those of the [method](methods/README.md).",
         "",
         *_keys("`evaluate`", Evaluation),
+        *_keys("`evaluate.decoding`, and `decoding` of methods", Decoding),
         *_keys("`export`", Export),
     ]
     return "\n".join(lines).rstrip() + "\n"
