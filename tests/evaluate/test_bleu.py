@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import normalize
+
 import numpy as np
 import pytest
 import sacrebleu
@@ -32,6 +34,13 @@ WORDS = [
     "regnet",
     ".",
 ]
+
+
+def test_an_accent_of_its_own_is_no_other_letter() -> None:
+    apart = [normalize("NFD", "Grüße über die grüne Wiese"), "ein Kind lacht"]
+    whole = [normalize("NFC", text) for text in apart]
+    for said, wanted in ((apart, whole), (whole, apart), (apart, apart)):
+        assert score(said, [(text,) for text in wanted]) == pytest.approx({"bleu": 100, "chrf": 100})
 
 
 def sentences(count: int, seed: int, longest: int = 14) -> list[str]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import zip_longest
+from unicodedata import normalize
 
 import numpy as np
 from sacrebleu.metrics.bleu import BLEU
@@ -43,6 +44,8 @@ OF_CHRF = slice(OF_BLEU.stop, OF_BLEU.stop + 3 * CHARACTERS)
 class Scorer:
     """Counts translations against the references of a test set, which are counted once for all models.
 
+    Both are put into Unicode's composed form (NFC), as students write: an accent of its own is no other letter.
+
     Args:
         references: Of each sentence one or more.
         language: Code of the target language, e.g. ``de``; Chinese, Japanese and Korean are cut into words otherwise.
@@ -57,9 +60,9 @@ class Scorer:
         for row, these in enumerate(references):
             if not these:
                 raise LimbeckError(f"sentence {row + 1} has no reference")
-        self.references = [tuple(these) for these in references]
+        self.references = [tuple(map(composed, these)) for these in references]
         # sacrebleu takes streams: the first reference of every sentence, the second ..., None where there is none.
-        streams = [list(stream) for stream in zip_longest(*references)]
+        streams = [list(stream) for stream in zip_longest(*self.references)]
         try:
             self._bleu = BLEU(trg_lang=language, references=streams)
         except (ImportError, RuntimeError) as error:
@@ -82,7 +85,7 @@ class Scorer:
             raise LimbeckError(
                 f"{self.sentences} sentences have references, and {len(translations)} were translated"
             )
-        said = list(translations)
+        said = list(map(composed, translations))
         columns = [metric._extract_corpus_statistics(said, None) for metric in (self._bleu, self._chrf)]
         return np.concatenate([np.array(column, dtype=np.int64) for column in columns], axis=1)
 
@@ -94,6 +97,11 @@ class Scorer:
     def signatures(self) -> dict[str, str]:
         """sacrebleu's, of ``bleu`` and ``chrf``."""
         return {"bleu": str(self._bleu.get_signature()), "chrf": str(self._chrf.get_signature())}
+
+
+def composed(text: str) -> str:
+    """In Unicode's composed form, in which texts that look alike are alike."""
+    return normalize("NFC", text)
 
 
 def bleu(counts: Ints | Floats, *, effective: bool = False) -> Floats:

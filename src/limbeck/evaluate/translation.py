@@ -21,7 +21,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write, write_json
 from limbeck.core.recipe import Evaluation, main_metric
-from limbeck.evaluate.bleu import TRANSLATION_METRICS, Scorer, bleu
+from limbeck.evaluate.bleu import TRANSLATION_METRICS, Scorer, bleu, composed
 from limbeck.evaluate.bootstrap import Resampled, resampled_sums
 from limbeck.evaluate.cost import Cost
 from limbeck.evaluate.faults import bleu_by_bin, faults, length_bins
@@ -176,7 +176,7 @@ def _judge(models: Sequence[TranslationModel], scorer: Scorer, as_teacher: Score
         scores = {name: float(metric(sums)) for name, metric in TRANSLATION_METRICS.items()}
         if as_teacher is not None:
             told = [said for (said,) in as_teacher.references]
-            same = [ours == theirs for ours, theirs in zip(model.translations, told, strict=True)]
+            same = [composed(ours) == theirs for ours, theirs in zip(model.translations, told, strict=True)]
             scores["agreement"] = float(np.mean(same))
             scores["teacher_bleu"] = float(bleu(as_teacher.counts(model.translations).sum(axis=0)))
         found.append(Translated(model, model.dev_score, scores, model.translations, model.passes, counts))

@@ -81,11 +81,11 @@ def translate(
 
 def _tokens_per_batch(model: PreTrainedModel, decoding: Decoding, device: torch.device) -> int:
     """What suits the device, and of a parallel translator its memory."""
-    usual = TOKENS_PER_BATCH.get(device.type, ELSEWHERE)
+    usual: int = TOKENS_PER_BATCH.get(device.type, ELSEWHERE)
     output = model.get_output_embeddings()
     if not isinstance(model, ParallelTranslator) or output is None:
         return usual
-    scores = output.weight.shape[0] * decoding.candidates
+    scores: int = output.weight.shape[0] * decoding.candidates
     return min(usual, max(1, usual * SCORES_A_TOKEN // scores))
 
 
