@@ -20,6 +20,7 @@ from limbeck.core.sources import Vocabulary
 from limbeck.models.translators import autoregressive, export as exporting, vanilla
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.export import export_translator
+from limbeck.models.translators.parity import translation_parity
 from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
@@ -149,6 +150,14 @@ def test_int8_translates(exported):
     assert [each.score <= 0 for each in bundle.predict(TEXTS)] == [True] * len(TEXTS)
     assert report["bytes"]["decoder.int8.onnx"] < report["bytes"]["decoder.onnx"]
     assert 0 < report["parity"]["int8"]["largest_difference"] < 0.2
+
+
+def test_short_translations_that_are_the_same_have_a_bleu_of_100(exported):
+    model, pieces, folder, _ = exported
+    decoding = Decoding(search="greedy", max_length=2)
+    found = translation_parity(model, pieces, folder, TEXTS, LONGEST, decoding, ["fp32"])["fp32"]
+    assert found.sentences == 0
+    assert found.bleu == pytest.approx(100)
 
 
 def test_what_the_bundle_says(exported):

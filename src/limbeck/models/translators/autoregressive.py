@@ -15,15 +15,12 @@ from transformers import MarianConfig, MarianMTModel
 from transformers.models.marian.modeling_marian import MarianSinusoidalPositionalEmbedding
 
 from limbeck.models.embeddings import vocabulary_size
-from limbeck.models.translators.shape import ShapeSettings
+from limbeck.models.translators.shape import POSITIONS, ShapeSettings
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from limbeck.text.subwords import Subwords
-
-POSITIONS = 1024
-"""Most tokens of a text or a translation."""
 
 
 class Settings(ShapeSettings):
@@ -51,23 +48,15 @@ def tiny() -> Settings:
 
 def config_for(settings: Settings, subwords: Subwords) -> MarianConfig:
     """The configuration of these settings for a vocabulary."""
-    shape, target = settings.shape, subwords.target
+    target = subwords.target
     return MarianConfig(
         vocab_size=vocabulary_size(subwords.source),
         decoder_vocab_size=vocabulary_size(target),
         share_encoder_decoder_embeddings=subwords.joint,
         max_position_embeddings=POSITIONS,
-        encoder_layers=shape.layers,
-        decoder_layers=settings.decoder_layers or shape.layers,
-        d_model=shape.width,
-        encoder_ffn_dim=shape.feed_forward,
-        decoder_ffn_dim=shape.feed_forward,
-        encoder_attention_heads=shape.heads,
-        decoder_attention_heads=shape.heads,
-        dropout=settings.dropout,
+        **settings.as_marian,
         activation_function="relu",
         scale_embedding=True,
-        init_std=shape.width**-0.5,
         pad_token_id=target.pad_token_id,
         bos_token_id=target.bos_token_id,
         eos_token_id=target.eos_token_id,

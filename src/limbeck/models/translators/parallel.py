@@ -16,7 +16,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.models.configs import ParallelConfig
 from limbeck.models.embeddings import vocabulary_size
 from limbeck.models.starts import copy_layers, evenly
-from limbeck.models.translators.shape import ShapeSettings
+from limbeck.models.translators.shape import POSITIONS, ShapeSettings
 from limbeck.models.translators.translator import ParallelTranslator
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from transformers.models.marian.modeling_marian import MarianEncoder
 
     from limbeck.text.subwords import Subwords
-
-POSITIONS = 1024
-"""Most tokens of a text or a translation."""
 
 
 class ParallelSettings(ShapeSettings):
@@ -61,24 +58,16 @@ def config_for(
     Raises:
         LimbeckError: There is nothing to start from, or it does not fit.
     """
-    shape, pieces = settings.shape, subwords.target
+    pieces = subwords.target
     source = None if settings.start == "random" else _source(teacher, subwords)
     return kind(
         vocab_size=vocabulary_size(subwords.source),
         decoder_vocab_size=vocabulary_size(pieces),
         max_position_embeddings=POSITIONS,
         tie_word_embeddings=subwords.joint,
-        encoder_layers=shape.layers,
-        decoder_layers=settings.decoder_layers or shape.layers,
-        d_model=shape.width,
-        encoder_ffn_dim=shape.feed_forward,
-        decoder_ffn_dim=shape.feed_forward,
-        encoder_attention_heads=shape.heads,
-        decoder_attention_heads=shape.heads,
-        dropout=settings.dropout,
+        **settings.as_marian,
         activation_function="relu" if source is None else source.activation_function,
         scale_embedding=True if source is None else source.scale_embedding,
-        init_std=shape.width**-0.5,
         pad_token_id=pieces.pad_token_id,
         bos_token_id=pieces.bos_token_id,
         eos_token_id=pieces.eos_token_id,

@@ -9,7 +9,7 @@ and as many decoder layers as encoder layers, an autoregressive transformer of t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,8 @@ SIZES: dict[str, Shape] = {
 }
 WIDTH_OF_HEAD = 64
 """In all sizes."""
+POSITIONS = 1024
+"""Most tokens of a text or a translation."""
 
 
 class ShapeSettings(Settings):
@@ -78,6 +80,22 @@ class ShapeSettings(Settings):
             heads = self.heads or max(1, self.width // WIDTH_OF_HEAD)
             width, feed_forward = self.width, 4 * self.width
         return Shape(self.layers or named.layers, width, self.feed_forward or feed_forward, heads)
+
+    @property
+    def as_marian(self) -> dict[str, Any]:
+        """Keys of a configuration, as Marian's has them, that follow from the shape."""
+        shape = self.shape
+        return {
+            "encoder_layers": shape.layers,
+            "decoder_layers": self.decoder_layers or shape.layers,
+            "d_model": shape.width,
+            "encoder_ffn_dim": shape.feed_forward,
+            "decoder_ffn_dim": shape.feed_forward,
+            "encoder_attention_heads": shape.heads,
+            "decoder_attention_heads": shape.heads,
+            "dropout": self.dropout,
+            "init_std": shape.width**-0.5,
+        }
 
     @model_validator(mode="after")
     def _heads_divide(self) -> ShapeSettings:
