@@ -92,7 +92,7 @@ class Learner:
 
     Attributes:
         model: What the run calls it: ``teacher``, ``gold`` (the control), or a method.
-        kind: Of model: ``autoregressive``, ``vanilla``, ...
+        kind: ``autoregressive``, ``vanilla``, ...
         learned: What it learned from, in words.
         text: The same.
         outputs: By seed, what it says to the test texts.
