@@ -45,6 +45,7 @@ bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/taggers.py
 	@$(BIN)/python benchmarks/tinybert.py
 	@$(BIN)/python benchmarks/tinybert_ablations.py
+	@$(BIN)/python benchmarks/modes.py
 	@$(BIN)/python benchmarks/tables.py
 
 clean:  ## remove caches and build files; keep .venv and runs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from limbeck.analyse.modes import CORNERS, Languages, decided, in_triangle, posteriors
+from limbeck.analyse.modes import CORNERS, Languages, decided, decided_for, in_triangle, posteriors
 from limbeck.core.errors import LimbeckError
 
 TEXTS = {"de": ["der hund", "der"], "fr": ["le chien"], "es": ["el perro", "el hund"]}
@@ -49,6 +49,8 @@ def test_each_languages_text_is_near_its_corner() -> None:
     assert found[:3].argmax(axis=1).tolist() == [0, 1, 2]
     assert (found[:3].max(axis=1) > 0.9).all()
     assert decided(found) == 0.75
+    assert decided_for(found).tolist() == [0.25, 0.25, 0.25]
+    assert np.isnan(decided(found[:0]))
     assert in_triangle(np.eye(3)) == pytest.approx(CORNERS)
     assert np.linalg.norm(in_triangle(found)[3] - CORNERS.mean(axis=0)) < 0.05
 

@@ -91,6 +91,7 @@ def test_the_walk_finds_them() -> None:
         "sequence_level",
         "sequence_interpolation",
         "born_again",
+        "random_selection",
     }
 
 
@@ -189,6 +190,13 @@ def test_who_reads_what() -> None:
     assert (sequences.distilled.gold, sequences.distilled.decoding.beams) == (0.2, 3)
     (both,) = methods.get("sequence_level").stages({"word_level": 0.5})
     assert both.objective.needs == {"next_tokens"}
+
+
+def test_random_selection_asks_for_gold_alone() -> None:
+    (stage,) = methods.get("random_selection").stages({"label_smoothing": 0.2})
+    assert stage.distilled is not None
+    assert (stage.distilled.by, stage.distilled.decoding, stage.hears) == ("gold", None, "labelled")
+    assert stage.objective.needs == frozenset()
 
 
 def test_interpolation_keeps_all_beams_to_choose_from() -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +97,23 @@ def aligner() -> str:
         return "eflomal"
 
 
+def installed_aligner() -> Callable[..., Any]:
+    """The class of eflomal's aligners; who works for hours before aligning calls this first.
+
+    Raises:
+        LimbeckError: eflomal is not installed.
+    """
+    try:
+        from eflomal import Aligner
+    except ImportError as error:
+        fix = (
+            "Run: pip install eflomal==2.0.0 (it is built by a C compiler), or pip install 'limbeck[measure]'"
+        )
+        raise LimbeckError("aligning words needs eflomal, which is not installed", fix=fix) from error
+    found: Callable[..., Any] = Aligner
+    return found
+
+
 def _alignable(text: Bitext) -> NDArray[np.bool_]:
     sides = (text.source.lengths, text.target.lengths)
     shorter, longer = np.minimum(*sides), np.maximum(*sides)
@@ -104,17 +122,11 @@ def _alignable(text: Bitext) -> NDArray[np.bool_]:
 
 def _directions(text: Bitext, rows: Sequence[int], effort: float) -> tuple[list[Points], list[Points]]:
     """What eflomal says: each target word's source word, and each source word's target word."""
-    try:
-        from eflomal import Aligner
-    except ImportError as error:
-        fix = (
-            "Run: pip install eflomal==2.0.0 (it is built by a C compiler), or pip install 'limbeck[measure]'"
-        )
-        raise LimbeckError("aligning words needs eflomal, which is not installed", fix=fix) from error
+    aligner = installed_aligner()
     with TemporaryDirectory(prefix="limbeck-") as folder:
         files = [Path(folder) / name for name in ("forward", "backward")]
         try:
-            Aligner(rel_iterations=effort).align(
+            aligner(rel_iterations=effort).align(
                 list(_lines(text.source, rows)),
                 list(_lines(text.target, rows)),
                 links_filename_fwd=str(files[0]),

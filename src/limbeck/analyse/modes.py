@@ -25,6 +25,10 @@ from limbeck.core.errors import LimbeckError
 STRENGTH = 0.01
 """Added to every count: a word seen once in one language and never in another is then the one's by 100 to 1."""
 
+LEAST = 0.6
+"""A posterior from which on an output is in that language: a full stop is in every one, and a short sentence in one of
+them has a posterior not far above a half."""
+
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, math.sqrt(3) / 2]])
 """Of the triangle with sides of one, ``(languages, 2)``: lower left, lower right, above."""
 
@@ -121,9 +125,16 @@ def in_triangle(points: Floats) -> Floats:
     return np.asarray(points @ CORNERS)
 
 
-def decided(points: Floats, least: float = 0.6) -> float:
-    """Share of outputs that are in one language, with a posterior of at least so much.
+def decided(points: Floats, least: float = LEAST) -> float:
+    """Share of outputs that are in one language, with a posterior of at least so much."""
+    return float(decided_for(points, least).sum())
 
-    A full stop is in every language: a short sentence in one has a posterior not far above a half.
+
+def decided_for(points: Floats, least: float = LEAST) -> Floats:
+    """Shares of all outputs that are in each language, with a posterior of at least so much, ``(languages,)``.
+
+    Args:
+        points: Posteriors, ``(outputs, languages)``.
+        least: Above a half, so that no output is in two languages.
     """
-    return float((points.max(axis=1) >= least).mean()) if len(points) else float("nan")
+    return np.asarray((points >= least).mean(axis=0) if len(points) else np.full(points.shape[1], np.nan))

@@ -27,6 +27,8 @@ app = typer.Typer(
 )
 store_app = typer.Typer(help="Look after the store of teachers' answers.", no_args_is_help=True)
 app.add_typer(store_app, name="store", rich_help_panel="Looking after things")
+study_app = typer.Typer(help="Look into why distillation works.", no_args_is_help=True)
+app.add_typer(study_app, name="study", rich_help_panel="Look at text")
 
 START = "Start here"
 STEPS = "The steps of a run, one by one"
@@ -317,6 +319,19 @@ def measure(
     if out is not None:
         write_json(out, measured.as_json())
     Console().print(table(measured))
+
+
+@study_app.command("modes")
+def study_modes(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Text in several languages, none of them marked: which one do teacher and students write, and is it one?"""
+    from rich.console import Console
+
+    from limbeck.cli.study import modes
+    from limbeck.pipeline.study import study
+
+    found = study(_run(recipe, overrides))
+    Console().print(modes(found))
+    typer.echo(f"numbers: {found.results}" + (f"\npicture: {found.picture}" if found.picture else ""))
 
 
 @app.command(rich_help_panel=USE)
