@@ -1,6 +1,6 @@
 """Speed of translators at batch one: an autoregressive one with five beams and greedily, against the parallel vanilla.
 
-    python benchmarks/translation_speed.py          # two quiet cores: about 30 minutes (training 22)
+    python benchmarks/translation_speed.py          # two quiet cores: about 25 minutes (training 16)
     python benchmarks/translation_speed.py --full   # twice the epochs, more sentences
 
 English sentences of Multi30k's test set (2016, Flickr), on one thread, the models taking turns; from text to text. Each
@@ -197,20 +197,20 @@ def time_them(size: str, pair: Pair, examples: Sequence[Example], results: Resul
             if whose == name
         }
         speeds = alternate(contenders, texts)
-        for (search, engine), speed in speeds.items():
-            written = contenders[search, engine](texts) if pair.natural else None
-            name, _ = SEARCHES[search]
-            results.append(
-                size=size,
-                model=name,
-                search=search,
-                engine=engine,
-                parameters=parameters(pair.models[name]),
-                **told(speed, speeds["beam 5", "pytorch"], pair.natural),
-                **quality(written, examples),
-                sentences=len(texts),
-                load=load,
-            )
+        written = {key: answer(texts) if pair.natural else None for key, answer in contenders.items()}
+    for (search, engine), speed in speeds.items():
+        name, _ = SEARCHES[search]
+        results.append(
+            size=size,
+            model=name,
+            search=search,
+            engine=engine,
+            parameters=parameters(pair.models[name]),
+            **told(speed, speeds["beam 5", "pytorch"], pair.natural),
+            **quality(written[search, engine], examples),
+            sentences=len(texts),
+            load=load,
+        )
 
 
 def engines(
