@@ -61,13 +61,13 @@ def test_means_are_over_rounds() -> None:
 
 
 def write_pairs(folder: Path) -> None:
-    """Sentences of three words, in each language that the set has."""
+    """Sentences of four words, in each language that the set has."""
     lines = ["en\tde\tfr\tes"]
     for one in WORDS:
         for two in WORDS:
             for three in WORDS:
-                said = " ".join(WORDS[word] for word in (one, two, three))
-                lines.append(f"{one} {two} {three}\t{said}\t-\t-")
+                said = " ".join(WORDS[word] for word in (one, two, three, one))
+                lines.append(f"{one} {two} {three} {one}\t{said}\t-\t-")
     file = folder / "tatoeba_multi_en_de_fr_es" / "multi.tsv"
     file.parent.mkdir(parents=True)
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -78,6 +78,7 @@ def make_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     write_pairs(folder)
     monkeypatch.setenv("LIMBECK_DATA", str(folder))
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(translators.progress, "use", lambda _: None)
     monkeypatch.setattr(translators, "HERE", folder)
     monkeypatch.setattr(translators, "HELD_OUT", {"dev": 10, "test": 20})
     monkeypatch.setattr(translators, "VOCABULARY", 320)
