@@ -46,6 +46,9 @@ bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/tinybert.py
 	@$(BIN)/python benchmarks/tinybert_ablations.py
 	@$(BIN)/python benchmarks/modes.py
+	@$(BIN)/python benchmarks/decoding.py
+	@$(BIN)/python benchmarks/capacity.py
+	@$(BIN)/python benchmarks/translation_speed.py
 	@$(BIN)/python benchmarks/tables.py
 
 clean:  ## remove caches and build files; keep .venv and runs

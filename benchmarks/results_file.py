@@ -28,11 +28,13 @@ Row = dict[str, Any]
 
 PACKAGES = (
     "accelerate",
+    "eflomal",
     "limbeck",
     "numba",
     "numpy",
     "onnxruntime",
     "pytorch-crf",
+    "sacrebleu",
     "textbrewer",
     "tokenizers",
     "torch",

@@ -110,6 +110,34 @@ def in_seconds(_: str, content: dict[str, Any]) -> list[Row]:
     return [row for row in content["rows"] if row["kind"] == "seconds"]
 
 
+def scored(field: str) -> Callable[[Row], str]:
+    """Shows points, such as BLEU, with their interval where the row has it."""
+
+    def shown(row: Row) -> str:
+        if row.get(field) is None:
+            return NOTHING
+        interval = f" [{row['low']:.1f}, {row['high']:.1f}]" if field == "bleu" and "low" in row else ""
+        return f"{row[field]:.1f}{interval}"
+
+    return shown
+
+
+def measured(field: str) -> Callable[[Row], str]:
+    """Shows a measure with three decimals, as the slides do."""
+    return lambda row: NOTHING if row.get(field) is None else f"{row[field]:.3f}"
+
+
+def millions(field: str) -> Callable[[Row], str]:
+    """Shows a number of weights in millions."""
+    return lambda row: NOTHING if row.get(field) is None else f"{_number(row[field] / 1e6)} M"
+
+
+TEXTS: Columns = {
+    "C(d)": measured("complexity"),
+    "F(d)": measured("faithfulness"),
+    "reordering": measured("reordering"),
+    "BLEU of the text": scored("text_bleu"),
+}
 TAGGERS: Columns = {
     "data": text("data"),
     "student": text("student"),
@@ -179,6 +207,42 @@ TABLES: dict[str, Table] = {
             "than its caching distiller": lambda row: times(row.get("times_faster_than_caching")),
         },
         words=frozenset({"student", "device"}),
+        rows=summaries,
+    ),
+    "decoding": Table(
+        results="decoding",
+        columns={"text": text("text"), **TEXTS, "student's BLEU": scored("bleu")},
+        words=frozenset({"text"}),
+        rows=summaries,
+    ),
+    "capacity": Table(
+        results="capacity",
+        columns={
+            "teacher": text("teacher"),
+            "weights": millions("parameters"),
+            "teacher's BLEU": scored("teacher_bleu"),
+            "text": text("text"),
+            **TEXTS,
+            "autoregressive student's BLEU": scored("autoregressive"),
+            "vanilla's BLEU": scored("vanilla"),
+        },
+        words=frozenset({"teacher", "text"}),
+        rows=summaries,
+    ),
+    "translation-speed": Table(
+        results="translation_speed",
+        columns={
+            "size": text("size"),
+            "model": text("model"),
+            "search": text("search"),
+            "engine": text("engine"),
+            "p50, ms": milliseconds("p50_ms"),
+            "sentences/s": number("per_second"),
+            "times faster": lambda row: times(row.get("times_faster")),
+            "BLEU": scored("bleu"),
+            "weights": millions("parameters"),
+        },
+        words=frozenset({"size", "model", "search", "engine"}),
         rows=summaries,
     ),
     "aims": Table(

@@ -1,109 +1,225 @@
-"""What the translation benchmarks share: data, sizes, training, and the measures of a run's texts and students."""
+"""What the translation benchmarks share: data, recipes, and what their rows say of texts and of models.
+
+``tatoeba`` is 22,350 short English sentences with German translations, ten pieces of words long; Multi30k is longer.
+LIMBECK_DATA names the folder that holds both.
+"""
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Mapping
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from limbeck.analyse.aligned import AlignedText
 from limbeck.analyse.measures import measure
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import read_json
+from limbeck.core.example import Example
 from limbeck.core.recipe import Recipe
-from limbeck.pipeline import Run, distill, steps
 from limbeck.pipeline.distilling import stages_of
-from results_file import Row
+from limbeck.pipeline.run import CONTROL
+from limbeck.pipeline.translation import TranslationRun
+from results_file import Aim, ResultsFile, Row
 
-DATA = "tatoeba_multi_en_de_fr_es/multi.tsv"
+HERE = Path(__file__).parent
 RUNS = Path("runs/translators")
-SCALE = 0.5
-"""Width of models here, as a share of the published."""
 MAX_LENGTH = 64
+HELD_OUT: dict[str, Any] = {"dev": 500, "test": 1000}
+VOCABULARY = 4000
+ROUNDS = 2
+"""How often texts are aligned: the aligner takes no seed, and means over rounds differ less."""
 TRAINING: dict[str, Any] = {
-    "learning_rate": 1e-3,
     "schedule": "inverse_sqrt",
     "warmup": 0.1,
     "clip": 1.0,
     "weight_decay": 1e-4,
-    "tokens_per_batch": 1500,
+    "tokens_per_batch": 500,
     "evaluate": 6,
     "average": 2,
 }
+"""Small batches, of about 45 sentences of tatoeba: a parallel student needs many steps to get off the ground."""
+JOBS = 3
+"""Students at a time: three on two cores leave less idle where their number is odd."""
+RATES = {"teacher": 1e-3, "student": 2e-3}
+MEASURES = ("complexity", "faithfulness", "reordering", "text_bleu", "length_ratio")
+"""Fields of a text: C(d), F(d), fuzzy reordering score, BLEU against the real text, words a source word."""
+Measured = Callable[[Sequence[Row]], float | None]
 
 
-def data_file() -> Path:
-    """The short sentences in four languages."""
+def opened(name: str, full: bool) -> ResultsFile:
+    """The results of a benchmark."""
+    return ResultsFile(HERE / "results" / f"{name}.json", f"python benchmarks/{name}.py" + " --full" * full)
+
+
+def asked_for_all(doc: str | None, arguments: Sequence[str] | None) -> bool:
+    """Whether the command line says ``--full``; progress is shown from here on."""
+    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
+    parser.add_argument("--full", action="store_true", help="more epochs, three seeds: for larger machines")
+    progress.use(progress.RichReporter())
+    return bool(parser.parse_args(arguments).full)
+
+
+def judged(results: ResultsFile, aims: Sequence[Aim]) -> None:
+    """Write down and say how far the aims are met."""
+    for aim in results.finish(aims):
+        met = "met    " if aim["met"] else "NOT MET"
+        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+
+
+# Recipes.
+
+
+def data_file(*parts: str) -> str:
+    """A file of the shared data sets.
+
+    Raises:
+        LimbeckError: It is not there.
+    """
     folder = os.environ.get("LIMBECK_DATA")
-    if not folder or not (Path(folder) / DATA).is_file():
-        raise LimbeckError(
-            f"LIMBECK_DATA names no folder that holds {DATA}", fix="export LIMBECK_DATA=FOLDER"
-        )
-    return Path(folder) / DATA
+    path = Path(folder or "").joinpath(*parts)
+    if not folder or not path.is_file():
+        what = f"LIMBECK_DATA names no folder that holds {'/'.join(parts)}"
+        raise LimbeckError(what, fix="export LIMBECK_DATA=FOLDER")
+    return str(path)
 
 
-def source(*languages: str) -> list[Row]:
-    """English, and the translations into these languages."""
-    return [
-        {"path": str(data_file()), "text": "en", "target": language, "language": language}
-        for language in languages
-    ]
+def tatoeba(language: str = "de") -> dict[str, Any]:
+    """English, and its translations into a language."""
+    path = data_file("tatoeba_multi_en_de_fr_es", "multi.tsv")
+    return {
+        "train": {"path": path, "text": "en", "target": language, "language": language},
+        **HELD_OUT,
+        "vocabulary": {"size": VOCABULARY},
+    }
 
 
-def recipe(name: str, *, epochs: int, teacher: Mapping[str, Any], **keys: Any) -> Recipe:
-    """A recipe of translators from English to German; ``keys`` are further ones of the recipe."""
-    values: dict[str, Any] = {
+def teacher(size: str, scale: float, epochs: float) -> dict[str, Any]:
+    """An autoregressive teacher of this size, trained here."""
+    return {
+        "scratch": {"kind": "autoregressive", "size": size, "scale": scale},
+        "fine_tune": {"epochs": epochs, "learning_rate": RATES["teacher"], **TRAINING},
+        "max_length": MAX_LENGTH,
+    }
+
+
+def recipe(
+    name: str,
+    data: Mapping[str, Any],
+    teacher: Mapping[str, Any],
+    student: Mapping[str, Any],
+    methods: Sequence[Mapping[str, Any]],
+    *,
+    epochs: float,
+    seeds: int = 1,
+    **keys: Any,
+) -> Recipe:
+    """A recipe of translators; ``keys`` are further ones of the recipe."""
+    values = {
         "task": "translation",
         "name": name,
-        "data": {"train": source("de"), "dev": 500, "test": 1000, "vocabulary": {"size": 4000}},
-        "teacher": {"max_length": MAX_LENGTH, **teacher},
-        "train": {"epochs": epochs, **TRAINING},
-        "evaluate": {"latency_sentences": 0, "resamples": 2000},
-        "seeds": 1,
-        "jobs": 2,
+        "data": data,
+        "teacher": teacher,
+        "student": {**student, "max_length": MAX_LENGTH},
+        "method": list(methods),
+        "train": {"epochs": epochs, "learning_rate": RATES["student"], **TRAINING},
+        "evaluate": {"latency_sentences": 0, "resamples": 2000, "decoding": {"max_length": MAX_LENGTH}},
+        "export": {"changed": 1.0},  # the bundles are by-products here
+        "seeds": seeds,
+        "jobs": JOBS,
         "out": str(RUNS),
+        **keys,
     }
-    return Recipe.model_validate({**values, **keys})
+    return Recipe.model_validate(values)
 
 
-def taught(size: str, epochs: int) -> dict[str, Any]:
-    """A teacher of this size, trained here; one that a benchmark has trained before is taken as it is."""
+# Rows.
+
+
+def measure_texts(
+    run: TranslationRun, texts: Mapping[str, str], results: ResultsFile, place: Row | None = None
+) -> None:
+    """Rows of what students train on (``kind: text``), one a round, with alignments of its own.
+
+    What is measured against the real text is so against that round's alignment of it; so is the real text, aligned
+    once more, whose F(d) is what alignment alone makes of it.
+
+    Args:
+        run: What made the texts.
+        texts: Their names in the rows, and of each the method whose student trains on it; the control's is real.
+        results: Where rows go.
+        place: Further fields of the rows.
+    """
+    for number in range(1, ROUNDS + 1):
+        keys = {text: {"kind": "text", **(place or {}), "text": text, "round": number} for text in texts}
+        left = [text for text in texts if not results.has(**keys[text])]
+        if left:
+            real = AlignedText.of(run.transfer_set.labelled)
+            for text in left:
+                results.append(**keys[text], **measured(text_of(run, texts[text]), real, run.language))
+
+
+def text_of(run: TranslationRun, title: str) -> tuple[Example, ...]:
+    """What a method's student trains on."""
+    if title == CONTROL:
+        return run.transfer_set.labelled.examples
+    (stage,) = [stage for stage in stages_of(run, title) if stage.trains == "student"]
+    return run.text_of(title, stage).examples
+
+
+def measured(text: Sequence[Example], real: AlignedText, language: str) -> Row:
+    """Measures of a text against the real one."""
+    found = measure(text, real, language=language)
+    assert found.against is not None
     return {
-        "scratch": {"kind": "autoregressive", "size": size, "scale": SCALE},
-        "fine_tune": {"epochs": epochs, **TRAINING, "learning_rate": 1e-3},
-    }
-
-
-def finished(made: Recipe) -> Run:
-    """The run of a recipe, all its steps done."""
-    run = Run.of(made)
-    distill(run)
-    return run
-
-
-def taught_once(made: Recipe) -> str:
-    """Folder of the teacher that a recipe trains: trained now, where it is not there."""
-    run = Run.of(made)
-    steps.prepare(run)
-    steps.teach(run)
-    return str(run.teacher_folder.path)
-
-
-def text_row(run: Run, title: str) -> Row:
-    """Measures of the text that a method's student trained on, against the real translations."""
-    (stage,) = [each for each in stages_of(run, title) if each.trains == "student"]  # type: ignore[arg-type]
-    found = measure(run.text_of(title, stage), run.transfer_set)
-    return {
-        "complexity": found.complexity,
+        "complexity": found.text.complexity,
         "faithfulness": found.faithfulness,
-        "reordering": found.reordering,
-        "text_bleu": found.bleu,
-        "length_ratio": found.length_ratio,
+        "reordering": found.text.reordering,
+        "text_bleu": found.against.bleu,
+        "length_ratio": found.text.length_ratio,
     }
 
 
-def student_rows(run: Run, title: str) -> Row:
-    """BLEU of a method's students on test: the mean over seeds, with the interval that the evaluation gives it."""
-    content = read_json(run.evaluation_folder.path / "evaluation.json")
-    (row,) = [each for each in content["methods"] if each["name"] == title]
-    return row
+def mean_measures(rows: Sequence[Row]) -> Row:
+    """Means over the rounds of a text."""
+    return {field: statistics.fmean(row[field] for row in rows) for field in MEASURES} | {"rounds": len(rows)}
+
+
+def scores(run: TranslationRun) -> dict[str, Row]:
+    """BLEU on test of the teacher and of every method's students, with the interval of the mean over seeds."""
+    found = run.evaluation
+    spans = {
+        span["name"]: span for span in found["intervals"] if span["seed"] is None and span["metric"] == "bleu"
+    }
+    return {
+        row["name"]: {
+            "bleu": row["mean"]["bleu"],
+            "low": spans[row["name"]]["low"],
+            "high": spans[row["name"]]["high"],
+            "chrf": row["mean"]["chrf"],
+            "seeds": row["seeds"],
+        }
+        for row in found["summary"]
+    }
+
+
+# Aims.
+
+
+def value(rows: Sequence[Row], field: str, **key: Any) -> float | None:
+    """A field of the summary row with this key."""
+    wanted = {"kind": "summary", **key}
+    found = [row[field] for row in rows if all(row.get(name) == each for name, each in wanted.items())]
+    return found[0] if found else None
+
+
+def gap(field: str, larger: Row, smaller: Row) -> Measured:
+    """By how much a field of one summary row is above that of another."""
+
+    def found(rows: Sequence[Row]) -> float | None:
+        high, low = value(rows, field, **larger), value(rows, field, **smaller)
+        return None if high is None or low is None else high - low
+
+    return found
