@@ -5,7 +5,7 @@ German, French and Spanish, and nothing that says which is wanted. C(d) of this 
 translation of each sentence, drawn at random, 3.30, and of the teacher's 2.64; and a parallel student that learned
 distilled text writes one language at a time. Here: tatoeba, 12,000 English sentences of six words with all three
 translations (34,200 pairs to learn from, 500 sentences to test on); an autoregressive teacher and vanilla students with
-3 + 3 layers of 128 (``tiny``, half as wide as published, 2.2 million weights of which half a million embed 4,000 pieces).
+3 + 3 layers of 128 (``tiny``, half as wide as published; 2.2 million weights, half a million of them embeddings).
 
     python benchmarks/modes.py          # two cores: about 50 minutes (teacher 12, students 35)
     python benchmarks/modes.py --full   # all 22,350 sentences, twice the epochs, three seeds

@@ -165,9 +165,16 @@ def _last_stage(run: TranslationRun, title: str) -> Stage:
     return [stage for stage in stages_of(run, title) if stage.trains == "student"][-1]
 
 
-def _learned(stage: Stage) -> str:
-    """What a student learned from, in words."""
-    return MIXTURE if stage.distilled is None else REDUCED[stage.distilled.by]
+def learned_by(run: TranslationRun) -> dict[str, str]:
+    """What each method's student learned from, in words, the control first; by which method, where several share it."""
+    by = {title: _last_stage(run, title).distilled for title in run.methods}
+    words = {title: MIXTURE if each is None else REDUCED[each.by] for title, each in by.items()}
+    common = Counter(words.values())
+    order = sorted(words, key=lambda title: title != run.control)
+    return {
+        title: words[title] + f", {title}" * (common[words[title]] > 1 and title != run.control)
+        for title in order
+    }
 
 
 class _Modes:
@@ -228,19 +235,9 @@ class _Modes:
         kind = recipe.teacher.scratch.kind if recipe.teacher.scratch else TEACHER
         said = [found[example.id][0][0] for example in self.texts]
         yield Learner(TEACHER, kind, MIXTURE, self.run.transfer_set.labelled, [said])
-        last = {title: _last_stage(self.run, title) for title in self.order}
-        learned = {title: _learned(stage) for title, stage in last.items()}
-        common = Counter(learned.values())
-        for title, stage in last.items():
-            alone = common[learned[title]] == 1 or title == self.run.control
-            what = learned[title] if alone else f"{learned[title]}, {title}"
-            text = text_of(self.run, title, stage)
-            yield Learner(title, recipe.student.kind, what, text, self._said(title))
-
-    @cached_property
-    def order(self) -> list[str]:
-        """Methods, the control first."""
-        return sorted(self.run.methods, key=lambda title: title != self.run.control)
+        for title, learned in learned_by(self.run).items():
+            text = text_of(self.run, title, _last_stage(self.run, title))
+            yield Learner(title, recipe.student.kind, learned, text, self._said(title))
 
     @cached_property
     def texts(self) -> list[Example]:
