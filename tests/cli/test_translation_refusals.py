@@ -34,9 +34,12 @@ AUTOREGRESSIVE = "{kind: autoregressive, layers: 1, width: 32, heads: 2, max_len
         (["student={kind: bilstm}"], "vanilla"),
         (["teacher={model: some/hub-name}", "method=born_again"], "trains successors of the teacher"),
         (["method={name: sequence_level, decoding: {beams: 2, keep: 3}}"], "'keep' is 3"),
-        (["teacher.engine=ctranslate2", "teacher.members=2"], "CTranslate2 decodes with one model"),
+        (
+            ["teacher.engine=ctranslate2", "teacher.members=2"],
+            "'members' asks for several models, and CTranslate2 decodes with one",
+        ),
         (["teacher={model: some/hub-name}", "teacher.members=2"], "'members' are built from 'scratch'"),
-        (["teacher.prefix=translate:"], "'prefix' and 'languages' are of a 'model'"),
+        (["teacher.prefix=translate"], "'prefix' and 'languages' are of a 'model'"),
         (["teacher.languages=[en]"], "teacher.languages"),
     ],
 )

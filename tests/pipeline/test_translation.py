@@ -25,6 +25,7 @@ from limbeck.pipeline.distilling import TEXT
 from limbeck.pipeline.measuring import is_installed
 from limbeck.pipeline.plan import Plan, check, check_student, plan
 from limbeck.serve.opening import open_bundle
+from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.subwords import Subwords
 from limbeck.transfer.ask import LiveAnswers
 from limbeck.transfer.decoded import count_undecoded
@@ -36,7 +37,7 @@ GREEDY = {"search": "greedy", "max_length": 8}
 METHODS = [
     {"name": "sequence_level", "decoding": BEAM},
     {"name": "sequence_interpolation", "decoding": BEAM},
-    {"name": "born_again", "decoding": GREEDY, "epochs": 8},
+    {"name": "born_again", "decoding": GREEDY},
 ]
 
 
@@ -106,10 +107,13 @@ def test_a_run_is_made_and_judged(whole: Result) -> None:
     # Ten passes over five hundred words teach the map from word to word, well above chance.
     assert max(row["bleu"] for row in rows.values() if row["role"] == "student") > 10
     predicted = pq.read_table(whole.folder / "evaluation/predictions.parquet")
-    assert len(predicted) == 40 or len(predicted) == 40 * 5
+    assert len(predicted) == 40
+    assert predicted.num_columns == 4 + 5
+    text = predicted["text"][0].as_py()
+    assert predicted["references"][0].as_py() == [translated(text)]
     bundle = open_bundle(whole.bundle, "fp32", threads=1)
-    words = str(next(iter(bundle.predict(["ba be"])))).split()
-    assert words
+    assert isinstance(bundle, TranslatorBundle)
+    assert set(bundle.translate(["ba be di"])[0].split()) <= set(TARGET)
     card = json.loads((whole.bundle / "bundle.json").read_text())
     assert "autoregressive, from scratch" in json.dumps(card)
 
@@ -205,18 +209,12 @@ def test_how_successors_are_taught_changes_their_own_chain_alone(copied: Path) -
         "distilled/born_again/born_again",
         "students/born_again/seed-1",
     }
-    assert (
-        json.loads((copied / "runs/toy/successors/born_again/generation_1/trained.json").read_text())[
-            "epochs"
-        ]
-        == 2
-    )
+    trained = json.loads((copied / "runs/toy/successors/born_again/generation_1/trained.json").read_text())
+    assert trained["epochs"] <= 2
 
 
 def test_what_changes_no_weights_makes_nothing_anew(copied: Path) -> None:
     before = made(copied)
-    fine_tune = again(copied).recipe.teacher.fine_tune
-    assert fine_tune is not None
     teacher = again(copied).recipe.teacher.model_dump()
     teacher["fine_tune"] |= {"checkpoint_seconds": 7.0}
     up_to_students(again(copied, teacher=teacher, evaluate={"measures": False}))
@@ -251,8 +249,6 @@ def test_stored_next_tokens_teach_as_the_teacher_itself_does(
         name: load_file(copied / f"runs/toy/students/{name}/seed-1/model.safetensors")
         for name in ("word_level", "both")
     }
-    first = load_file(copied / "runs/toy/students/sequence_level/seed-1/model.safetensors")
-    assert first.keys() != stored["both"].keys()
 
     def live(teacher: Any, examples: Any, needs: Any, store: Any) -> LiveAnswers:
         return LiveAnswers(teacher, {example.id: example for example in examples}, needs)

@@ -159,7 +159,7 @@ class TeacherChoice(Settings):
         if self.members > 1 and self.scratch is None:
             raise ValueError("'members' are built from 'scratch'; a 'model' is one")
         if self.members > 1 and self.engine == "ctranslate2":
-            raise ValueError("CTranslate2 decodes with one model, and 'members' asks for several")
+            raise ValueError("'members' asks for several models, and CTranslate2 decodes with one")
         if self.model is None and (self.prefix or self.languages):
             raise ValueError(
                 "'prefix' and 'languages' are of a 'model' that knows them; what is built here does not"

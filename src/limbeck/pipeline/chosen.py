@@ -99,7 +99,7 @@ class Chosen(Folders):
         """Insist that a method reads what this task's students say."""
         for stage in stages:
             compared = stage.objective.reads | stage.objective.needs
-            strange = sorted(compared - {self.task.signal} - OF_TOKENS)
+            strange = sorted(compared - {self.task.signal} - self.task.heard - OF_TOKENS)
             if strange:
                 suited = [name for name in methods.names() if _suits(methods.get(name), self.task.signal)]
                 raise LimbeckError(

@@ -237,9 +237,7 @@ def _teach(run: Run, done: bool) -> Planned:
         return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
     if isinstance(run, TranslationRun):
         return Planned("teach", *plan_translation.teaching(run, done), done=done)
-    data = run.task.encode(
-        teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length
-    )
+    data = run.encoded_for_teacher
     count = total_steps(data.lengths, choice.fine_tune)
     seconds = 0 if done else count * seconds_per_step(teacher.model, data.lengths, choice.fine_tune)
     what = f"{choice.model}: {count:,} steps on {len(data):,} sentences"

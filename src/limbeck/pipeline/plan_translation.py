@@ -58,7 +58,7 @@ def teaching(run: TranslationRun, done: bool) -> tuple[str, float, int]:
     """What ``teach`` trains, how long that takes, and the bytes of its weights."""
     choice, models = run.recipe.teacher, run.teacher.models
     assert choice.fine_tune is not None
-    data = run.as_teacher_reads(run.prepared.train.labelled.examples)
+    data = run.encoded_for_teacher
     count, seconds = total_steps(data.sizes, choice.fine_tune), 0.0
     if not done:
         seconds = count * sum(_seconds_a_step(each, data, choice.fine_tune) for each in models)
@@ -148,7 +148,7 @@ class _Timed:
     def __init__(self, run: TranslationRun) -> None:
         self.run = run
         self.texts = run.prepared.train.labelled.examples[:SAMPLE]
-        self.data = run.as_teacher_reads(run.prepared.train.labelled.examples)
+        self.data = run.encoded_for_teacher
 
     def translating(self, texts: int, decoding: Decoding) -> float:
         """Seconds for so many translations, of about the length that gold's have."""

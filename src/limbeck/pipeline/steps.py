@@ -116,9 +116,7 @@ def teach(run: Run) -> None:
         return
     tokeniser, settings = run.teacher_tokeniser, run.picked(choice.fine_tune)
     assert tokeniser is not None
-    labelled, dev = (
-        run.as_teacher_reads(part.examples) for part in (run.prepared.train.labelled, run.prepared.dev)
-    )
+    dev = run.as_teacher_reads(run.prepared.dev.examples)
     with _writing(run, run.teacher_folder, inputs) as folder:
         for place, model, seed in run.untaught_teachers():
             what = f"teach     {run.teacher_name}" + f", {place}" * (place != ".")
@@ -126,7 +124,7 @@ def teach(run: Run) -> None:
                 model,
                 tokeniser,
                 run.task.gold(),
-                labelled,
+                run.encoded_for_teacher,
                 None,
                 dev,
                 settings,

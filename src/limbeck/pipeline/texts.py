@@ -151,6 +151,11 @@ class Texts(Chosen):
         alone = [example.alone for example in examples]
         return self.task.encode(self.tokeniser, alone, self.labels, self.recipe.student.max_length)
 
+    @cached_property
+    def encoded_for_teacher(self) -> Encoded:
+        """The part of the training set that has gold, as a teacher that is trained here reads it."""
+        return self.as_teacher_reads(self.prepared.train.labelled.examples)
+
     def as_teacher_reads(self, examples: Sequence[Example]) -> Encoded:
         """Examples with gold as a teacher that is trained here reads them."""
         return self.task.encode(self.teacher_tokeniser, examples, self.labels, self.recipe.teacher.max_length)

@@ -18,7 +18,7 @@ from limbeck.pipeline import distilling
 from limbeck.pipeline.folders import require
 from limbeck.pipeline.inputs import lasting
 from limbeck.pipeline.run import Run
-from limbeck.pipeline.translation_checks import check_methods, check_pieces, stages_by_title
+from limbeck.pipeline.translation_checks import check_engine, check_methods, check_pieces, stages_by_title
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.train.loop import train
@@ -115,12 +115,13 @@ class TranslationRun(Run):
         check_methods(self)
 
     def check_text(self) -> None:
-        """Insist that a teacher whose next tokens a method compares guesses the student's tokens.
+        """Insist that a teacher whose next tokens a method compares guesses the student's, and on an engine that runs.
 
         Raises:
-            LimbeckError: Their pieces of words differ.
+            LimbeckError: Their pieces of words differ, or the engine is not installed, or cannot decode so.
         """
         check_pieces(self)
+        check_engine(self)
 
     @cached_property
     def scratch_settings(self) -> StudentSettings:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from limbeck.core.errors import LimbeckError
+from limbeck.pipeline.distilling import decodings
 
 if TYPE_CHECKING:
     from limbeck.core.method import Stage
@@ -51,6 +52,18 @@ def check_pieces(run: TranslationRun) -> None:
             what = f"'{title}' compares the next tokens of teacher and student, whose pieces of words differ"
             fix = "Train the teacher here ('scratch'), or choose sequence_level, which hands over text"
             raise LimbeckError(what, where="method", fix=fix)
+
+
+def check_engine(run: TranslationRun) -> None:
+    """Insist on an engine that can decode with the teacher: a conversion is tried on one text.
+
+    Raises:
+        LimbeckError: It is not installed, has no conversion for the model, or cannot search in some way.
+    """
+    if run.recipe.teacher.engine == "pytorch":
+        return
+    for decoding in {*decodings(run), run.recipe.evaluate.decoding}:
+        run.teacher.decode(run.prepared.dev.examples[:1], decoding.model_copy(update={"max_length": 2}))
 
 
 def _check_one_after_the_other(run: TranslationRun, title: str) -> None:
