@@ -30,7 +30,7 @@ from limbeck.text.subwords import Subwords
 from limbeck.transfer.ask import LiveAnswers
 from limbeck.transfer.decoded import count_undecoded
 from limbeck.transfer.transfer_set import TransferSet
-from pipeline.translation_recipe import BEAM, SIZE, SOURCE, said, sentences, translated, values, write
+from pipeline.translation_recipe import BEAM, SIZE, SOURCE, TARGET, said, sentences, translated, values, write
 
 pytestmark = pytest.mark.recipe
 GREEDY = {"search": "greedy", "max_length": 8}

@@ -16,10 +16,10 @@ BEAM = {"beams": 2, "max_length": 8}
 
 
 def sentences(count: int, seed: int = 0) -> list[tuple[int, ...]]:
-    """So many different ones of two or three words, as the words' numbers."""
+    """So many different ones of two to four words, as the words' numbers."""
     generator, found = random.Random(seed), dict[tuple[int, ...], None]()
     while len(found) < count:
-        found[tuple(generator.randrange(len(SOURCE)) for _ in range(generator.randint(2, 3)))] = None
+        found[tuple(generator.randrange(len(SOURCE)) for _ in range(generator.randint(2, 4)))] = None
     return list(found)
 
 
@@ -45,9 +45,9 @@ def write(folder: Path, count: int = 300) -> dict[str, Any]:
 def values(folder: Path, **more: Any) -> dict[str, Any]:
     """The keys of a recipe of seconds."""
     fine_tune = {
-        "epochs": 15,
+        "epochs": 20,
         "tokens_per_batch": 64,
-        "learning_rate": 0.01,
+        "learning_rate": 0.005,
         "schedule": "inverse_sqrt",
         "evaluate": 2,
     }
