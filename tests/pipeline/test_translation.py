@@ -18,6 +18,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from limbeck import distill
 from limbeck.core import progress
 from limbeck.core.decoding import Decoding
+from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe, load
 from limbeck.core.schema import validate
 from limbeck.pipeline import Result, Run, steps
@@ -380,5 +381,5 @@ def test_a_prefix_stands_before_each_text_in_training_and_in_asking(whole: Resul
     assert run.teacher_tokeniser.decode(read.tokens.tolist()).startswith("do do:")
     assert run.teacher.encode([example]).tokens.tolist() == read.tokens.tolist()
     bare = run_of(tmp_path, teacher={**teacher, "prefix": ""})
-    with pytest.raises(Exception, match="other data or settings"):
+    with pytest.raises(LimbeckError, match=r"teacher: made from other data or settings"):
         steps.ask(bare)

@@ -33,7 +33,7 @@ from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
-from limbeck.transfer.teachers import ModelTeacher
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 from limbeck.transfer.translation_teacher import prefixed
 
 ENGINES: Mapping[Engine, Precision] = {"onnx": "fp32", "onnx-int8": "int8"}
@@ -58,6 +58,8 @@ class Timed:
 
     def engines(self) -> Iterator[tuple[Engine, int, Contender]]:
         """Each engine, the bytes of its weights, and what is timed."""
+        for model in self.models:
+            model.eval()
         yield "pytorch", sum(map(tensor_bytes, self.models)), torch.inference_mode()(self.in_pytorch)
         for engine, precision in ENGINES.items():
             if files := graphs_of(self.bundle, precision):
@@ -153,7 +155,7 @@ def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
         answer = translating(asked.models, asked.subwords, asked.max_length, decoding, asked.prefix)
         _try_export(run, lambda: _export_translator(run, bundle))
         yield Timed(TEACHER, asked.models, answer, bundle)
-    elif isinstance(teacher := run.teacher, ModelTeacher):
+    elif not isinstance(teacher := run.teacher, FileTeacher):
         answer = _in_pytorch(teacher.model, teacher.tokeniser, teacher.max_length)
         _try_export(run, lambda: _export_teacher(run, teacher, bundle))
         yield Timed(TEACHER, [teacher.model], answer, bundle)
@@ -224,7 +226,7 @@ def _student(run: Run) -> Timed:
 
 
 def _in_pytorch(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_length: int) -> Contender:
-    kind = tagging if isinstance(model.eval(), Tagger) else classifying
+    kind = tagging if isinstance(model, Tagger) else classifying
     return kind(model, tokeniser, max_length)
 
 

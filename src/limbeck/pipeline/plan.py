@@ -181,7 +181,7 @@ def plan(run: Run) -> Plan:
             *_ask(run, taught),
             *trained,
             _short("export", "the best student on dev, to ONNX", exported),
-            *_measure(run),
+            *_measure(run, finished),
             _short("evaluate", f"{len(run.prepared.test):,} test sentences by every model", evaluated),
             _short("report", str(run.folder / "report.html"), done=False),
         ),
@@ -298,10 +298,10 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
         yield Planned("train", what, len(left) * seconds / at_once, weights, not left)
 
 
-def _measure(run: Run) -> Iterator[Planned]:
+def _measure(run: Run, trained: bool) -> Iterator[Planned]:
     if isinstance(run, TranslationRun):
-        for what, seconds in plan_translation.measuring(run):
-            yield Planned("evaluate", what, seconds)
+        for what, seconds, done in plan_translation.measuring(run, trained):
+            yield Planned("evaluate", what, seconds, done=done)
 
 
 def _short(step: str, what: str, done: bool) -> Planned:
