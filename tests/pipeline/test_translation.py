@@ -383,3 +383,20 @@ def test_a_prefix_stands_before_each_text_in_training_and_in_asking(whole: Resul
     bare = run_of(tmp_path, teacher={**teacher, "prefix": ""})
     with pytest.raises(LimbeckError, match=r"teacher: made from other data or settings"):
         steps.ask(bare)
+
+
+def test_another_engine_makes_texts_anew_and_no_teacher(copied: Path) -> None:
+    pytest.importorskip("ctranslate2")
+    before = made(copied)
+    teacher = again(copied).recipe.teacher.model_dump() | {"engine": "ctranslate2"}
+    run = again(copied, teacher=teacher, method=METHODS[:1])
+    drawn = [{"name": "sequence_level", "decoding": {"search": "sampling", "max_length": 8}}]
+    with pytest.raises(LimbeckError, match="Sample with the engine .pytorch."):
+        plan(again(copied, teacher=teacher, method=drawn))
+    up_to_students(run)
+    assert changed(before, copied) == {
+        "distilled/sequence_level/sequence_level",
+        "students/sequence_level/seed-1",
+    }
+    text = TransferSet.load(copied / "runs/toy/distilled/sequence_level/sequence_level", TEXT)
+    assert np.mean([example.targets[0] == translated(example.text) for example in text]) > 0.3
