@@ -33,7 +33,8 @@ from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
-from limbeck.transfer.teachers import ModelTeacher
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher
+from limbeck.transfer.translation_teacher import prefixed
 
 ENGINES: Mapping[Engine, Precision] = {"onnx": "fp32", "onnx-int8": "int8"}
 """Engines that run bundles, and which of a bundle's models."""
@@ -57,6 +58,8 @@ class Timed:
 
     def engines(self) -> Iterator[tuple[Engine, int, Contender]]:
         """Each engine, the bytes of its weights, and what is timed."""
+        for model in self.models:
+            model.eval()
         yield "pytorch", sum(map(tensor_bytes, self.models)), torch.inference_mode()(self.in_pytorch)
         for engine, precision in ENGINES.items():
             if files := graphs_of(self.bundle, precision):
@@ -107,13 +110,18 @@ def tagging(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_leng
 
 
 def translating(
-    models: Sequence[PreTrainedModel], subwords: Subwords, max_length: int, decoding: Decoding
+    models: Sequence[PreTrainedModel],
+    subwords: Subwords,
+    max_length: int,
+    decoding: Decoding,
+    prefix: str = "",
 ) -> Contender:
     """From texts to translations; several models are an ensemble."""
     first, *others = models
 
     def translations(texts: Sequence[str]) -> list[str]:
-        encoded = encode_translations(subwords, [Example("", text) for text in texts], None, max_length)
+        examples = prefixed([Example("", text) for text in texts], prefix)
+        encoded = encode_translations(subwords, examples, None, max_length)
         found = translate(first, encoded, decoding, others=others)
         return [subwords.decode(best.tokens) for best, *_ in found]
 
@@ -144,10 +152,10 @@ def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
     """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
     if isinstance(run, TranslationRun):
         asked, decoding = run.teacher, run.recipe.evaluate.decoding
-        answer = translating(asked.models, asked.subwords, asked.max_length, decoding)
+        answer = translating(asked.models, asked.subwords, asked.max_length, decoding, asked.prefix)
         _try_export(run, lambda: _export_translator(run, bundle))
         yield Timed(TEACHER, asked.models, answer, bundle)
-    elif isinstance(teacher := run.teacher, ModelTeacher):
+    elif not isinstance(teacher := run.teacher, FileTeacher):
         answer = _in_pytorch(teacher.model, teacher.tokeniser, teacher.max_length)
         _try_export(run, lambda: _export_teacher(run, teacher, bundle))
         yield Timed(TEACHER, [teacher.model], answer, bundle)
@@ -189,10 +197,12 @@ def _export_translator(run: TranslationRun, bundle: Path) -> None:
     """Export a teacher that translates.
 
     Raises:
-        LimbeckError: ONNX cannot express it, or it is several models.
+        LimbeckError: ONNX cannot express it, it is several models, or wants something before each text.
     """
     if len(run.teacher.models) > 1:
         raise LimbeckError("a bundle holds one model, and it is several")
+    if run.teacher.prefix:
+        raise LimbeckError("a bundle reads texts as they are, and it wants a prefix")
     export_translator(
         run.teacher.models[0],
         run.teacher.subwords,
@@ -216,7 +226,7 @@ def _student(run: Run) -> Timed:
 
 
 def _in_pytorch(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_length: int) -> Contender:
-    kind = tagging if isinstance(model.eval(), Tagger) else classifying
+    kind = tagging if isinstance(model, Tagger) else classifying
     return kind(model, tokeniser, max_length)
 
 
