@@ -47,7 +47,9 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
         examples.append(_taught(example, found[best][0], decoded.by))
     if not examples:
         what = f"all translations by {decoded.by} are empty: it has not learnt to translate"
-        raise LimbeckError(what, fix="Train the teacher longer, or on more text; its dev score tells how good it is")
+        raise LimbeckError(
+            what, fix="Train the teacher longer, or on more text; its dev score tells how good it is"
+        )
     _tell(len(transfer_set), counts, decoded.by, distilled)
     return TransferSet(tuple(examples), transfer_set.labels)
 
