@@ -4,12 +4,14 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pipeline.tagging_recipe import recipe as tagging_recipe
+from pipeline.translation_recipe import recipe as translation_recipe
 
 TRAIN = {"epochs": 60, "learning_rate": 0.01, "tokens_per_batch": 128, "checkpoint_seconds": 0}
 
@@ -52,6 +54,47 @@ def test_kill_anywhere_and_go_on(
     assert method in done
     assert kills >= 1
     found = weights(tmp_path / "runs" / "tiny")
+    assert found.keys() == expected.keys()
+    assert all(found[name] == expected[name] for name in found)
+    assert not list((tmp_path / "runs").rglob("*.partial"))
+
+
+@pytest.mark.recipe
+def test_translators_killed_in_each_of_their_steps_go_on(tmp_path: Path) -> None:
+    """Killed once while each step trains, and once between shards of translations: the same text, the same students."""
+    from limbeck import distill
+
+    train = {
+        "epochs": 3,
+        "learning_rate": 0.01,
+        "tokens_per_batch": 128,
+        "evaluate": 2,
+        "checkpoint_seconds": 0,
+    }
+    born_again = {"name": "born_again", "decoding": {"search": "greedy", "max_length": 8}, "epochs": 4}
+    recipe = translation_recipe(tmp_path, method=[born_again], train=train, evaluate={"latency_sentences": 0})
+    changes = ["teacher.fine_tune.checkpoint_seconds=0", "teacher.fine_tune.epochs=8"]
+    distill(recipe, f"out={tmp_path / 'peace'}", *changes)
+    expected = weights(tmp_path / "peace" / "toy")
+    assert len(expected) == 4  # teacher, successor, student, control
+
+    words = [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(recipe), *changes]
+    run = tmp_path / "runs" / "toy"
+    moments = (
+        run / "teacher.partial" / "checkpoint" / "checkpoint.safetensors",
+        run / "distilled" / "born_again" / "generation_1.partial",
+        run / "successors" / "born_again" / "generation_1.partial" / "checkpoint" / "checkpoint.safetensors",
+        run / "students" / "born_again" / "seed-1.partial" / "checkpoint" / "checkpoint.safetensors",
+    )
+    for moment in moments:
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        while not moment.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    found = weights(run)
     assert found.keys() == expected.keys()
     assert all(found[name] == expected[name] for name in found)
     assert not list((tmp_path / "runs").rglob("*.partial"))

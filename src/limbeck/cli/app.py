@@ -243,11 +243,22 @@ def teach(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
 
 @app.command(rich_help_panel=STEPS)
-def ask(recipe: RecipeFile, overrides: Overrides = None) -> None:
+def ask(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="For translators: part I of N of the texts only, for machines that share a store.",
+        ),
+    ] = None,
+) -> None:
     """Ask the teacher about the transfer set; answers are stored for good."""
+    from limbeck.cli.store import shard_of
     from limbeck.pipeline import steps
 
-    steps.ask(_run(recipe, overrides))
+    steps.ask(_run(recipe, overrides), None if shard is None else shard_of(shard))
 
 
 @app.command(rich_help_panel=STEPS)

@@ -42,3 +42,17 @@ def prune(folder: Path, key: str | None, days: int | None, damaged: bool) -> str
         raise LimbeckError("nothing named to forget", fix="Give --key, --days or --damaged")
     gone = AnswerStore(folder).prune(key=key, keep_days=days, damaged=damaged)
     return f"forgot {gone.tables} tables and {gone.shards} damaged shards, {size(gone.bytes)}"
+
+
+def shard_of(given: str) -> tuple[int, int]:
+    """A part of the texts as people write it, ``1/4``.
+
+    Raises:
+        LimbeckError: It is no such part.
+    """
+    number, _, count = given.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise LimbeckError(
+            f"there is no shard '{given}'", fix="Write which part and of how many: 1/4 is the first of four"
+        )
+    return int(number), int(count)

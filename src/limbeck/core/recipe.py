@@ -125,6 +125,13 @@ class TeacherChoice(Settings):
     """For translators: a kind of student with its keys, built here from nothing and trained as ``fine_tune`` says."""
     members: int = Field(1, gt=0)
     """Of ``scratch``: so many are trained, from other seeds, and asked together: the mean of their probabilities."""
+    engine: Literal["pytorch", "ctranslate2"] = "pytorch"
+    """For translators: what decodes the texts; ``ctranslate2`` is quicker, and takes one autoregressive model."""
+    prefix: str = ""
+    """For translators: what a ``model`` wants before each text, of T5 say: ``translate English to French:``."""
+    languages: tuple[str, str] | None = None
+    """For translators: of a ``model`` for many languages, its codes of the text's and the translation's language, e.g.
+    [eng_Latn, deu_Latn]."""
     answers: str | None = None
     """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
     or ``logits`` object or list."""
@@ -145,6 +152,18 @@ class TeacherChoice(Settings):
             )
         if self.answers is not None and self.fine_tune is not None:
             raise ValueError("'fine_tune' needs a 'model'; a file of answers cannot be fine-tuned")
+        return self
+
+    @model_validator(mode="after")
+    def _translators_fit(self) -> TeacherChoice:
+        if self.members > 1 and self.scratch is None:
+            raise ValueError("'members' are built from 'scratch'; a 'model' is one")
+        if self.members > 1 and self.engine == "ctranslate2":
+            raise ValueError("'members' asks for several models, and CTranslate2 decodes with one")
+        if self.model is None and (self.prefix or self.languages):
+            raise ValueError(
+                "'prefix' and 'languages' are of a 'model' that knows them; what is built here does not"
+            )
         return self
 
 
@@ -188,6 +207,8 @@ class Evaluation(Settings):
     """How sure an interval is."""
     decoding: Decoding = Decoding()
     """How translators translate test; on dev, while they train, they are greedy."""
+    measures: bool = True
+    """Of translators: measure each distilled text (complexity, faithfulness, word order), where eflomal is there."""
     latency_sentences: int = Field(200, ge=0)
     """Test sentences timed one at a time, the models taking turns; 0 measures no speed."""
 

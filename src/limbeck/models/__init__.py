@@ -46,6 +46,7 @@ def settings_for(
     values: Mapping[str, Any],
     where: str | Path | None = None,
     task: Task = "classification",
+    prefix: str = "student",
 ) -> Settings:
     """The settings of a kind of student for a recipe's keys.
 
@@ -54,13 +55,14 @@ def settings_for(
         values: The recipe's keys under ``student``, without ``kind`` and ``max_length``.
         where: The file that they come from.
         task: What the student shall do.
+        prefix: The key that they stand under.
 
     Raises:
         LimbeckError: No such kind, an unknown key, or a value that does not fit.
     """
     from limbeck.core.schema import validate
 
-    settings: Settings = validate(_module(kind, task, where).Settings, values, where=where, prefix="student")
+    settings: Settings = validate(_module(kind, task, where).Settings, values, where=where, prefix=prefix)
     return settings
 
 

@@ -8,12 +8,14 @@ trained, the next one need not.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from limbeck.core import progress
 from limbeck.core.files import DONE, INPUTS, atomic_write, write_json
+from limbeck.core.tasks import as_share
 from limbeck.evaluate.compared import compare, read_predicted
 from limbeck.evaluate.table import markdown_table, percent, points
 from limbeck.pipeline import distill, inputs, steps
@@ -50,8 +52,8 @@ class Ablation:
             (
                 row.name,
                 row.changes,
-                percent(found["mean"], found["deviation"]),
-                points(found["difference"], found["low"], found["high"]),
+                percent(*_as_shares(metric, found, "mean", "deviation")),
+                points(*_as_shares(metric, found, "difference", "low", "high")),
                 str(found["seeds"]),
             )
             for row, found in zip(self.design.rows, self.rows, strict=True)
@@ -62,7 +64,8 @@ class Ablation:
         """The table with a title, and with what its numbers are."""
         design, settings = self.design, self.design.recipe.evaluate
         numbers = (
-            f"Scores on test, times 100: mean ± deviation over seeds. In brackets the {100 * settings.interval:g}% "
+            "Scores on test, in points of a hundred: mean ± deviation over seeds. In brackets the "
+            f"{100 * settings.interval:g}% "
             f"interval of a paired bootstrap over test sentences ({settings.resamples:,} resamples)."
         )
         left_out = [f"Left out: {name}, for {why}." for name, why in design.left_out.items()]
@@ -81,6 +84,11 @@ class Ablation:
         write_json(self.path.with_suffix(".json"), content)
         with atomic_write(self.path.with_suffix(".md")) as file:
             file.write(self.markdown())
+
+
+def _as_shares(metric: str, found: Mapping[str, Any], *keys: str) -> list[Any]:
+    """Numbers in the unit of a metric, as shares of one; what is not there stays None."""
+    return [None if found[key] is None else as_share(metric, found[key]) for key in keys]
 
 
 def ablate(plan: Design) -> Ablation:

@@ -34,6 +34,7 @@ from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
 from limbeck.transfer.teachers import ModelTeacher
+from limbeck.transfer.translation_teacher import prefixed
 
 ENGINES: Mapping[Engine, Precision] = {"onnx": "fp32", "onnx-int8": "int8"}
 """Engines that run bundles, and which of a bundle's models."""
@@ -107,13 +108,18 @@ def tagging(model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, max_leng
 
 
 def translating(
-    models: Sequence[PreTrainedModel], subwords: Subwords, max_length: int, decoding: Decoding
+    models: Sequence[PreTrainedModel],
+    subwords: Subwords,
+    max_length: int,
+    decoding: Decoding,
+    prefix: str = "",
 ) -> Contender:
     """From texts to translations; several models are an ensemble."""
     first, *others = models
 
     def translations(texts: Sequence[str]) -> list[str]:
-        encoded = encode_translations(subwords, [Example("", text) for text in texts], None, max_length)
+        examples = prefixed([Example("", text) for text in texts], prefix)
+        encoded = encode_translations(subwords, examples, None, max_length)
         found = translate(first, encoded, decoding, others=others)
         return [subwords.decode(best.tokens) for best, *_ in found]
 
@@ -144,7 +150,7 @@ def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
     """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
     if isinstance(run, TranslationRun):
         asked, decoding = run.teacher, run.recipe.evaluate.decoding
-        answer = translating(asked.models, asked.subwords, asked.max_length, decoding)
+        answer = translating(asked.models, asked.subwords, asked.max_length, decoding, asked.prefix)
         _try_export(run, lambda: _export_translator(run, bundle))
         yield Timed(TEACHER, asked.models, answer, bundle)
     elif isinstance(teacher := run.teacher, ModelTeacher):
@@ -189,10 +195,12 @@ def _export_translator(run: TranslationRun, bundle: Path) -> None:
     """Export a teacher that translates.
 
     Raises:
-        LimbeckError: ONNX cannot express it, or it is several models.
+        LimbeckError: ONNX cannot express it, it is several models, or wants something before each text.
     """
     if len(run.teacher.models) > 1:
         raise LimbeckError("a bundle holds one model, and it is several")
+    if run.teacher.prefix:
+        raise LimbeckError("a bundle reads texts as they are, and it wants a prefix")
     export_translator(
         run.teacher.models[0],
         run.teacher.subwords,

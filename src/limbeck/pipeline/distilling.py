@@ -6,6 +6,7 @@ and the last one's the student. Text and successors are made once for all seeds 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from limbeck.transfer.reduced import reduced
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
+    from limbeck.core.decoding import Decoding
     from limbeck.core.method import Distilled, Stage
     from limbeck.pipeline.translation import TranslationRun
+    from limbeck.transfer.decoded import Shard
     from limbeck.transfer.translation_teacher import TranslationTeacher
 
 TEXT = "transfer"
@@ -47,19 +50,26 @@ def text_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     distilled = stages[number].distilled
     assert distilled is not None
     decoding = distilled.decoding and distilled.decoding.model_dump(mode="json")
+    engine = run.recipe.teacher.engine
     return {
-        "text": run.transfer_set.fingerprint,
+        "text": real_text(run, stages[number]).fingerprint,
         "distilled": {**asdict(distilled), "decoding": decoding},
+        **({"engine": engine} if decoding and engine != "pytorch" else {}),
         **({"teacher": run.teacher.fingerprint} if distilled.by == "teacher" else {}),
         **({"successor": successor_inputs(run, title, number - 1)} if distilled.by == "previous" else {}),
         "seed": run.recipe.data.seed,
     }
 
 
+def real_text(run: TranslationRun, stage: Stage) -> TransferSet:
+    """What a stage hears of the transfer set, before anything in it is translated."""
+    return run.transfer_set.labelled if stage.hears == "labelled" else run.transfer_set
+
+
 def successor_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     """What the successor that a stage trains depends on."""
     stage = stages_of(run, title)[number]
-    text = text_inputs(run, title, number) if stage.distilled else run.transfer_set.fingerprint
+    text = text_inputs(run, title, number) if stage.distilled else real_text(run, stage).fingerprint
     method, settings = run.methods[title]
     taught = method.settings(settings).model_dump(mode="json")
     return {"stage": stage.name, "method": taught, "text": text, **run.successor_inputs}
@@ -75,10 +85,36 @@ def distil_all(run: TranslationRun) -> None:
                 run.train_successor(title, number)
 
 
+def decodings(run: TranslationRun) -> dict[Decoding, list[tuple[str, Stage]]]:
+    """Every way in which the teacher itself translates text to train on, and the stages that ask for it."""
+    ways: dict[Decoding, list[tuple[str, Stage]]] = {}
+    for title in run.methods:
+        for stage in stages_of(run, title):
+            if stage.distilled and stage.distilled.by == "teacher" and stage.distilled.decoding:
+                ways.setdefault(stage.distilled.decoding, []).append((title, stage))
+    return ways
+
+
+def text_to_decode(run: TranslationRun, stages: Iterable[tuple[str, Stage]]) -> TransferSet:
+    """The text that these stages have translated in one way: that of the one that hears the most."""
+    return max((real_text(run, stage) for _, stage in stages), key=len)
+
+
+def decode_shard(run: TranslationRun, shard: Shard) -> None:
+    """Translate a part of the texts into the store, in every way that the teacher itself is asked for.
+
+    Raises:
+        LimbeckError: There is no such part.
+    """
+    for decoding, stages in decodings(run).items():
+        decode(run.teacher, text_to_decode(run, stages).examples, decoding, run.store, shard)
+    decode(run.teacher, run.prepared.test.examples, run.recipe.evaluate.decoding, run.store, shard)
+
+
 def text_of(run: TranslationRun, title: str, stage: Stage) -> TransferSet:
     """The text that a stage trains on; the teacher is asked now for what is not there."""
     if stage.distilled is None:
-        return run.transfer_set.labelled
+        return real_text(run, stage).labelled
     folder = text_folder(run, title, stage)
     number = [each.name for each in stages_of(run, title)].index(stage.name)
     if not folder.is_done(text_inputs(run, title, number)):
@@ -100,13 +136,17 @@ def _distil(run: TranslationRun, title: str, number: int) -> None:
 
 def _translated(run: TranslationRun, title: str, number: int, distilled: Distilled) -> TransferSet:
     """The transfer set, with the translations that a stage asks for."""
-    seed = run.recipe.data.seed
+    text, seed = real_text(run, stages_of(run, title)[number]), run.recipe.data.seed
     if distilled.decoding is None:
-        return reduced(run.transfer_set, seed)
+        return reduced(text, seed)
     teacher = run.teacher if distilled.by == "teacher" else _successor(run, title, number - 1)
-    decoded = decode(teacher, run.transfer_set.examples, distilled.decoding, run.store)
-    return distil(run.transfer_set, decoded, distilled, seed)
+    decoded = decode(teacher, text.examples, distilled.decoding, run.store)
+    return distil(text, decoded, distilled, seed)
 
 
 def _successor(run: TranslationRun, title: str, number: int) -> TranslationTeacher:
-    return run.as_teacher([successor_folder(run, title, stages_of(run, title)[number]).path])
+    """The successor that a stage trains; trained now, where it is not yet."""
+    folder = successor_folder(run, title, stages_of(run, title)[number])
+    if not folder.is_done(successor_inputs(run, title, number)):
+        run.train_successor(title, number)
+    return run.as_teacher(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cached_property
 
+from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder
 from limbeck.core.recipe import Recipe
 from limbeck.transfer.store import AnswerStore
@@ -58,3 +59,13 @@ class Folders:
     def store(self) -> AnswerStore:
         """The answer store, shared with other runs."""
         return AnswerStore(self.recipe.store_folder)
+
+
+def require(folder: StepFolder, step: str) -> None:
+    """Insist that a step is finished.
+
+    Raises:
+        LimbeckError: It is not.
+    """
+    if not (folder.path / "done.json").is_file():
+        raise LimbeckError("this step is not finished", where=folder.path, fix=f"Run 'limbeck {step}' first")

@@ -59,7 +59,7 @@ def teach_inputs(run: Run) -> dict[str, Any]:
     assert choice.fine_tune is not None
     return {
         **run.untaught_inputs,
-        "fine_tune": _lasting(choice.fine_tune),
+        "fine_tune": lasting(choice.fine_tune),
         "max_length": choice.max_length,
         "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
     }
@@ -77,7 +77,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
         "max_length": run.recipe.student.max_length,
-        "train": _lasting(run.recipe.train),
+        "train": lasting(run.recipe.train),
         "seed": seed,
         "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
         "tokeniser": run.tokeniser_fingerprint,
@@ -105,7 +105,8 @@ def evaluate_inputs(run: Run) -> dict[str, Any]:
         "students": [student_inputs(run, title, seed) for title, seed in pairs],
         "test": run.prepared.test.fingerprint,
         "teacher": run.teacher.fingerprint,
-        "evaluate": run.recipe.evaluate.model_dump(mode="json"),
+        "evaluate": run.recipe.evaluate.model_dump(mode="json", exclude={"measures"}),
+        **({"engine": engine} if (engine := run.recipe.teacher.engine) != "pytorch" else {}),
         "bundle": run.bundle_folder.finished()["inputs"],
     }
 
@@ -128,6 +129,6 @@ def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
         yield run.bundle_folder, export_inputs(run)
 
 
-def _lasting(settings: recipe.Training) -> dict[str, Any]:
+def lasting(settings: recipe.Training) -> dict[str, Any]:
     """The settings that weights depend on."""
     return settings.model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"})

@@ -16,10 +16,12 @@ from limbeck.evaluate.tagging import TagModel, evaluate_tagging
 from limbeck.evaluate.translation import TranslationModel, evaluate_translations
 from limbeck.models.outputs import predict, predict_tags
 from limbeck.models.translators.decode import translate
+from limbeck.pipeline.chosen import CONTROL
 from limbeck.pipeline.costs import costs
-from limbeck.pipeline.run import CONTROL, TEACHER, Run
+from limbeck.pipeline.run import TEACHER, Run
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.structure.chain import viterbi
+from limbeck.transfer.translation_teacher import prefixed
 
 
 def judge(run: Run, folder: Path) -> None:
@@ -46,7 +48,7 @@ def card(run: Run, title: str, seed: int) -> dict[str, Any]:
         "method": title,
         "seed": seed,
         "student": run.recipe.student.kind,
-        "teacher": run.recipe.teacher.answers or run.recipe.teacher.model,
+        "teacher": run.teacher_name,
         f"dev {run.training.metric}": round(run.dev_score(title, seed), 4),
         "transfer sentences": len(run.transfer_set.examples),
     }
@@ -128,6 +130,6 @@ def _truncated(run: Run) -> dict[str, int]:
     """How many test sentences each tokeniser cut."""
     counts = {"student": run.encoded_test.truncated}
     if run.teacher_tokeniser is not None:
-        examples, longest = run.prepared.test.examples, run.recipe.teacher.max_length
-        counts[TEACHER] = run.task.encode(run.teacher_tokeniser, examples, None, longest).truncated
+        examples, choice = prefixed(run.prepared.test.examples, run.recipe.teacher.prefix), run.recipe.teacher
+        counts[TEACHER] = run.task.encode(run.teacher_tokeniser, examples, None, choice.max_length).truncated
     return counts

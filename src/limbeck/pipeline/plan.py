@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Iterator
@@ -122,11 +123,11 @@ def check_student(run: Run) -> None:
         run.student_folder(title, seed).path.is_dir() for title in run.methods for seed in run.recipe.seeds
     ):
         return
-    trial = Run.of(run.recipe)
-    trial.use_prepared(run.prepared)
-    trial.use_transfer_set(run.transfer_set)
+    _ = run.transfer_set, run.tokeniser  # read once, for the trial and for the run
+    trial = copy.copy(run)
     if run.recipe.teacher.fine_tune is not None:
         trial.use_untaught_teacher()
+    trial.check_text()
     seed = run.recipe.seeds[0]
     student = trial.new_student(seed)
     for title, (method, keys) in trial.methods.items():
@@ -164,6 +165,7 @@ def plan(run: Run) -> Plan:
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(inputs.teach_inputs(run)))
     if not taught:
         run.use_untaught_teacher()
+    run.check_text()
     packed = tuple(_pack(run))
     trained = tuple(_train(run, taught))
     finished = all(each.done for each in trained)
@@ -176,9 +178,10 @@ def plan(run: Run) -> Plan:
             *_rewrite(run, rewritten),
             *packed,
             _teach(run, taught),
-            *_ask(run),
+            *_ask(run, taught),
             *trained,
             _short("export", "the best student on dev, to ONNX", exported),
+            *_measure(run),
             _short("evaluate", f"{len(run.prepared.test):,} test sentences by every model", evaluated),
             _short("report", str(run.folder / "report.html"), done=False),
         ),
@@ -234,18 +237,16 @@ def _teach(run: Run, done: bool) -> Planned:
         return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
     if isinstance(run, TranslationRun):
         return Planned("teach", *plan_translation.teaching(run, done), done=done)
-    data = run.task.encode(
-        teacher.tokeniser, run.prepared.train.labelled.examples, run.labels, choice.max_length
-    )
+    data = run.encoded_for_teacher
     count = total_steps(data.lengths, choice.fine_tune)
     seconds = 0 if done else count * seconds_per_step(teacher.model, data.lengths, choice.fine_tune)
     what = f"{choice.model}: {count:,} steps on {len(data):,} sentences"
     return Planned("teach", what, seconds, tensor_bytes(teacher.model), done)
 
 
-def _ask(run: Run) -> Iterator[Planned]:
+def _ask(run: Run, taught: bool) -> Iterator[Planned]:
     if isinstance(run, TranslationRun):
-        for what, seconds, done in plan_translation.asking(run):
+        for what, seconds, done in plan_translation.asking(run, taught):
             yield Planned("ask", what, seconds, done=done)
     else:
         yield _answers(run)
@@ -295,6 +296,12 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         at_once = max(1, min(run.recipe.jobs, len(left)))
         yield Planned("train", what, len(left) * seconds / at_once, weights, not left)
+
+
+def _measure(run: Run) -> Iterator[Planned]:
+    if isinstance(run, TranslationRun):
+        for what, seconds in plan_translation.measuring(run):
+            yield Planned("evaluate", what, seconds)
 
 
 def _short(step: str, what: str, done: bool) -> Planned:

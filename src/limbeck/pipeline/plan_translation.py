@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from limbeck.evaluate.cost import tensor_bytes
-from limbeck.models.translators.decode import translate
-from limbeck.pipeline.distilling import stages_of
+from limbeck.losses.translation_objective import TranslationObjective
+from limbeck.pipeline.distilling import (
+    TEXT,
+    decodings,
+    real_text,
+    stages_of,
+    successor_folder,
+    successor_inputs,
+    text_folder,
+    text_inputs,
+    text_to_decode,
+)
+from limbeck.pipeline.measuring import is_installed
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import total_steps
+from limbeck.transfer.ask import choose, count_missing
 from limbeck.transfer.decoded import count_undecoded, describe
+from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from limbeck.core.decoding import Decoding
+    from limbeck.core.method import Stage
+    from limbeck.core.recipe import Training
     from limbeck.pipeline.translation import TranslationRun
+    from limbeck.text.encode import Encoded
+    from limbeck.transfer.translation_teacher import TranslationTeacher
 
 SAMPLE = 16
 """Texts that are translated for an estimate."""
+SECONDS_A_PAIR = 4e-4
+"""Of aligning a text's words, as seen on two cores."""
 
 
 def prepared_text(run: TranslationRun) -> str:
@@ -35,45 +56,128 @@ def prepared_text(run: TranslationRun) -> str:
 
 def teaching(run: TranslationRun, done: bool) -> tuple[str, float, int]:
     """What ``teach`` trains, how long that takes, and the bytes of its weights."""
-    choice = run.recipe.teacher
+    choice, models = run.recipe.teacher, run.teacher.models
     assert choice.fine_tune is not None
-    labelled = run.prepared.train.labelled.examples
-    data = run.task.encode(run.teacher_tokeniser, labelled, run.labels, choice.max_length)
-    assert data.targets is not None
-    count, models = total_steps(data.sizes, choice.fine_tune), run.teacher.models
-    targets = data.targets.lengths
-    trials = (seconds_per_step(each, data.lengths, choice.fine_tune, targets=targets) for each in models)
-    seconds = 0.0 if done else count * sum(trials)
-    who = choice.model or f"{choice.scratch and choice.scratch.kind} from scratch"
+    data = run.encoded_for_teacher
+    count, seconds = total_steps(data.sizes, choice.fine_tune), 0.0
+    if not done:
+        seconds = count * sum(_seconds_a_step(each, data, choice.fine_tune) for each in models)
     many = f"{len(models)} times " if len(models) > 1 else ""
-    return f"{who}: {many}{count:,} steps on {len(data):,} pairs", seconds, sum(map(tensor_bytes, models))
+    what = f"{run.teacher_name}: {many}{count:,} steps on {len(data):,} pairs"
+    return what, seconds, sum(map(tensor_bytes, models))
 
 
-def asking(run: TranslationRun) -> Iterator[tuple[str, float, bool]]:
-    """Every way in which the teacher translates: what, how long that takes, and whether it is done."""
-    ways: dict[Decoding, list[str]] = {}
-    for title in run.methods:
-        for stage in stages_of(run, title):
-            if stage.distilled and stage.distilled.by == "teacher" and stage.distilled.decoding:
-                ways.setdefault(stage.distilled.decoding, []).append(title)
-    texts = run.transfer_set.examples
-    for decoding, titles in ways.items():
+def asking(run: TranslationRun, taught: bool) -> Iterator[tuple[str, float, bool]]:
+    """All that the teacher is asked, and the successors that it trains: what, how long that takes, whether it is done.
+
+    Args:
+        run: The run; its teacher may be an untaught one.
+        taught: Whether it is the one that teaches.
+    """
+    timed = _Timed(run)
+    for decoding, stages in decodings(run).items():
+        texts = text_to_decode(run, stages).examples
         left = count_undecoded(run.teacher, texts, decoding, run.store)
-        seconds = left * _seconds_a_text(run, decoding) if left else 0.0
-        yield (
-            f"{len(texts):,} texts translated by {describe(decoding)}, for {', '.join(titles)}",
-            seconds,
-            not left,
-        )
+        titles = ", ".join(dict.fromkeys(title for title, _ in stages))
+        what = f"{len(texts):,} texts translated by {describe(decoding)}, for {titles}"
+        yield what, timed.translating(left, decoding), not left
+    for title in run.methods:
+        for number, stage in enumerate(stages_of(run, title)):
+            if stage.trains == "successor":
+                yield _succession(run, title, number, timed, taught)
+            elif stage.objective.needs:
+                yield _next_tokens(run, title, number, timed, taught)
+    test, decoding = run.prepared.test.examples, run.recipe.evaluate.decoding
+    left = count_undecoded(run.teacher, test, decoding, run.store)
+    what = f"{len(test):,} test sentences translated by {describe(decoding)}"
+    yield what, timed.translating(left, decoding), not left
 
 
-def _seconds_a_text(run: TranslationRun, decoding: Decoding) -> float:
-    """How long a translation takes on this machine, of about the length that gold's have."""
-    texts = run.prepared.train.labelled.examples[:SAMPLE]
-    data = run.task.encode(run.teacher_tokeniser, texts, run.labels, run.recipe.teacher.max_length)
-    assert data.targets is not None
-    usual = decoding.model_copy(update={"max_length": max(2, int(np.median(data.targets.lengths)))})
-    first, *others = run.teacher.models
+def measuring(run: TranslationRun) -> Iterator[tuple[str, float]]:
+    """The distilled texts that are measured, and how long that takes."""
+    stages = [stage for title in run.methods for stage in stages_of(run, title) if stage.distilled]
+    if run.recipe.evaluate.measures and stages and is_installed():
+        pairs = len(run.transfer_set.labelled)
+        what = f"words of {pairs:,} pairs aligned, of gold and of {len(stages)} distilled texts"
+        yield what, (1 + len(stages)) * pairs * SECONDS_A_PAIR
+
+
+def _succession(
+    run: TranslationRun, title: str, number: int, timed: _Timed, taught: bool
+) -> tuple[str, float, bool]:
+    """A successor: its training, and the translations of the text that the stage after it asks for."""
+    stage, *after = stages_of(run, title)[number : number + 2]
+    heirs = [each for each in after if each.distilled and each.distilled.by == "previous"]
+    choice, text = run.recipe.teacher.fine_tune, real_text(run, stage)
+    assert choice is not None
+    settings = choice if stage.epochs is None else choice.model_copy(update={"epochs": stage.epochs})
+    steps = total_steps(timed.data.sizes, settings) * len(text) / max(1, len(timed.data))
+    what = f"{title}, {stage.name}: a successor of {steps:,.0f} steps"
+    what += f", which translates {len(text):,} texts" if heirs else ""
+    if taught and successor_folder(run, title, stage).is_done(successor_inputs(run, title, number)):
+        if all(text_folder(run, title, each).is_done(text_inputs(run, title, number + 1)) for each in heirs):
+            return what, 0.0, True
+        steps = 0
+    decodings = [each.distilled.decoding for each in heirs if each.distilled]
+    seconds = sum(timed.translating(len(text), decoding) for decoding in decodings if decoding)
+    if steps:
+        seconds += steps * _seconds_a_step(run.teacher.models[0], timed.data, settings)
+    return what, seconds, False
+
+
+def _next_tokens(
+    run: TranslationRun, title: str, number: int, timed: _Timed, taught: bool
+) -> tuple[str, float, bool]:
+    """What the teacher expects at every place of a stage's text; of text that is yet to be translated, as of gold."""
+    stage = stages_of(run, title)[number]
+    texts, known = real_text(run, stage).examples, taught
+    if stage.distilled is not None:
+        folder = text_folder(run, title, stage)
+        known = taught and folder.is_done(text_inputs(run, title, number))
+        texts = TransferSet.load(folder.path, TEXT).examples if known else texts
+    left = count_missing(timed.giving(stage), texts, run.store, "next_tokens") if known else len(texts)
+    top_k = timed.giving(stage).top_k
+    told = choose(stage.objective.needs, texts, top_k)
+    what = f"{title}: the {top_k} likeliest next tokens in {len(texts):,} texts; {told.why}"
+    return what, timed.answering(left, stage), told.stored and not left
+
+
+class _Timed:
+    """How long a teacher takes, tried on a few texts."""
+
+    def __init__(self, run: TranslationRun) -> None:
+        self.run = run
+        self.texts = run.prepared.train.labelled.examples[:SAMPLE]
+        self.data = run.encoded_for_teacher
+
+    def translating(self, texts: int, decoding: Decoding) -> float:
+        """Seconds for so many translations, of about the length that gold's have."""
+        assert self.data.targets is not None
+        if not texts:
+            return 0.0
+        usual = decoding.model_copy(update={"max_length": max(2, int(np.median(self.data.targets.lengths)))})
+        return texts / len(self.texts) * _seconds(lambda: self.run.teacher.decode(self.texts, usual))
+
+    def answering(self, texts: int, stage: Stage) -> float:
+        """Seconds for the next tokens of so many texts."""
+        if not texts:
+            return 0.0
+        needs = stage.objective.needs
+        return texts / len(self.texts) * _seconds(lambda: self.giving(stage).answer(self.texts, needs))
+
+    def giving(self, stage: Stage) -> TranslationTeacher:
+        """The teacher that a stage asks."""
+        assert isinstance(stage.objective, TranslationObjective)
+        teacher: TranslationTeacher = self.run.teacher.giving(stage.objective.top_k)
+        return teacher
+
+
+def _seconds(do: Callable[[], object]) -> float:
     start = time.perf_counter()
-    translate(first, data, usual, others=others)
-    return (time.perf_counter() - start) / len(texts)
+    do()
+    return time.perf_counter() - start
+
+
+def _seconds_a_step(model: PreTrainedModel, data: Encoded, settings: Training) -> float:
+    assert data.targets is not None
+    return seconds_per_step(model, data.lengths, settings, targets=data.targets.lengths)

@@ -17,6 +17,7 @@ from limbeck.core.method import Stage
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.budget import steps_of
+from limbeck.pipeline.folders import require
 from limbeck.pipeline.hearing import answers_for, fitted, heard
 from limbeck.pipeline.inputs import (
     evaluate_inputs,
@@ -28,7 +29,9 @@ from limbeck.pipeline.inputs import (
     student_inputs,
     teach_inputs,
 )
-from limbeck.pipeline.run import Run, require, versions
+from limbeck.pipeline.measuring import measure_texts
+from limbeck.pipeline.run import Run, versions
+from limbeck.pipeline.translation import TranslationRun
 from limbeck.text import resources
 from limbeck.text.packing import pack as pack_text
 from limbeck.train.loop import Trained, train as train_model
@@ -38,6 +41,8 @@ from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+    from limbeck.transfer.decoded import Shard
 
 CACHE = "cache"
 """Folder inside a step's own, for what it has done so far; gone once the step is."""
@@ -104,24 +109,24 @@ def teach(run: Run) -> None:
     if choice.fine_tune is None:
         _ = run.teacher  # loading it is the check
         what = "" if run.recipe.task == "translation" else "; its labels are ours"
-        progress.say(f"teach     {choice.answers or choice.model}: taken as it is{what}")
+        progress.say(f"teach     {run.teacher_name}: taken as it is{what}")
         return
     inputs = teach_inputs(run)
     if _skip(run.teacher_folder, inputs, "teach"):
         return
-    tokeniser, labels = run.teacher_tokeniser, run.labels
+    tokeniser, settings = run.teacher_tokeniser, run.picked(choice.fine_tune)
     assert tokeniser is not None
-    settings = run.picked(choice.fine_tune)
+    dev = run.as_teacher_reads(run.prepared.dev.examples)
     with _writing(run, run.teacher_folder, inputs) as folder:
         for place, model, seed in run.untaught_teachers():
-            what = f"teach     {_called(run)}" + f", {place}" * (place != ".")
+            what = f"teach     {run.teacher_name}" + f", {place}" * (place != ".")
             trained = train_model(
                 model,
                 tokeniser,
                 run.task.gold(),
-                run.task.encode(tokeniser, run.prepared.train.labelled.examples, labels, choice.max_length),
+                run.encoded_for_teacher,
                 None,
-                run.task.encode(tokeniser, run.prepared.dev.examples, labels, choice.max_length),
+                dev,
                 settings,
                 folder / place,
                 seed,
@@ -132,16 +137,15 @@ def teach(run: Run) -> None:
             _tell(what, trained, settings.metric)
 
 
-def _called(run: Run) -> str:
-    """What the teacher is called."""
-    choice = run.recipe.teacher
-    return choice.model or (choice.scratch and f"{choice.scratch.kind}, from scratch") or "teacher"
+def ask(run: Run, shard: Shard | None = None) -> None:
+    """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked.
 
-
-def ask(run: Run) -> None:
-    """Ask the teacher about the transfer set and the test set; only what the store does not hold is asked."""
+    Args:
+        run: The run.
+        shard: Of translations: decode this part of the texts only, into the store; see ``transfer.decoded.decode``.
+    """
     require_current(run, "prepare", "rewrite", "teach")
-    run.ask()
+    run.ask(shard)
 
 
 def train(run: Run) -> None:
@@ -216,6 +220,8 @@ def export(run: Run) -> None:
 def evaluate(run: Run) -> None:
     """Score teacher, students and control on the test set, and time them side by side."""
     require_current(run, "prepare", "rewrite", "teach", "train", "export")
+    if isinstance(run, TranslationRun):
+        measure_texts(run)
     inputs = evaluate_inputs(run)
     if _skip(run.evaluation_folder, inputs, "evaluate"):
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from limbeck import models
@@ -16,20 +15,30 @@ from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.models.translators.export import export_translator
 from limbeck.models.translators.loading import load_translator
 from limbeck.pipeline import distilling
-from limbeck.pipeline.run import Run, require
+from limbeck.pipeline.folders import require
+from limbeck.pipeline.inputs import lasting
+from limbeck.pipeline.run import Run
+from limbeck.pipeline.translation_checks import check_engine, check_methods, check_pieces, stages_by_title
 from limbeck.text.subwords import Subwords
+from limbeck.text.translations import encode_translations
 from limbeck.train.loop import train
 from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.decoded import Decoded, decode
 from limbeck.transfer.prepare import Prepared
-from limbeck.transfer.translation_teacher import TranslationTeacher
+from limbeck.transfer.translation_teacher import TranslationTeacher, prefixed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedModel
 
+    from limbeck.core.example import Example
+    from limbeck.core.files import StepFolder
     from limbeck.core.method import Stage
+    from limbeck.core.schema import Settings as StudentSettings
     from limbeck.text.encode import Encoded
     from limbeck.train.run import Score
+    from limbeck.transfer.decoded import Shard
     from limbeck.transfer.transfer_set import TransferSet
 
 VOCABULARY = "vocabulary"
@@ -70,7 +79,9 @@ class TranslationRun(Run):
     @cached_property
     def teacher_tokeniser(self) -> Any:
         """The teacher's pieces: its own, or those learnt here."""
-        return self.tokeniser if self.teacher_reference is None else Subwords.load(self.teacher_reference)
+        if self.teacher_reference is None:
+            return self.tokeniser
+        return Subwords.load(self.teacher_reference, *(self.recipe.teacher.languages or ()))
 
     def write_prepared(self, prepared: Prepared, folder: Path) -> None:
         """The transfer set, dev and test, and the pieces of words."""
@@ -88,10 +99,10 @@ class TranslationRun(Run):
     # Teachers.
 
     def check(self) -> None:
-        """Insist on a teacher that translates.
+        """Insist on a teacher that translates, and on methods that suit it and the student.
 
         Raises:
-            LimbeckError: It is a file of class probabilities.
+            LimbeckError: It is a file of class probabilities, it cannot be built, or a method compares what differs.
         """
         if self.recipe.teacher.answers is not None:
             raise LimbeckError(
@@ -99,6 +110,40 @@ class TranslationRun(Run):
                 where="teacher.answers",
                 fix="Name what some model translated in data.train, and a teacher here",
             )
+        if self.recipe.teacher.scratch is not None:
+            _ = self.scratch_settings
+        check_methods(self)
+
+    def check_text(self) -> None:
+        """Insist that a teacher whose next tokens a method compares guesses the student's, and on an engine that runs.
+
+        Raises:
+            LimbeckError: Their pieces of words differ, or the engine is not installed, or cannot decode so.
+        """
+        check_pieces(self)
+        check_engine(self)
+
+    @cached_property
+    def scratch_settings(self) -> StudentSettings:
+        """The settings of the teacher that is built here.
+
+        Raises:
+            LimbeckError: No such kind, or an unknown key.
+        """
+        scratch = self.recipe.teacher.scratch
+        assert scratch is not None
+        return models.settings_for(
+            scratch.kind, scratch.settings, task="translation", prefix="teacher.scratch"
+        )
+
+    @property
+    def teacher_name(self) -> str:
+        """What a person calls the teacher."""
+        choice = self.recipe.teacher
+        if choice.scratch is None:
+            return super().teacher_name
+        many = f"{choice.members} of " if choice.members > 1 else ""
+        return f"{many}{choice.scratch.kind}, from scratch"
 
     def untaught_teachers(self) -> Iterator[tuple[str, PreTrainedModel, int]]:
         """The teacher's members as they are before they are trained here: folder, model, seed."""
@@ -112,12 +157,10 @@ class TranslationRun(Run):
     def _untaught(self, seed: int) -> PreTrainedModel:
         scratch = self.recipe.teacher.scratch
         if scratch is None:
-            assert self.teacher_reference is not None
-            return load_translator(self.teacher_reference)
-        settings = models.settings_for(scratch.kind, scratch.settings, "teacher.scratch", task="translation")
+            return self._load_given().model
         return models.build(
             scratch.kind,
-            settings,
+            self.scratch_settings,
             labels=(),
             tokeniser=self.tokeniser,
             teacher=None,
@@ -128,11 +171,23 @@ class TranslationRun(Run):
     @property
     def untaught_inputs(self) -> dict[str, Any]:
         """What the teacher is before it is trained here."""
-        scratch = self.recipe.teacher.scratch
-        if scratch is None:
-            return super().untaught_inputs
-        built = {"scratch": scratch.model_dump(mode="json"), "members": self.recipe.teacher.members}
+        choice = self.recipe.teacher
+        if choice.scratch is None:
+            return {**super().untaught_inputs, "prefix": choice.prefix, "languages": choice.languages}
+        built = {"scratch": choice.scratch.model_dump(mode="json"), "members": choice.members}
         return {**built, "tokeniser": self.tokeniser_fingerprint}
+
+    def _load_given(self) -> TranslationTeacher:
+        """The teacher as the recipe names it."""
+        choice = self.recipe.teacher
+        assert self.teacher_reference is not None
+        return TranslationTeacher.load(
+            self.teacher_reference,
+            choice.max_length,
+            languages=choice.languages,
+            engine=choice.engine,
+            prefix=choice.prefix,
+        )
 
     @cached_property
     def teacher(self) -> Any:
@@ -141,20 +196,34 @@ class TranslationRun(Run):
         Raises:
             LimbeckError: ``teach`` has not run, or there is no such model.
         """
-        choice = self.recipe.teacher
-        if choice.fine_tune is None:
-            assert self.teacher_reference is not None
-            return TranslationTeacher.load(self.teacher_reference, choice.max_length)
+        if self.recipe.teacher.fine_tune is None:
+            return self._load_given()
         require(self.teacher_folder, "teach")
-        members = sorted(self.teacher_folder.path.glob("member-*")) or [self.teacher_folder.path]
-        return self.as_teacher(members)
+        return self.as_teacher(self.teacher_folder)
 
-    def as_teacher(self, folders: Sequence[Path]) -> TranslationTeacher:
-        """Translators that were trained here, as a teacher."""
-        return self._teacher_of([load_translator(folder) for folder in folders], str(folders[0]))
+    def as_teacher(self, step: StepFolder) -> TranslationTeacher:
+        """The translator, or the several, that a step trained here, as a teacher."""
+        members = sorted(step.path.glob("member-*")) or [step.path]
+        name = f"{self.recipe.name}/{step.path.relative_to(self.folder).as_posix()}"
+        return self._teacher_of([load_translator(folder) for folder in members], name)
 
     def _teacher_of(self, members: Sequence[PreTrainedModel], name: str) -> TranslationTeacher:
-        return TranslationTeacher(members, self.teacher_tokeniser, self.recipe.teacher.max_length, name)
+        choice = self.recipe.teacher
+        return TranslationTeacher(
+            members,
+            self.teacher_tokeniser,
+            choice.max_length,
+            name,
+            engine=choice.engine,
+            prefix=choice.prefix,
+        )
+
+    def as_teacher_reads(self, examples: Sequence[Example]) -> Encoded:
+        """Texts with their translations as a teacher that is trained here reads them."""
+        choice = self.recipe.teacher
+        return encode_translations(
+            self.teacher_tokeniser, prefixed(examples, choice.prefix), (), choice.max_length
+        )
 
     def use_untaught_teacher(self) -> None:
         """Let a teacher that is yet to be trained stand in for it: for a plan's estimates."""
@@ -169,9 +238,15 @@ class TranslationRun(Run):
 
     # Text for students, and the successors that make some of it.
 
-    def ask(self) -> None:
-        """Have the teacher translate what students train on, and the test set."""
+    def ask(self, shard: Shard | None = None) -> None:
+        """Have the teacher translate what students train on, and the test set; of a part of it, into the store only."""
+        if shard is not None:
+            distilling.decode_shard(self, shard)
+            return
         distilling.distil_all(self)
+        for title, stage in stages_by_title(self):
+            if stage.objective.needs:
+                self.answers_on(self.text_of(title, stage), stage)
         _ = self.test_translations
 
     def text_of(self, title: str, stage: Stage) -> TransferSet:
@@ -191,35 +266,20 @@ class TranslationRun(Run):
             LimbeckError: Teacher and student do not guess the same tokens.
         """
         assert isinstance(stage.objective, TranslationObjective)
-        self._check_same_tokens()
         teacher = self.teacher.giving(stage.objective.top_k)
         return ask(teacher, text.examples, stage.objective.needs, self.store)
-
-    def _check_same_tokens(self) -> None:
-        teacher, student = self.recipe.teacher, self.recipe.student
-        fix = "Choose sequence_level, which hands over text"
-        if student.kind != "autoregressive":
-            what = f"word-level distillation is of tokens after one another, and a {student.kind} writes all at once"
-            raise LimbeckError(what, where="method", fix=fix)
-        if self.tokeniser.fingerprint != self.teacher_tokeniser.fingerprint:
-            what = "word-level distillation needs a teacher and a student with the same pieces of words"
-            raise LimbeckError(what, where="method", fix=fix)
-        if teacher.max_length != student.max_length:
-            what = f"teacher and student keep {teacher.max_length} and {student.max_length} tokens of a translation"
-            fix = "Give teacher.max_length and student.max_length one value for word-level distillation"
-            raise LimbeckError(what, where="student.max_length", fix=fix)
 
     @property
     def successor_inputs(self) -> dict[str, Any]:
         """What a successor depends on, beside its text: it is built and trained as the teacher was."""
         choice = self.recipe.teacher
-        if choice.fine_tune is None:
-            raise LimbeckError(
-                "a method trains successors of the teacher, and the recipe does not say how",
-                where="teacher.fine_tune",
-                fix="Say there how a teacher is trained, or leave the method out",
-            )
-        return {**self.untaught_inputs, "fine_tune": choice.fine_tune.model_dump(mode="json")}
+        assert choice.fine_tune is not None  # as ``check`` insists
+        return {
+            **self.untaught_inputs,
+            "fine_tune": lasting(choice.fine_tune),
+            "max_length": choice.max_length,
+            "dev": self.prepared.dev.fingerprint,
+        }
 
     def train_successor(self, title: str, number: int) -> None:
         """Train the successor of the teacher that a stage of a method asks for, on the stage's text."""
@@ -239,9 +299,9 @@ class TranslationRun(Run):
                 self._untaught(seed),
                 self.teacher_tokeniser,
                 stage.objective,
-                self._as_teachers_read(self.text_of(title, stage)),
+                self.as_teacher_reads(self.text_of(title, stage).examples),
                 None,
-                self._as_teachers_read(self.prepared.dev),
+                self.as_teacher_reads(self.prepared.dev.examples),
                 settings,
                 partial,
                 seed,
@@ -252,10 +312,6 @@ class TranslationRun(Run):
             )
         told = f"{settings.metric} {trained.dev_score:.2f} on dev after {trained.steps:,} steps"
         progress.say(f"{what}: {told}")
-
-    def _as_teachers_read(self, text: TransferSet) -> Encoded:
-        longest = self.recipe.teacher.max_length
-        return self.task.encode(self.teacher_tokeniser, text.examples, (), longest)
 
     @property
     def score(self) -> Score:

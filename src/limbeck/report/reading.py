@@ -188,7 +188,12 @@ def _steps(folder: Path) -> Iterator[Step]:
     """Finished steps in the order of a run."""
     students = [student.relative_to(folder) for _, _, student in _students(folder)]
     early = (Path("prepared"), Path("rewritten"), Path("packed"), Path("teacher"))
-    for step in (*early, *students, Path("bundle"), Path("evaluation")):
+    texts = [
+        path.relative_to(folder)
+        for name in ("distilled", "successors")
+        for path in sorted((folder / name).glob("*/*"))
+    ]
+    for step in (*early, *texts, *students, Path("bundle"), Path("evaluation")):
         if content := _object(folder / step / "done.json"):
             yield Step(step.as_posix(), content.get("seconds"), content.get("inputs"))
 

@@ -147,9 +147,8 @@ class TranslationTeacher:
 
     def encode(self, examples: Sequence[Example], targets: bool = False) -> Encoded:
         """The texts as its models read them, with their first translations where these are asked for."""
-        if self.prefix:
-            examples = [replace(example, text=f"{self.prefix} {example.text}") for example in examples]
-        return encode_translations(self.subwords, examples, () if targets else None, self.max_length)
+        read = prefixed(examples, self.prefix)
+        return encode_translations(self.subwords, read, () if targets else None, self.max_length)
 
     def decode(self, examples: Sequence[Example], decoding: Decoding) -> list[Translations]:
         """Translations of each example with their scores, best first, in the order of the examples.
@@ -204,6 +203,11 @@ class TranslationTeacher:
 
     def _told(self, hypothesis: Hypothesis) -> tuple[str, float]:
         return self.subwords.decode(hypothesis.tokens), hypothesis.score
+
+
+def prefixed(examples: Sequence[Example], prefix: str) -> Sequence[Example]:
+    """The texts with what is put before each."""
+    return [replace(each, text=f"{prefix} {each.text}") for each in examples] if prefix else examples
 
 
 def _begin_with(model: PreTrainedModel, tokeniser: PreTrainedTokenizerBase, language: str) -> None:

@@ -1,0 +1,87 @@
+"""What methods want of a translation recipe: told before any work, not hours later."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from limbeck.core.errors import LimbeckError
+from limbeck.pipeline.distilling import decodings
+
+if TYPE_CHECKING:
+    from limbeck.core.method import Stage
+    from limbeck.pipeline.translation import TranslationRun
+
+AUTOREGRESSIVE = "autoregressive"
+"""The kind of student that writes one token after the other."""
+
+
+def stages_by_title(run: TranslationRun) -> Iterator[tuple[str, Stage]]:
+    """All stages, each with the title of its method."""
+    for title, (method, settings) in run.methods.items():
+        for stage in method.stages(settings):
+            yield title, stage
+
+
+def check_methods(run: TranslationRun) -> None:
+    """The checks that need no data.
+
+    Raises:
+        LimbeckError: A method trains successors, and nobody says how; or it compares tokens of models that write in
+            different ways.
+    """
+    for title, stage in stages_by_title(run):
+        if stage.trains == "successor" and run.recipe.teacher.fine_tune is None:
+            raise LimbeckError(
+                f"'{title}' trains successors of the teacher, and the recipe does not say how",
+                where="teacher.fine_tune",
+                fix="Say there how a teacher is trained, or leave the method out",
+            )
+        if stage.objective.needs:
+            _check_one_after_the_other(run, title)
+
+
+def check_pieces(run: TranslationRun) -> None:
+    """Insist that a teacher whose next tokens a method compares guesses the student's tokens.
+
+    Raises:
+        LimbeckError: Their pieces of words differ.
+    """
+    for title, stage in stages_by_title(run):
+        if stage.objective.needs and run.tokeniser.fingerprint != run.teacher_tokeniser.fingerprint:
+            what = f"'{title}' compares the next tokens of teacher and student, whose pieces of words differ"
+            fix = "Train the teacher here ('scratch'), or choose sequence_level, which hands over text"
+            raise LimbeckError(what, where="method", fix=fix)
+
+
+def check_engine(run: TranslationRun) -> None:
+    """Insist on an engine that can decode with the teacher: a conversion is tried on one text.
+
+    Raises:
+        LimbeckError: It is not installed, has no conversion for the model, or cannot search in some way.
+    """
+    if run.recipe.teacher.engine == "pytorch":
+        return
+    for decoding in {*decodings(run), run.recipe.evaluate.decoding}:
+        run.teacher.decode(run.prepared.dev.examples[:1], decoding.model_copy(update={"max_length": 2}))
+
+
+def _check_one_after_the_other(run: TranslationRun, title: str) -> None:
+    """Both models write one token after the other, and as many."""
+    teacher, student = run.recipe.teacher, run.recipe.student
+    fix = "Choose sequence_level without 'word_level', which hands over text"
+    kinds = {"student": student.kind, "teacher": teacher.scratch.kind if teacher.scratch else AUTOREGRESSIVE}
+    for role, kind in kinds.items():
+        if kind != AUTOREGRESSIVE:
+            what = f"'{title}' compares token after token, and the {role} ({kind}) writes all at once"
+            raise LimbeckError(what, where="method", fix=fix)
+    if teacher.prefix:
+        what = f"'{title}' has teacher and student read the same tokens, and the teacher's have a prefix"
+        raise LimbeckError(what, where="teacher.prefix", fix=fix)
+    if teacher.max_length != student.max_length:
+        what = (
+            f"'{title}' compares token by token, and the teacher keeps {teacher.max_length} tokens of a translation, "
+            f"the student {student.max_length}"
+        )
+        fix = "Give teacher.max_length and student.max_length one value"
+        raise LimbeckError(what, where="student.max_length", fix=fix)
