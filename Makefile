@@ -7,11 +7,11 @@ WHAT_SETS_UP := pyproject.toml requirements/constraints.txt scripts/set-up
 PYTEST_ARGS ?= -q -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help set-up demo demo-tagger test check format tables bench clean distclean
+.PHONY: help set-up demo demo-tagger demo-translation test check format tables bench clean distclean
 
 help:  ## list the targets
 	@echo "make TARGET, where TARGET is one of"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 set-up: $(SET_UP)  ## make .venv, and nothing else (the targets below do so when they need it)
 
@@ -20,6 +20,9 @@ demo: $(SET_UP)  ## distil a transformer that reads tweets, and show what was ke
 
 demo-tagger: $(SET_UP)  ## the same for a tagger: entities in tweets
 	@$(BIN)/limbeck distill examples/tagger.yaml
+
+demo-translation: $(SET_UP)  ## the same for a translator: a program's messages, English to French
+	@$(BIN)/limbeck distill examples/translation.yaml
 
 # One thread a worker: two workers on two cores, and sums in the same order everywhere. No test asks the network.
 test: $(SET_UP)  ## run the tests (PYTEST_ARGS='-m slow' for the long ones)

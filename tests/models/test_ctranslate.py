@@ -30,6 +30,7 @@ from limbeck.models.translators.decode import translate
 from limbeck.text.encode import Encoded
 
 pytestmark = pytest.mark.unit
+pytest.importorskip("ctranslate2", reason="an extra: pip install 'limbeck[ctranslate2]'")
 CPU = torch.device("cpu")
 SHAPE: dict[str, Any] = {
     "vocab_size": 60,

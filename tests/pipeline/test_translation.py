@@ -292,6 +292,7 @@ def lines(plan: Plan, step: str) -> list[str]:
 
 
 def test_several_languages_texts_without_gold_and_an_ensemble(tmp_path: Path) -> None:
+    pytest.importorskip("sentencepiece", reason="an extra: pip install 'limbeck[translation]'")
     sources = [{**write(tmp_path, 200), "language": "xx"}]
     other = [said(one, SOURCE) for one in sentences(60, seed=5)]
     (tmp_path / "other.tsv").write_text(

@@ -25,7 +25,9 @@ def pieces():
 @pytest.fixture(scope="session")
 def marian(tmp_path_factory):
     """A Marian tokeniser, which has a sentencepiece model for each language and no fast version."""
-    import sentencepiece
+    sentencepiece = pytest.importorskip(
+        "sentencepiece", reason="an extra: pip install 'limbeck[translation]'"
+    )
     from transformers import MarianConfig, MarianTokenizer
 
     folder = tmp_path_factory.mktemp("marian")

@@ -3,13 +3,13 @@
 import json
 import sys
 
-import polib
 import pytest
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.text.readers import files_of, read
 
+polib = pytest.importorskip("polib", reason="an extra: pip install 'limbeck[catalogues]'")
 PO = r"""
 msgid ""
 msgstr ""

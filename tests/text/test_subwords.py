@@ -91,6 +91,7 @@ def test_joint_pieces_are_one_set_and_others_know_their_language():
 
 
 def test_all_processes_learn_the_same():
+    pytest.importorskip("sentencepiece", reason="an extra: pip install 'limbeck[translation]'")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TOKENIZERS_PARALLELISM": "true"}
     run = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, env=environment, check=True
@@ -118,6 +119,7 @@ def test_what_is_saved_is_loaded_and_is_what_transformers_opens(model, joint, tm
 
 
 def test_rare_characters_take_no_room():
+    pytest.importorskip("sentencepiece", reason="an extra: pip install 'limbeck[translation]'")
     strange = [Example(str(n), chr(0x4E00 + n), targets=(f"the door {n}",)) for n in range(400)]
     for model in ("bpe", "unigram"):
         ours = Subwords.learn([*EXAMPLES * 20, *strange], Vocabulary(model=model, size=400))

@@ -2,6 +2,8 @@
 
 from functools import cache
 
+import pytest
+
 from limbeck.core.example import Example
 from limbeck.core.sources import Vocabulary
 from limbeck.text.subwords import Subwords
@@ -16,4 +18,6 @@ EXAMPLES = [
 
 @cache
 def learnt(model, joint, size=340):
+    if model == "unigram":
+        pytest.importorskip("sentencepiece", reason="an extra: pip install 'limbeck[translation]'")
     return Subwords.learn(EXAMPLES, Vocabulary(model=model, joint=joint, size=size))

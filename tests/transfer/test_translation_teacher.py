@@ -16,7 +16,6 @@ from transformers import (
     GenerationConfig,
     M2M100Config,
     M2M100ForConditionalGeneration,
-    M2M100Tokenizer,
     MarianConfig,
     MarianMTModel,
     MBart50Tokenizer,
@@ -340,6 +339,7 @@ def test_broken_weights_and_other_signals_are_told(subwords: Subwords, store: An
 def test_ctranslate2_finds_what_pytorch_finds(
     trained: MarianMTModel, subwords: Subwords, teacher: TranslationTeacher, way: Decoding
 ) -> None:
+    pytest.importorskip("ctranslate2", reason="an extra: pip install 'limbeck[ctranslate2]'")
     quick = TranslationTeacher((trained,), subwords, 32, engine="ctranslate2", device=CPU)
     examples = toy(60)
     wanted, found = teacher.decode(examples, way), quick.decode(examples, way)
@@ -354,6 +354,7 @@ def test_ctranslate2_finds_what_pytorch_finds(
 def test_engines_are_kept_apart(
     trained: MarianMTModel, subwords: Subwords, teacher: TranslationTeacher, store: AnswerStore
 ) -> None:
+    pytest.importorskip("ctranslate2", reason="an extra: pip install 'limbeck[ctranslate2]'")
     quick = TranslationTeacher((trained,), subwords, 32, "quick", engine="ctranslate2", device=CPU)
     for one in (teacher, quick):
         decode(one, toy(5), BEAM, store)
@@ -366,6 +367,7 @@ def test_engines_are_kept_apart(
 def test_what_ctranslate2_cannot_do_is_said(
     trained: MarianMTModel, subwords: Subwords, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pytest.importorskip("ctranslate2", reason="an extra: pip install 'limbeck[ctranslate2]'")
     with pytest.raises(LimbeckError, match="this teacher is an ensemble. Take the engine 'pytorch'"):
         TranslationTeacher((trained, trained), subwords, 32, engine="ctranslate2", device=CPU)
     quick = TranslationTeacher((trained,), subwords, 32, engine="ctranslate2", device=CPU)
@@ -403,7 +405,11 @@ PIECES = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("▁", -3.0)] + [
 
 
 def save_m2m(folder: Path) -> M2M100ForConditionalGeneration:
-    import sentencepiece
+    sentencepiece = pytest.importorskip(
+        "sentencepiece", reason="an extra: pip install 'limbeck[translation]'"
+    )
+
+    from transformers import M2M100Tokenizer  # which imports sentencepiece
 
     lines = iter([example.text for example in toy(100)] + [example.targets[0] for example in toy(100)])
     with (folder / "spm.model").open("wb") as file:
@@ -444,6 +450,7 @@ def test_a_model_for_many_languages_writes_the_one_that_is_asked_for(
     assert german.fingerprint != french.fingerprint
     examples, way = toy(8), Decoding(search="greedy", max_length=8)
     assert german.decode(examples, way) != french.decode(examples, way)
+    pytest.importorskip("ctranslate2", reason="an extra: pip install 'limbeck[ctranslate2]'")
     quick = TranslationTeacher.load(tmp_path, 32, languages=codes, engine="ctranslate2")
     for (one,), (other,) in zip(quick.decode(examples, way), german.decode(examples, way), strict=True):
         assert one == (other[0], pytest.approx(other[1], abs=1e-3))

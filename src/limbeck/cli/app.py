@@ -137,19 +137,27 @@ def init(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Your text, labelled (CSV, TSV, JSON Lines, Parquet) or tagged (CoNLL columns and others)."
+            help="Your text: labelled or with translations (CSV, TSV, JSON Lines, Parquet), tagged (CoNLL columns "
+            "and others), or lines with translations in a file of their own (train.en beside train.de)."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path("recipe.yaml"),
+    target: Annotated[
+        str | None, typer.Option(help="Where translations are: a file of lines, or a column.")
+    ] = None,
     teacher: Annotated[
-        str, typer.Option(help="Hub name or folder of the teacher to start from.")
-    ] = "distilbert-base-uncased",
+        str | None,
+        typer.Option(
+            help="Hub name or folder of the teacher. [default: distilbert-base-uncased; of translators one that is "
+            "trained from scratch]"
+        ),
+    ] = None,
     encoding: Annotated[str, typer.Option(help="Of your text, e.g. cp1252.")] = "utf-8",
 ) -> None:
     """Write a commented recipe for your own data."""
     from limbeck.cli.init import write_recipe
 
-    told = write_recipe(data, out, teacher, encoding)
+    told = write_recipe(data, out, teacher, encoding, target)
     typer.echo(f"{out}: {told}. Next: limbeck plan {out}")
 
 

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from limbeck.cli.init_parallel import RATIO, Pairs, find_pairs
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
@@ -20,6 +21,8 @@ MOST_LABELS = 200
 """A column with more different values than this holds no labels."""
 WORDS = 4
 """A column's name seldom has so many words."""
+ENCODER = "distilbert-base-uncased"
+"""The teacher where nobody names one, of classifiers and taggers."""
 SENTENCE = 3
 """Words of a sentence, on average, under which lines of words and values are no tagged sentences."""
 
@@ -37,14 +40,18 @@ class Columns:
         return isinstance(self.text, str)
 
 
-def write_recipe(data: Path, out: Path, teacher: str, encoding: str = "utf-8") -> str:
-    """Write a commented recipe for a file of labelled text, or of tagged words.
+def write_recipe(
+    data: Path, out: Path, teacher: str | None = None, encoding: str = "utf-8", target: str | None = None
+) -> str:
+    """Write a commented recipe for a file of labelled text, of tagged words, or of texts with translations.
 
     Args:
         data: The file.
         out: The recipe; must not exist.
-        teacher: Hub name or folder of the encoder to fine-tune.
+        teacher: Hub name or folder of the encoder to fine-tune, or of a model that translates; None is ``ENCODER``,
+            and a translator trained from scratch.
         encoding: Of the file.
+        target: Of parallel text, the file or column of translations, as :func:`find_pairs` takes it.
 
     Returns:
         What was found in the file, to be told.
@@ -54,15 +61,64 @@ def write_recipe(data: Path, out: Path, teacher: str, encoding: str = "utf-8") -
     """
     if out.exists():
         raise LimbeckError("there is such a file already", where=out, fix="Name another with --out")
-    tagged = find_tagged(data, encoding)
-    template, told, values = _of_sentences(data, encoding) if tagged is None else _of_words(*tagged)
-    name = _plain_name(data.stem)
+    template, told, values = _looked_at(data, target, teacher, encoding)
+    name = _plain_name(values.pop("stem", data.stem))
     values |= {"name": _quoted(name), "folder": f"runs/{name}", "path": _quoted(str(data))}
     values["more"] += "" if encoding == "utf-8" else f"\n    encoding: {_quoted(encoding)}"
+    values.setdefault("teacher", _quoted(teacher or ENCODER))
     filled = files("limbeck.cli").joinpath(template).read_text(encoding="utf-8")
     with atomic_write(out) as file:
-        file.write(filled.format(teacher=_quoted(teacher), **values))
+        file.write(filled.format_map(values))
     return told
+
+
+Filled = tuple[str, str, dict[str, str]]
+"""A template, what was found, and what fills it."""
+
+
+def _looked_at(data: Path, target: str | None, teacher: str | None, encoding: str) -> Filled:
+    if (pairs := find_pairs(data, target, encoding)) is not None:
+        return _of_pairs(pairs, teacher)
+    if (tagged := find_tagged(data, encoding)) is not None:
+        return _of_words(*tagged)
+    return _of_sentences(data, encoding)
+
+
+# Texts and translations.
+
+
+TRANSLATOR = "translator.yaml"
+SCRATCH = """
+  scratch: {kind: autoregressive, size: small, dropout: 0.2}  # trained here from nothing
+  fine_tune:
+    epochs: 30
+    learning_rate: 7.0e-4
+    schedule: inverse_sqrt
+    warmup: 0.1
+    tokens_per_batch: 4096
+    clip: 1
+    average: 3                   # the weights of so many evaluations are averaged
+"""
+GIVEN = """
+  model: {teacher}
+  fine_tune: null                # it translates as it is; {{epochs: 1}} trains it on your text before
+"""
+
+
+def _of_pairs(pairs: Pairs, teacher: str | None) -> Filled:
+    """The template for parallel text, what was found, and what fills it."""
+    told = pairs.source.model_dump(exclude_defaults=True, exclude={"path", "encoding"})
+    keys = {key: value[0] if isinstance(value, list) else value for key, value in told.items()}
+    values = {
+        "stem": pairs.name,
+        "more": "".join(f"\n    {key}: {_quoted(value)}" for key, value in keys.items()),
+        "teacher": SCRATCH if teacher is None else GIVEN.format(teacher=_quoted(teacher)),
+        "dev": "0.05" if pairs.is_small else "500 ",
+        "test": "0.1 " if pairs.is_small else "1000",
+        "clean": f"longest: 100, ratio: {RATIO}" if pairs.has_spaces else "longest: 100",
+    }
+    values["teacher"] = values["teacher"].rstrip("\n")
+    return TRANSLATOR, pairs.told, values
 
 
 # Tagged words.
@@ -100,7 +156,7 @@ def _look_tagged(sentences: Sequence[Example]) -> bool:
     return few and len(sentences) > 1 and len(tags) >= SENTENCE * len(sentences)
 
 
-def _of_words(source: Source, sentences: Sequence[Example]) -> tuple[str, str, dict[str, str]]:
+def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
     """The template for tagged words, what was found, and what fills it."""
     tags = {tag for sentence in sentences for tag in sentence.tags or ()}
     kinds = sorted({tag.partition("-")[2] for tag in tags} - {""}) if mark_spans(tags) else sorted(tags)
@@ -112,7 +168,7 @@ def _of_words(source: Source, sentences: Sequence[Example]) -> tuple[str, str, d
 # Sentences with labels.
 
 
-def _of_sentences(data: Path, encoding: str) -> tuple[str, str, dict[str, str]]:
+def _of_sentences(data: Path, encoding: str) -> Filled:
     """The template for labelled sentences, what was found, and what fills it."""
     columns = guess_columns(read_table(data, encoding=encoding), data)
     if lacks_header(columns, read_table(data, encoding=encoding)):
