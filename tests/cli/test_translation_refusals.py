@@ -25,6 +25,8 @@ AUTOREGRESSIVE = "{kind: autoregressive, layers: 1, width: 32, heads: 2, max_len
             "the teacher (vanilla) writes all at once",
         ),
         (["method=word_level", f"student={AUTOREGRESSIVE}", "teacher.max_length=20"], "student.max_length"),
+        (["student.max_length=2000"], "'student.max_length' is 2000, and translators have 1024 positions"),
+        (["teacher.max_length=2000"], "'teacher.max_length' is 2000"),
         (["teacher={answers: a.jsonl}"], "holds scores of classes"),
         (["teacher.fine_tune=null"], "say in 'fine_tune' how it is trained"),
         (["teacher.scratch.kind=autoregresive"], "autoregressive"),

@@ -25,6 +25,11 @@ def as_share(metric: str, value: float) -> float:
     return value / 100 if metric in IN_POINTS else value
 
 
+def shown(metric: str, value: float) -> str:
+    """A score as a step tells it: two digits after the point of points, four of shares."""
+    return f"{value:.2f}" if metric in IN_POINTS else f"{value:.4f}"
+
+
 def main_metric(task: Task, metric: Metric | None = None, *, spans: bool = True) -> Metric:
     """The metric that decides: that of the recipe, or else the first of the task.
 

@@ -56,9 +56,10 @@ def card(run: Run, title: str, seed: int) -> dict[str, Any]:
 
 def parity_line(report: Mapping[str, Any]) -> str:
     """How far the exported models are from PyTorch, in a line."""
+    answers = "tokens" if report.get("task") == "translation" else "predictions"
     parts = [
         f"{precision} differs by at most {each['largest_difference']:.2g} and changes "
-        f"{100 * each['changed']:.1f}% of predictions"
+        f"{100 * each['changed']:.1f}% of {answers}"
         for precision, each in report["parity"].items()
     ]
     return "; ".join(parts)

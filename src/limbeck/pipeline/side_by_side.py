@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING
 
-from limbeck.core import progress
+from limbeck.core import progress, tasks
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe
 
@@ -38,8 +38,9 @@ def train(run: Run, pairs: Sequence[tuple[str, int]]) -> None:
             for future in as_completed(waiting):
                 future.result()
                 title, seed = waiting[future]
-                score = run.dev_score(title, seed)
-                progress.say(f"train     {title}, seed {seed}: {run.training.metric} {score:.4f} on dev")
+                metric = run.training.metric
+                score = tasks.shown(metric, run.dev_score(title, seed))
+                progress.say(f"train     {title}, seed {seed}: {metric} {score} on dev")
                 task.advance()
         except BrokenProcessPool:
             raise LimbeckError(

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from limbeck.core import progress, recipe
+from limbeck.core import progress, recipe, tasks
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
@@ -249,7 +249,8 @@ ALL = (prepare, rewrite, pack, teach, ask, train, export, evaluate)
 
 def _tell(what: str, trained: Trained, metric: str) -> None:
     took = f"{trained.steps:,} steps, {trained.seconds:.0f} s"
-    progress.say(f"{what}: {metric} {trained.dev_score:.4f} on dev after {took}", **asdict(trained))
+    score = tasks.shown(metric, trained.dev_score)
+    progress.say(f"{what}: {metric} {score} on dev after {took}", **asdict(trained))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from limbeck import models
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import FineTune
+from limbeck.core.tasks import shown
 from limbeck.evaluate.translation_score import scorer
 from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.models.translators.export import export_translator
@@ -18,7 +19,13 @@ from limbeck.pipeline import distilling
 from limbeck.pipeline.folders import require
 from limbeck.pipeline.inputs import lasting
 from limbeck.pipeline.run import Run
-from limbeck.pipeline.translation_checks import check_engine, check_methods, check_pieces, stages_by_title
+from limbeck.pipeline.translation_checks import (
+    check_engine,
+    check_lengths,
+    check_methods,
+    check_pieces,
+    stages_by_title,
+)
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.train.loop import train
@@ -112,6 +119,7 @@ class TranslationRun(Run):
             )
         if self.recipe.teacher.scratch is not None:
             _ = self.scratch_settings
+        check_lengths(self.recipe)
         check_methods(self)
 
     def check_text(self) -> None:
@@ -310,13 +318,13 @@ class TranslationRun(Run):
                 keeps=stage.keeps,
                 what=what,
             )
-        told = f"{settings.metric} {trained.dev_score:.2f} on dev after {trained.steps:,} steps"
+        told = f"{settings.metric} {shown(settings.metric, trained.dev_score)} on dev after {trained.steps:,} steps"
         progress.say(f"{what}: {told}")
 
     @property
     def score(self) -> Score:
         """What students and teachers are scored by on dev; what both write are pieces of the same language."""
-        return scorer(self.tokeniser, self.prepared.dev.examples)
+        return scorer(self.tokeniser, self.prepared.dev.examples, self.language)
 
     def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
         """Export a student; what its ``bundle.json`` says."""

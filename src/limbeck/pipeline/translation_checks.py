@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from limbeck.core.errors import LimbeckError
+from limbeck.models.translators.shape import POSITIONS
 from limbeck.pipeline.distilling import decodings
 
 if TYPE_CHECKING:
     from limbeck.core.method import Stage
+    from limbeck.core.recipe import Recipe
     from limbeck.pipeline.translation import TranslationRun
 
 AUTOREGRESSIVE = "autoregressive"
@@ -85,3 +87,18 @@ def _check_one_after_the_other(run: TranslationRun, title: str) -> None:
         )
         fix = "Give teacher.max_length and student.max_length one value"
         raise LimbeckError(what, where="student.max_length", fix=fix)
+
+
+def check_lengths(recipe: Recipe) -> None:
+    """Insist that the models that are built here have a position for every token.
+
+    Raises:
+        LimbeckError: More tokens are to be kept than there are positions.
+    """
+    lengths = {"student": recipe.student.max_length}
+    if recipe.teacher.scratch is not None:
+        lengths["teacher"] = recipe.teacher.max_length
+    for who, length in lengths.items():
+        if length > POSITIONS:
+            what = f"'{who}.max_length' is {length}, and translators have {POSITIONS} positions"
+            raise LimbeckError(what, where=f"{who}.max_length", fix=f"Set it to {POSITIONS} or less")

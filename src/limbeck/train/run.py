@@ -17,6 +17,7 @@ from torch import Tensor
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Loss
 from limbeck.core.recipe import Training
+from limbeck.core.tasks import shown
 from limbeck.models.outputs import answered
 from limbeck.text.encode import Encoded
 from limbeck.train import checkpoint, doctor
@@ -267,7 +268,7 @@ class Run:
             self.best_weights = checkpoint.clone(checkpoint.tensors_of(self.lesson.model))
         self._write("dev", {"scores": scores, "loss": loss, "best": is_best})
         self.accelerator.log({f"dev_{name}": value for name, value in scores.items()}, step=state.step)
-        self.notes["dev"] = f"dev {metric} {score:.4f}"
+        self.notes["dev"] = f"dev {metric} {shown(metric, score)}"
 
     def _scores(self) -> tuple[dict[str, float], float]:
         """Scores of dev by name, and the loss of its gold in nats."""
