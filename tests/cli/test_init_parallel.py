@@ -116,7 +116,7 @@ def test_what_it_writes_can_be_planned(limbeck: Limbeck, tmp_path: Path) -> None
     planned = limbeck("plan", "recipe.yaml", *small).stdout
     assert "every check passed; nothing was written" in planned
     assert "34 pairs of texts" in planned
-    assert "autoregressive from scratch" in planned
+    assert "steps on 34 pairs" in planned
     assert "sequence_level: 1 seed" in planned
 
 
