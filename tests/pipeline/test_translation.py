@@ -278,9 +278,9 @@ def test_machines_that_share_a_store_decode_parts(copied: Path, told: list[str])
     steps.ask(again(copied, method=METHODS[:1]), (2, 2))
     told.clear()
     steps.ask(again(copied, method=METHODS[:1]))
-    assert [line for line in told if "to decode" in line] == [
-        f"decode    {len(texts):,} texts stored, 0 to decode",
-        "decode    40 texts stored, 0 to decode",
+    assert [line for line in told if "to translate" in line] == [
+        f"ask       {len(texts):,} translations stored, 0 texts to translate",
+        "ask       40 translations stored, 0 texts to translate",
     ]
 
 

@@ -73,4 +73,4 @@ def test_texts_without_translation_are_left_out_and_single_ones_stay(monkeypatch
     examples = (Example("u", "untranslated"), single, *mixture(1))
     kept = reduced(TransferSet(examples, ()), seed=0)
     assert kept.examples[0] == single and len(kept) == 2
-    assert heard == ["distil    2 of 5 pairs kept: one of each text, at random"]
+    assert heard == ["ask       2 of 5 pairs kept: one of each text, at random"]
