@@ -13,7 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
 from limbeck.evaluate.table import NOTHING
-from limbeck.text.readers import USES, form_of
+from limbeck.text.readers import CONLL_ENDINGS, USES, form_of
 from limbeck.text.summary import Lengths, Summary
 from limbeck.text.tables import ENDINGS, ending_of, read_table
 
@@ -60,8 +60,8 @@ def task_of(sources: Sequence[Source]) -> Task:
     """
     first = sources[0]
     form = first.format
-    if form == "auto":
-        form = "conll" if _is_conll(first) else form
+    if _is_conll(first):
+        form = "conll"
     uses = USES[form][1] if form in USES else ("classification",)
     if "translation" in uses:
         fix = "Of translations, 'limbeck measure' tells"
@@ -70,7 +70,7 @@ def task_of(sources: Sequence[Source]) -> Task:
 
 
 def _is_conll(source: Source) -> bool:
-    return form_of(source, "tagging") == "conll"
+    return source.format == "auto" and ending_of(Path(source.path)) in CONLL_ENDINGS
 
 
 def _pair(told: str) -> tuple[str, Any]:
@@ -92,7 +92,7 @@ def _with_columns(source: Source) -> Source:
     path = Path(source.path)
     if not path.is_file() or (source.format == "auto" and ending_of(path) not in ENDINGS):
         return source
-    form = form_of(source) if source.format == "auto" and not _is_conll(source) else source.format
+    form = form_of(source) if source.format == "auto" else source.format
     if form not in TABLES:
         return source
     table = read_table(path, form, encoding=source.encoding, undecodable=source.undecodable)
