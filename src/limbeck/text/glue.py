@@ -62,7 +62,7 @@ class Layout:
     """Where things stand in a file.
 
     Attributes:
-        task: The task, a key of ``TASKS``; None where the header says enough, and the folder names none.
+        task: The task, a key of ``TASKS``; of those whose files have the same columns, any.
         width: Columns of every line, or the least of them where lines differ.
         text: Column of the text.
         second: Column of the second text.
@@ -70,7 +70,7 @@ class Layout:
         header: Whether the first line names the columns.
     """
 
-    task: str | None
+    task: str
     width: int
     text: int
     second: int | None
@@ -142,11 +142,12 @@ def layout_of(path: Path, first: Sequence[str], task: str | None = None) -> Layo
         LimbeckError: The first line is that of no task, or not of the one that is named.
     """
     named = task or task_of(path)
-    for one in [named] if named else TASKS:
-        text, second, label = TASKS[one]
-        if text in first and (second is None or second in first):
-            places = [first.index(key) if key in first else None for key in (text, second, label)]
-            return Layout(named or _only(first), len(first), places[0] or 0, places[1], places[2], True)
+    # Names of one task's columns are among those of another, so the task that explains most of them is meant.
+    best = max([named] if named else TASKS, key=lambda one: sum(key in first for key in TASKS[one]))
+    text, second, label = TASKS[best]
+    if text in first and (second is None or second in first):
+        places = [first.index(key) if key in first else None for key in (second, label)]
+        return Layout(best, len(first), first.index(text), *places, header=True)
     if named and (layout := HEADLESS.get(named)) and _fits(layout, first):
         return layout
     what = f"the first line is not that of a file of {named.upper() if named else 'GLUE'}"
@@ -184,16 +185,8 @@ def _part(source: Source, layout: Layout) -> str | None:
     raise LimbeckError(what, where=source.path, fix="CoLA's labelled files have in_domain and out_of_domain")
 
 
-def _only(first: Sequence[str]) -> str | None:
-    """The task whose header this is, where it is no other's."""
-    found = [
-        task for task, (text, second, _) in TASKS.items() if text in first and (not second or second in first)
-    ]
-    return found[0] if len(found) == 1 else None
-
-
 def _fits(layout: Layout, cells: Sequence[str]) -> bool:
-    if layout.task is None or layout.label is None or len(cells) < layout.width:
+    if layout.label is None or len(cells) < layout.width:
         return False
     exact = layout.task == "sts-b" or len(cells) == layout.width
     return exact and re.fullmatch(GOLD[layout.task], cells[layout.label].strip()) is not None
