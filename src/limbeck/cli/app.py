@@ -305,6 +305,37 @@ def report(
 
 
 @app.command(rich_help_panel=TEXT)
+def data(
+    files: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE...", help="Files, folders or data sets: training text first, test last."
+        ),
+    ],
+    form: Annotated[str, typer.Option("--format", help="How they are written, as in a recipe.")] = "auto",
+    keys: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another key of a recipe's source, e.g. classes=50."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all figures as JSON.")] = False,
+) -> None:
+    """Tell what files hold: format, columns, labels, lengths, duplicates, and overlap of test with train."""
+    import json
+
+    from rich.console import Console
+
+    from limbeck.cli import data as show
+    from limbeck.text.summary import summaries
+
+    sources = show.sources_of(files, form, keys or ())
+    found = summaries(sources, show.task_of(sources))
+    if as_json:
+        typer.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False, indent=2))
+    else:
+        Console().print(show.table(sources, found))
+
+
+@app.command(rich_help_panel=TEXT)
 def measure(
     text: Annotated[
         str,

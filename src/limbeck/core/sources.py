@@ -36,13 +36,19 @@ class Source(Settings):
     path: str
     """A file (text may be compressed, ``.gz``), ``package:NAME/FILE`` inside an installed package, a data set's
     folder, or its name on the hub."""
+    # fmt: off
     format: Literal[
-        "auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset", "conll", "word_tag", "parallel", "po"
+        "auto", "csv", "tsv", "jsonl", "parquet", "txt", "dataset",
+        "glue", "trees", "trec", "seq_in", "top", "scicite", "rasa",
+        "conll", "word_tag", "parallel", "po",
     ] = "auto"
-    """``auto`` goes by the file's ending; ``txt`` is one unlabelled sentence a line. For taggers: ``conll`` is one
-    word a line in columns, ``word_tag`` one sentence a line as ``word:TAG word:TAG``, ``parallel`` a file of words
-    and one of tags. For translators: ``po`` is a catalogue of messages that a program ships (.po, .mo, or JSON), a
-    folder of them, or a pattern such as ``package:django/**/fr/**/*.po``."""
+    # fmt: on
+    """``auto`` goes by the file's ending, name and first line; ``txt`` is one unlabelled sentence a line. For
+    classifiers: ``glue``, ``trees``, ``trec``, ``seq_in``, ``top``, ``scicite``, ``rasa`` and ``word_tag`` (of
+    its intent) know their columns (docs/data.md). For taggers: ``conll`` is one word a line in columns,
+    ``word_tag`` one sentence a line as ``word:TAG word:TAG``, ``parallel`` a file of words and one of tags. For
+    translators: ``po`` is a catalogue of messages that a program ships (.po, .mo, or JSON), a folder of them,
+    or a pattern such as ``package:django/**/fr/**/*.po``."""
     text: str | int = "text"
     """Column of the sentence: its name, or its number from 0 where the file has no header."""
     second: str | int | None = None
@@ -78,9 +84,14 @@ class Source(Settings):
     undecodable: Literal["error", "replace"] = "error"
     """Bytes that are not in this encoding stop the run, or become U+FFFD (which ``clean.damaged`` drops)."""
     split: str | None = None
-    """Split of a data set, e.g. train."""
+    """Split of a data set, e.g. train; of GLUE's CoLA ``in_domain`` or ``out_of_domain``."""
     subset: str | None = None
-    """Configuration of a data set that has several."""
+    """Configuration of a data set that has several; the task of a file of GLUE whose folder does not tell it."""
+    classes: int | None = None
+    """Classes of formats that have several sets of them: ``trees`` 5 (the default) or 2, ``trec`` 6 (the default)
+    or 50."""
+    phrases: bool = False
+    """Of ``trees``, every phrase as an example of its own, and not whole sentences alone."""
     labels: LabelNames = {}
     """New names for labels, e.g. {"0": negative, "1": positive}; for taggers of tags or types, where O drops one."""
 

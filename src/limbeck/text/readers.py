@@ -6,17 +6,18 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Task
 from limbeck.core.sources import Source
-from limbeck.text import catalogues, columns, resources
+from limbeck.text import catalogues, columns, labelled, resources
 from limbeck.text.catalogues import read_catalogues
 from limbeck.text.cells import ids_of, label_of, text_of
 from limbeck.text.columns import LineFormat, read_sentences
+from limbeck.text.labelled import FAMILIES, LabelledFormat, read_labelled
 from limbeck.text.parallel import pairs_of, read_lines
 from limbeck.text.sentences import examples_of, in_documents
 from limbeck.text.tables import (
@@ -47,14 +48,15 @@ CATALOGUE_ENDINGS = (".po", ".mo")
 LANGUAGE_ENDING = re.compile(r"\.[a-z]{2}(?:[-_][a-z]{2,4})?")
 """What parallel text files often end in: ``train.en``, ``train.pt_BR``."""
 
-Format = TableFormat | LineFormat | Literal["dataset", "po"]
-USES: dict[Format, tuple[str, Task]] = {
-    "conll": ("tagged words", "tagging"),
-    "word_tag": ("tagged words", "tagging"),
-    "parallel": ("tagged words", "tagging"),
-    "po": ("messages", "translation"),
+Format = TableFormat | LineFormat | LabelledFormat | Literal["dataset", "po"]
+USES: dict[Format, tuple[str, tuple[Task, ...]]] = {
+    **dict.fromkeys(FAMILIES, ("labelled texts", ("classification",))),
+    "word_tag": ("tagged words and intents", ("tagging", "classification")),
+    "conll": ("tagged words", ("tagging",)),
+    "parallel": ("tagged words", ("tagging",)),
+    "po": ("messages", ("translation",)),
 }
-"""What formats hold that are for one task alone, and which."""
+"""What formats hold that are not for all tasks, and for which they are."""
 
 
 def read(
@@ -76,10 +78,12 @@ def read(
         LimbeckError: The source cannot be found or read (with the line), lacks a column, or repeats an id.
     """
     name = name or Path(source.path).name
-    form = _form(source, task)
+    form = form_of(source, task)
     if form == "po":
         return read_catalogues(source, name)
     place = resources.resolve(source.path)
+    if task == "classification" and form in FAMILIES:
+        return read_labelled(Path(place), form, source, name)
     if form == "conll" or form == "word_tag" or form == "parallel":
         sentences = read_sentences(Path(place), form, source)
         examples = examples_of(sentences, source, name)
@@ -88,7 +92,7 @@ def read(
         return read_lines(Path(place), source, name)
     if form == "txt":
         source = source.model_copy(update=PLAIN_TEXT)
-    table, name = _table(source, place, form, name, task)
+    table, name = _table(source, place, cast(TableFormat, form), name, task)
     if task == "tagging":
         ids = None if source.id is None else ids_of(table, source.id)
         return examples_of(sentences_of(table, source, ids), source, name)
@@ -99,10 +103,12 @@ def files_of(source: Source) -> tuple[str, ...]:
     """The files that a source is read from, as the recipe would name them."""
     if _is_catalogue(source):
         return tuple(map(str, catalogues.files_of(source.path)))
+    if (several := labelled.files_of(source, Path(resources.resolve(source.path)))) is not None:
+        return several
     return (*columns.files_of(source), *source.target_file)
 
 
-def _form(source: Source, task: Task) -> Format:
+def form_of(source: Source, task: Task = "classification") -> Format:
     """How the source is written: as it says, or by what stands at its place.
 
     Raises:
@@ -114,11 +120,11 @@ def _form(source: Source, task: Task) -> Format:
             what = f"'target_file' goes with lines of text, and the format is {form}"
             raise LimbeckError(what, where=source.path, fix="Name the columns of translations in 'target'")
         return "txt"
-    found = _form_of_place(resources.resolve(source.path), task) if form == "auto" else form
-    holds, use = USES.get(found, ("", task))
-    if task != use:
+    found = _form_of_place(source, resources.resolve(source.path), task) if form == "auto" else form
+    holds, uses = USES.get(found, ("", (task,)))
+    if task not in uses:
         what = f"the format {found} holds {holds}, which '{task}' has no use for"
-        raise LimbeckError(what, where=source.path, fix=f"Set 'task: {use}' in the recipe")
+        raise LimbeckError(what, where=source.path, fix=f"Set 'task: {uses[0]}' in the recipe")
     return found
 
 
@@ -127,9 +133,11 @@ def _is_catalogue(source: Source) -> bool:
     return source.format == "po" or (source.format == "auto" and ending in CATALOGUE_ENDINGS)
 
 
-def _form_of_place(place: Path | str, task: Task) -> Format:
+def _form_of_place(source: Source, place: Path | str, task: Task) -> Format:
     ending = ending_of(Path(place))
     if isinstance(place, Path):
+        if task == "classification" and (found := labelled.recognise(place, source)) is not None:
+            return found
         if ending in CONLL_ENDINGS:
             return "conll"
         if task == "translation" and place.is_file() and LANGUAGE_ENDING.fullmatch(ending):

@@ -1,0 +1,176 @@
+"""``limbeck data``: which files are looked at, and the table that tells of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from pydantic import ValidationError
+
+from limbeck.cli.init import guess_columns, lacks_header
+from limbeck.core.errors import LimbeckError
+from limbeck.core.sources import Source
+from limbeck.core.tasks import Task
+from limbeck.evaluate.table import NOTHING
+from limbeck.text.readers import CONLL_ENDINGS, USES, form_of
+from limbeck.text.summary import Lengths, Summary
+from limbeck.text.tables import ENDINGS, ending_of, read_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+SHOWN = 12
+"""Labels that have a row of their own; the others are counted together."""
+TABLES = ("csv", "tsv", "jsonl", "parquet")
+
+
+def sources_of(files: Sequence[str], form: str, keys: Sequence[str]) -> list[Source]:
+    """The files as sources; the columns of a table that has no ``text`` are guessed, as ``limbeck init`` does.
+
+    Args:
+        files: Files, folders or data sets.
+        form: Their format.
+        keys: Other keys of a source, each as ``KEY=VALUE``.
+
+    Raises:
+        LimbeckError: There is no such format or key.
+    """
+    more = dict(map(_pair, keys))
+    known = get_args(Source.model_fields["format"].annotation)
+    if form not in known:
+        raise LimbeckError(
+            f"there is no format '{form}'", where="--format", fix=f"It is one of {', '.join(known)}"
+        )
+    try:
+        sources = [Source.model_validate({"path": file, "format": form, **more}) for file in files]
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        fix = f"Keys of a source are {', '.join(Source.model_fields)}"
+        raise LimbeckError(f"'{key}': {first['msg']}", where="--set", fix=fix) from None
+    return [_with_columns(source) if {"text", "label"}.isdisjoint(more) else source for source in sources]
+
+
+def task_of(sources: Sequence[Source]) -> Task:
+    """Tagging where the first source's format holds tagged words alone, and else classification.
+
+    Raises:
+        LimbeckError: The source holds translations.
+    """
+    first = sources[0]
+    form = first.format
+    if _is_conll(first):
+        form = "conll"
+    uses = USES[form][1] if form in USES else ("classification",)
+    if "translation" in uses:
+        fix = "Of translations, 'limbeck measure' tells"
+        raise LimbeckError("these are messages with translations", where=first.path, fix=fix)
+    return "classification" if "classification" in uses else "tagging"
+
+
+def _is_conll(source: Source) -> bool:
+    return source.format == "auto" and ending_of(Path(source.path)) in CONLL_ENDINGS
+
+
+def _pair(told: str) -> tuple[str, Any]:
+    import yaml
+
+    key, sign, value = told.partition("=")
+    if not sign:
+        raise LimbeckError(
+            f"'{told}' is not KEY=VALUE", where="--set", fix="Write, for example, text=sentence"
+        )
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError:
+        return key, value
+
+
+def _with_columns(source: Source) -> Source:
+    """The source, with columns that look like text and label where its table has none of these names."""
+    path = Path(source.path)
+    if not path.is_file() or (source.format == "auto" and ending_of(path) not in ENDINGS):
+        return source
+    form = form_of(source) if source.format == "auto" else source.format
+    if form not in TABLES:
+        return source
+    table = read_table(path, form, encoding=source.encoding, undecodable=source.undecodable)
+    if "text" in table.names:
+        return source if "label" in table.names else source.model_copy(update={"label": None})
+    guessed = guess_columns(table, path)
+    has_header = not lacks_header(guessed, table)
+    if not has_header:
+        table = read_table(path, form, header=False, encoding=source.encoding, undecodable=source.undecodable)
+        guessed = guess_columns(table, path)
+    return source.model_copy(update={"text": guessed.text, "label": guessed.label, "header": has_header})
+
+
+# The table.
+
+
+def table(sources: Sequence[Source], found: Sequence[Summary]) -> Table:
+    """What was found, for the terminal: a row a figure, a column a file."""
+    from rich import box
+    from rich.table import Table
+
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("", no_wrap=True)
+    for one in found:
+        shown.add_column(Path(one.path).name, justify="right", overflow="fold")
+    shown.add_row("format", *(one.format for one in found))
+    shown.add_row("columns", *map(_columns, sources, found))
+    shown.add_row("examples", *(f"{one.examples:,}" for one in found))
+    shown.add_section()
+    for name, cells in _labels(found):
+        shown.add_row(name, *cells)
+    shown.add_section()
+    shown.add_row("words: least", *(_length(one.lengths, "least") for one in found))
+    shown.add_row("  median", *(_length(one.lengths, "median") for one in found))
+    shown.add_row("  95% have at most", *(_length(one.lengths, "most_of_95") for one in found))
+    shown.add_row("  most", *(_length(one.lengths, "most") for one in found))
+    shown.add_section()
+    for name in ("duplicates", "contradictory", "empty", "damaged"):
+        shown.add_row(name, *(_share(getattr(one, name), one.examples) for one in found))
+    if len(found) > 1:
+        shown.add_row(
+            f"also in {Path(found[0].path).name}", *(_share(one.overlap, one.examples) for one in found)
+        )
+    return shown
+
+
+def _columns(source: Source, found: Summary) -> str:
+    """What a row has; of a table, which of its columns that is."""
+    if found.format not in TABLES:
+        return ", ".join(found.columns)
+    names = {"text": source.text, "second": source.second, "label": source.label}
+    shown = [role if names.get(role, role) == role else f"{role}: {names[role]}" for role in found.columns]
+    return ", ".join(shown)
+
+
+def _labels(found: Sequence[Summary]) -> list[tuple[str, list[str]]]:
+    """Rows of the labels, in the order of the first file, and of those without one."""
+    names = list(dict.fromkeys(name for one in found for name in one.labels))
+    shown, others = (names, []) if len(names) <= SHOWN + 1 else (names[:SHOWN], names[SHOWN:])
+    rows = [
+        (f"'{name}'", [_share(one.labels.get(name, 0), _labelled(one)) for one in found]) for name in shown
+    ]
+    if others:
+        counts = [sum(one.labels.get(name, 0) for name in others) for one in found]
+        told = [_share(count, _labelled(one)) for count, one in zip(counts, found, strict=True)]
+        rows.append((f"{len(others):,} other labels", told))
+    return [*rows, ("unlabelled", [_share(one.unlabelled, one.examples) for one in found])]
+
+
+def _labelled(one: Summary) -> int:
+    return sum(one.labels.values())
+
+
+def _share(count: int | None, whole: int) -> str:
+    if count is None:
+        return NOTHING
+    return f"{count:,} ({100 * count / whole:.1f}%)" if count and whole else f"{count:,}"
+
+
+def _length(lengths: Lengths | None, key: str) -> str:
+    return NOTHING if lengths is None else f"{getattr(lengths, key):,.10g}"
