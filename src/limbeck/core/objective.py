@@ -29,6 +29,8 @@ class Batch:
         last_epoch: Whether this is the last pass over the data.
         truth: Where tokens were masked in ``inputs``, what they are, ``NO_GOLD`` elsewhere, ``(batch, tokens)``; None
             where nothing is masked.
+        directions: On which logits are projected where their derivatives are asked for, the same for student and
+            teacher, ``(batch, directions, classes)``.
     """
 
     ids: tuple[str, ...]
@@ -37,13 +39,15 @@ class Batch:
     done: float = 0.0
     last_epoch: bool = False
     truth: Tensor | None = None
+    directions: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device."""
         moved = {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()}
         gold = self.gold.to(device, non_blocking=True)
         truth = None if self.truth is None else self.truth.to(device, non_blocking=True)
-        return replace(self, inputs=moved, gold=gold, truth=truth)
+        directions = None if self.directions is None else self.directions.to(device, non_blocking=True)
+        return replace(self, inputs=moved, gold=gold, truth=truth, directions=directions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class Shape:
     Attributes:
         layers: Their number.
         width: Of hidden states.
-        heads: Attention heads of a layer.
+        heads: Attention heads of a layer; nought where the layers are recurrent.
     """
 
     layers: int
@@ -98,7 +102,7 @@ class Objective(nn.Module):
         """Make what depends on the shapes of the models, such as projections; called once, before training.
 
         Args:
-            student: None for one that is no transformer.
+            student: None for one without layers of states.
             teacher: Likewise; also where the teacher is a file of answers.
 
         Raises:
@@ -116,6 +120,15 @@ class Objective(nn.Module):
     def asked(self, batch: Batch) -> Tensor | None:
         """Where the teacher is asked for its scores of the ``vocabulary``: True there, ``(batch, tokens)``."""
         return None if batch.truth is None else batch.truth != NO_GOLD
+
+    def directions(self, batch: Batch, classes: int) -> Tensor | None:
+        """On what logits are projected to take their derivatives, ``(batch, directions, classes)``; None for nothing.
+
+        Args:
+            batch: On the device where it is wanted.
+            classes: Of the student.
+        """
+        return None
 
     def told(self) -> str:
         """What a plan says of it once it is fitted, such as which layers it compares; empty for nothing."""

@@ -21,13 +21,16 @@ SignalName = Literal[
     "values",
     "embeddings",
     "vocabulary",
+    "sensitivity",
+    "saliency",
     "potentials",
     "guesses",
     "next_tokens",
 ]
 SIGNAL_NAMES: tuple[SignalName, ...] = get_args(SignalName)
 OF_ATTENTION: frozenset[SignalName] = frozenset({"attention", "queries", "keys", "values"})
-OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | {"hidden", "embeddings", "vocabulary"}
+OF_DERIVATIVES: frozenset[SignalName] = frozenset({"sensitivity", "saliency"})
+OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | OF_DERIVATIVES | {"hidden", "embeddings", "vocabulary"}
 """Signals that come token by token, whatever the task."""
 
 
@@ -92,6 +95,10 @@ class Signals:
         embeddings: Input embeddings, ``(batch, tokens, width)``.
         vocabulary: A masked LM's scores of all tokens at the places that it was asked about, row by row,
             ``(asked, vocabulary)``.
+        sensitivity: Derivatives of logits, projected on the batch's ``directions``, with respect to what the table of
+            token embeddings gives, ``(batch, directions, tokens, width)``.
+        saliency: The same with respect to a factor of each token's embedding, at one: the inner product of
+            sensitivity and embedding, whatever its width, ``(batch, directions, tokens)``.
         potentials: A tagger's scores of tags and of pairs of tags, over words.
         guesses: What a translator is scored on.
         next_tokens: A translator's likeliest tokens at every place of the translation that is learnt.
@@ -106,6 +113,8 @@ class Signals:
     values: tuple[Tensor, ...] | None = None
     embeddings: Tensor | None = None
     vocabulary: Tensor | None = None
+    sensitivity: Tensor | None = None
+    saliency: Tensor | None = None
     potentials: Chain | None = None
     guesses: tuple[Guess, ...] | None = None
     next_tokens: NextTokens | None = None

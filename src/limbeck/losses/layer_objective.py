@@ -15,12 +15,12 @@ class LayerObjective(Objective):
 
     def fit(self, student: Shape | None, teacher: Shape | None) -> None:
         """Check that both are transformers, then :meth:`fit_shapes`."""
-        if student is None:
+        if student is None or not student.heads:
             fix = "Choose 'student.kind: transformer', or a method that compares answers"
             raise LimbeckError(
                 "the student is no transformer: it has no layers to compare", where="method", fix=fix
             )
-        if teacher is None:
+        if teacher is None or not teacher.heads:
             fix = "Name a transformer in 'teacher.model', or choose a method that compares answers"
             raise LimbeckError("the teacher has no layers to compare", where="method", fix=fix)
         self.fit_shapes(student, teacher)

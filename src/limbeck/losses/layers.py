@@ -23,6 +23,17 @@ def states_distance(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     return _mean(squares, mask)
 
 
+def states_mean(states: Tensor, mask: Tensor) -> Tensor:
+    """Mean state of a sentence's real tokens, ``(batch, tokens, width) -> (batch, width)``; nought where there is none.
+
+    Args:
+        states: ``(batch, tokens, width)``.
+        mask: ``(batch, tokens)``.
+    """
+    real = mask.bool().unsqueeze(-1)
+    return states.masked_fill(~real, 0.0).sum(1) / real.sum(1).clamp(min=1)
+
+
 def attention_distance(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
     """``1/h sum_i MSE(A_i student, A_i teacher)`` over heads (Jiao et al. 2020, TinyBERT, equation 7).
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,11 @@ from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD, Batch
-from limbeck.core.signals import OF_ATTENTION, OF_TOKENS, SignalName, Signals
+from limbeck.core.signals import OF_ATTENTION, OF_DERIVATIVES, OF_TOKENS, SignalName, Signals
 from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
 from limbeck.models.masked_head import asked_at, scores_there
+from limbeck.models.sensitivity import derivatives, embeddings_kept
 from limbeck.models.student import classes, readable
 from limbeck.models.translators.guesses import guesses_of
 from limbeck.structure.chain import negative_log_likelihood, viterbi
@@ -45,6 +47,7 @@ def say(
     *,
     through: nn.Module | None = None,
     places: Tensor | None = None,
+    directions: Tensor | None = None,
 ) -> Signals:
     """What a model says about a batch, with the graph for gradients.
 
@@ -55,11 +58,14 @@ def say(
             ``logits`` are its emissions, ``(batch, words, tags)``. A translator's ``guesses`` come alone.
         through: What is called in the model's place: the model as it is wrapped for several devices.
         places: True where a masked LM's scores of the ``vocabulary`` are wanted, ``(batch, tokens)``.
+        directions: On what logits are projected whose derivatives are wanted, ``(batch, directions, classes)``.
 
     Raises:
-        LimbeckError: Potentials of a model that is no tagger, attention of one that has none to listen to, or the
-            vocabulary of one that is no masked LM.
+        LimbeckError: Potentials of a model that is no tagger, attention of one that has none to listen to, the
+            vocabulary of one that is no masked LM, or derivatives in no direction.
     """
+    if reads & OF_DERIVATIVES:
+        return _derived(model, inputs, reads, through, directions)
     if "guesses" in reads:
         return Signals(guesses=guesses_of(model, inputs, through=through))
     wanted = {}
@@ -83,6 +89,28 @@ def say(
         potentials=potentials_of(model, output.logits, inputs) if "potentials" in reads else None,
         mask=inputs.get("attention_mask") if reads & OF_TOKENS else None,
     )
+
+
+def _derived(
+    model: PreTrainedModel,
+    inputs: Mapping[str, Tensor],
+    reads: frozenset[SignalName],
+    through: nn.Module | None,
+    directions: Tensor | None,
+) -> Signals:
+    """What a model says, and derivatives of its logits; without gradients where none are made."""
+    with embeddings_kept(model) as embedded:
+        said = say(model, inputs, reads - OF_DERIVATIVES | LOGITS, through=through)
+    assert said.logits is not None
+    found = derivatives(said.logits, embedded, directions)
+    said = replace(
+        said,
+        logits=said.logits if "logits" in reads else None,
+        mask=inputs.get("attention_mask"),
+        sensitivity=found if "sensitivity" in reads else None,
+        saliency=(found * embedded[0].unsqueeze(1)).sum(-1) if "saliency" in reads else None,
+    )
+    return said if torch.is_grad_enabled() else said.mapped(Tensor.detach, lambda chain: chain.detach())
 
 
 def potentials_of(

@@ -16,6 +16,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Batch, Loss, Objective
 from limbeck.core.signals import Signals
 from limbeck.models.outputs import say
+from limbeck.models.student import classes
 from limbeck.structure.chain import Chain
 from limbeck.text.encode import Encoded, collate
 from limbeck.train.masking import Masker
@@ -74,8 +75,10 @@ class Lesson:
         """
         batch = replace(collate(self.data, rows), done=done, last_epoch=last_epoch)
         batch = (batch if self.masker is None else self.masker.masked(batch)).to(self.device)
+        directions = self.objective.directions(batch, classes(self.model.config))
+        batch = replace(batch, directions=directions)
         with self.autocast():
-            student = say(self.model, batch.inputs, self.objective.reads)
+            student = say(self.model, batch.inputs, self.objective.reads, directions=directions)
         # Outside autocast: a loss in bfloat16 would keep three digits.
         loss: Loss = self.objective(full_precision(student), self._teacher(rows, batch), batch)
         return loss
@@ -117,7 +120,7 @@ def _teacher_signals(
         )
     given = answers
     if isinstance(given, TokenAnswers):
-        return lambda rows, batch: given.on(batch.inputs, objective.asked(batch))
+        return lambda rows, batch: given.on(batch.inputs, objective.asked(batch), batch.directions)
     if isinstance(given, StoredAnswers) and objective.needs == {"logits"}:
         first = given.signals(data.ids[:1], torch.device("cpu")).logits
         if first is not None and first.shape[-1] * 4 * len(data) <= AT_HAND:

@@ -15,7 +15,7 @@ from torch import Tensor
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.outputs import say
-from limbeck.models.student import longest_input
+from limbeck.models.student import classes, longest_input
 from limbeck.text.tokeniser import fingerprint_tokeniser
 
 if TYPE_CHECKING:
@@ -36,16 +36,34 @@ class TokenAnswers:
     ) -> None:
         self.model, self.needs, self.columns = model.eval(), needs, columns
 
-    def on(self, inputs: Mapping[str, Tensor], places: Tensor | None = None) -> Signals:
-        """What it says about a batch, without gradients; ``places`` as of :func:`limbeck.models.outputs.say`."""
+    def on(
+        self, inputs: Mapping[str, Tensor], places: Tensor | None = None, directions: Tensor | None = None
+    ) -> Signals:
+        """What it says about a batch, without gradients.
+
+        Args:
+            inputs: As the student reads them.
+            places: As of :func:`limbeck.models.outputs.say`.
+            directions: Likewise, over our labels.
+        """
         self.model.to(inputs["input_ids"].device)
+        if directions is not None:
+            directions = self._over_own(directions)
         with (
             torch.no_grad()
         ):  # and not inference mode: what a loss keeps for its gradient must be plain tensors
-            said = say(self.model, inputs, self.needs, places=places)
+            said = say(self.model, inputs, self.needs, places=places, directions=directions)
         if said.logits is None or self.columns is None:
             return said
         return replace(said, logits=said.logits[:, list(self.columns)])
+
+    def _over_own(self, directions: Tensor) -> Tensor:
+        """Directions over our labels as such over the model's, nought for those that are not ours."""
+        if self.columns is None:
+            return directions
+        own = directions.new_zeros(*directions.shape[:-1], classes(self.model.config))
+        own[..., list(self.columns)] = directions
+        return own
 
 
 def check_same_tokens(
