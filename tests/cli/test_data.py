@@ -31,7 +31,7 @@ def test_figures_are_those_of_a_count_by_hand(limbeck: Limbeck, files: tuple[str
         "examples": 7,
         "labels": {"1": 4, "0": 3},
         "unlabelled": 0,
-        "lengths": {"least": 2, "median": 3, "most_of_95": 6, "most": 6},
+        "lengths": {"least": 2, "median": 2.5, "most_of_95": 6, "most": 6},
         "duplicates": 2,
         "contradictory": 2,
         "empty": 1,

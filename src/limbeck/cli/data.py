@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import ValidationError
 
@@ -15,7 +15,7 @@ from limbeck.core.tasks import Task
 from limbeck.evaluate.table import NOTHING
 from limbeck.text.readers import CONLL_ENDINGS, USES, form_of
 from limbeck.text.summary import Lengths, Summary
-from limbeck.text.tables import ENDINGS, ending_of, read_table
+from limbeck.text.tables import ENDINGS, TableFormat, ending_of, read_table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -59,10 +59,8 @@ def task_of(sources: Sequence[Source]) -> Task:
         LimbeckError: The source holds translations.
     """
     first = sources[0]
-    form = first.format
-    if _is_conll(first):
-        form = "conll"
-    uses = USES[form][1] if form in USES else ("classification",)
+    form = "conll" if _is_conll(first) else first.format
+    uses = USES[form][1] if form != "auto" and form in USES else ("classification",)
     if "translation" in uses:
         fix = "Of translations, 'limbeck measure' tells"
         raise LimbeckError("these are messages with translations", where=first.path, fix=fix)
@@ -92,9 +90,10 @@ def _with_columns(source: Source) -> Source:
     path = Path(source.path)
     if not path.is_file() or (source.format == "auto" and ending_of(path) not in ENDINGS):
         return source
-    form = form_of(source) if source.format == "auto" else source.format
-    if form not in TABLES:
+    written = form_of(source) if source.format == "auto" else source.format
+    if written not in TABLES:
         return source
+    form = cast(TableFormat, written)
     table = read_table(path, form, encoding=source.encoding, undecodable=source.undecodable)
     if "text" in table.names:
         return source if "label" in table.names else source.model_copy(update={"label": None})

@@ -146,8 +146,8 @@ def layout_of(path: Path, first: Sequence[str], task: str | None = None) -> Layo
     best = max([named] if named else TASKS, key=lambda one: sum(key in first for key in TASKS[one]))
     text, second, label = TASKS[best]
     if text in first and (second is None or second in first):
-        places = [first.index(key) if key in first else None for key in (second, label)]
-        return Layout(best, len(first), first.index(text), *places, header=True)
+        other, gold = (first.index(key) if key in first else None for key in (second, label))
+        return Layout(best, len(first), first.index(text), other, gold, True)
     if named and (layout := HEADLESS.get(named)) and _fits(layout, first):
         return layout
     what = f"the first line is not that of a file of {named.upper() if named else 'GLUE'}"

@@ -23,7 +23,7 @@ class Lengths:
     """Words of texts, cut at spaces; of pairs, of both texts together."""
 
     least: int
-    median: int
+    median: float
     most_of_95: int
     most: int
 
@@ -130,5 +130,5 @@ def _lengths(words: Iterable[int]) -> Lengths | None:
     counts = np.fromiter(words, dtype=np.int64)
     if not len(counts):
         return None
-    median, high = np.quantile(counts, (0.5, 0.95), method="inverted_cdf")
-    return Lengths(int(counts.min()), int(median), int(high), int(counts.max()))
+    high = np.quantile(counts, 0.95, method="inverted_cdf")
+    return Lengths(int(counts.min()), float(np.median(counts)), int(high), int(counts.max()))
