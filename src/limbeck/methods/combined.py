@@ -20,10 +20,10 @@ CARD = Card(
     paper="No paper of its own; weights that move as in Clark et al., 2019: BAM! Born-again multi-task networks for "
     "natural language understanding",
     equation="L = sum_i w_i(t) L_i,   w_i from 'weight' to 'to' while the training t goes from 'begins' to 'ends'",
-    what="Several methods teach the student at every step, and their losses are added up, each with a weight that stays "
-    "or moves on a ramp. Only methods of one training run can be combined.",
-    when="One method alone leaves something out: derivatives beside soft labels, neurons' selectivity at first and gold "
-    "at last. Start with what helps alone, and look at the loss doctor: it tells how large each term is.",
+    what="Several methods teach the student at every step, and their losses are added up, each with a weight that "
+    "stays or moves on a ramp. Only methods of one training run can be combined.",
+    when="One method alone leaves something out: derivatives beside soft labels, neurons' selectivity at first and "
+    "gold at last. Start with what helps alone, and look at the loss doctor: it tells how large each term is.",
     reads="What its methods read; gold of the sentences that have some.",
 )
 
@@ -77,8 +77,8 @@ class Settings(MethodSettings):
     """Which methods."""
 
     objectives: tuple[Part, ...] = Field(min_length=1)
-    """A list of methods: ``name``, the method's own keys, and ``weight``, ``to``, ``begins``, ``ends`` and ``shape``: the
-    weight of its loss at the start and at the end, the shares of the training at which it begins to move and has
+    """A list of methods: ``name``, the method's own keys, and ``weight``, ``to``, ``begins``, ``ends`` and ``shape``:
+    the weight of its loss at the start and at the end, the shares of the training at which it begins to move and has
     arrived, and ``linear`` or ``cosine``. A ``label`` names its terms, where one method is listed twice."""
 
     def stages(self) -> tuple[Stage, ...]:
