@@ -179,9 +179,12 @@ def _fields(schema: type[BaseModel], within: str = "") -> Iterator[tuple[str, Fi
 
 def _in_recipe(value: Any) -> Any:
     """A value as YAML has it on one line; of settings within settings what is not the default."""
-    if not isinstance(value, BaseModel):
+    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
+        inner: Any = [one.model_dump(mode="json", exclude_defaults=True) for one in value]
+    elif isinstance(value, BaseModel):
+        inner = value.model_dump(mode="json", exclude_defaults=True)
+    else:
         return value
-    inner = value.model_dump(mode="json", exclude_defaults=True)
     return yaml.safe_dump(inner, default_flow_style=True, sort_keys=False).strip()
 
 

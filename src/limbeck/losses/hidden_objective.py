@@ -1,4 +1,4 @@
-"""What the methods on one pair of hidden layers share: which layers these are, in transformers or recurrent students."""
+"""What the methods on one pair of hidden layers share: which ones, in transformers or recurrent students."""
 
 from __future__ import annotations
 

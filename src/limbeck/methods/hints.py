@@ -21,7 +21,8 @@ CARD = Card(
     what="First a hidden layer of the student, the guided one, learns to say through a regressor r what the teacher's "
     "hint layer says; then the whole student learns the answers. The regressor is learnt along and left behind.",
     when="Deep or narrow students that are hard to train; teacher and student share their tokeniser, their widths are "
-    "free. A BiLSTM's states are those of another kind of model: compare them sentence by sentence ('states: sentence').",
+    "free. A BiLSTM's states are those of another kind of model: compare them sentence by sentence ('states: "
+    "sentence').",
     reads="The teacher's hidden states, asked again at every step; its logits; gold where w is above zero.",
 )
 

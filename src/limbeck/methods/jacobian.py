@@ -20,9 +20,9 @@ CARD = Card(
     "training for neural networks; see also Srinivas and Fleuret, 2018: Knowledge transfer with Jacobian matching",
     equation="L = ||z_teacher - z_student||² + b/k sum_{j=1..k} ||d(v_j·z_teacher)/dx - d(v_j·z_student)/dx||²,   "
     "v_j ~ N(0, I) over classes; x factors of the tokens' embeddings, or the embeddings",
-    what="Beside its logits the student learns the teacher's derivatives: which tokens move an answer, which way and how "
-    "far. Logits are projected on random directions, new ones at every step, so that the cost does not grow with the "
-    "number of classes; in the mean it is the squared distance of the whole Jacobians.",
+    what="Beside its logits the student learns the teacher's derivatives: which tokens move an answer, which way and "
+    "how far. Logits are projected on random directions, new ones at every step, so that the cost does not grow with "
+    "the number of classes; in the mean it is the squared distance of the whole Jacobians.",
     when="Little transfer text: every sentence says much more of the teacher than its logits do. Teacher and student "
     "share their tokeniser; the student may be a BiLSTM. The teacher is asked again at every step, and a step takes "
     "two to three times as long.",

@@ -14,11 +14,12 @@ from limbeck.losses.selectivity import Kernel, selectivity_distance
 CARD = Card(
     title="Neuron selectivity transfer",
     paper="Huang and Wang, 2017: Like what you like: Knowledge distill via neuron selectivity transfer",
-    equation="L = T² KL(p_t || p_s) + b MMD²(F_t, F_s),   MMD² = 1/N² sum k(f_t, f_t') + 1/M² sum k(f_s, f_s') - 2/(NM) "
-    "sum k(f_t, f_s); f a neuron's activations over the tokens of a sentence, of length 1; k linear, (f·f')² or Gaussian",
+    equation="L = T² KL(p_t || p_s) + b MMD²(F_t, F_s),   MMD² = 1/N² sum k(f_t, f_t') + 1/M² sum k(f_s, f_s') - "
+    "2/(NM) sum k(f_t, f_s); f a neuron's activations over the tokens of a sentence, of length 1; k linear, "
+    "(f·f')² or Gaussian",
     what="Each neuron of a hidden layer likes some tokens of a sentence more than others. The student's neurons, "
-    "however many, are to be distributed over such preferences as the teacher's are, by maximum mean discrepancy; no "
-    "neuron has a partner, and no projection is learnt.",
+    "however many, are to be distributed over such preferences as the teacher's are, by maximum mean discrepancy; "
+    "no neuron has a partner, and no projection is learnt.",
     when="Students narrower than their teacher, and BiLSTMs; teacher and student share their tokeniser. The paper "
     "has gold in the place of soft labels, and found the polynomial kernel best.",
     reads="The teacher's logits and hidden states, asked again at every step; no gold.",
