@@ -7,11 +7,14 @@ A rewriter's file defines ``Settings``, a frozen class whose fields are the reci
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -44,6 +47,12 @@ class RewriteSettings(Settings):
     def seconds(self, examples: Sequence[Example]) -> float:
         """About how long ``rewrite`` takes; never none."""
         return 1
+
+
+def generator_of(seed: int, example: Example) -> np.random.Generator:
+    """What an example's draws come from: the seed and its id alone decide them, not the examples beside it."""
+    digest = hashlib.blake2b(example.id.encode(), digest_size=8).digest()
+    return np.random.default_rng((seed, int.from_bytes(digest, "little")))
 
 
 def names() -> list[str]:

@@ -11,7 +11,6 @@ beside it, too. An encoder without a masked-LM head, such as those made to embed
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from limbeck.text import resources
 from limbeck.text.clean import example_key
 from limbeck.text.stop_words import ENGLISH
 from limbeck.transfer.candidates import Guesses, Neighbours, Slot, find_slots, replaceable
-from limbeck.transfer.rewrites import RewriteSettings
+from limbeck.transfer.rewrites import RewriteSettings, generator_of
 
 SHARD = 256
 """Texts whose candidates are stored at a time: what a kill loses is at most their time."""
@@ -98,8 +97,7 @@ class Settings(RewriteSettings):
 
         Of a pair each text is rewritten by itself, and both make the copy.
         """
-        digest = hashlib.blake2b(example.id.encode(), digest_size=8).digest()
-        generator = np.random.default_rng((self.seed, int.from_bytes(digest, "little")))
+        generator = generator_of(self.seed, example)
         texts = _texts_of([example])
         drawn = {text: self._drawn(slots[text], generator) for text in texts}
         seen = {example_key(example)}
