@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -26,7 +26,7 @@ CLASSES, DIMENSIONS = 45, 50
 """Most clusters, about as many as the Penn treebank has tags; and the dimensions in which they are sought."""
 NEIGHBOURS, ENDINGS = 250, 250
 """Frequent words, and frequent endings of one to three letters, that words are described by."""
-ENDING_WEIGHT = 0.5
+ENDING_WEIGHT = 1.0
 """What an ending weighs beside the neighbours of one side."""
 BOUNDARY = ""
 """Stands left of the first word and right of the last."""
@@ -94,14 +94,19 @@ def _described(words: Sequence[str], sentences: Sequence[Sequence[str]]) -> csr_
     usual = sorted(endings, key=lambda one: (-endings[one], one))[:ENDINGS]
     kinds = {ending: number for number, ending in enumerate(usual)}
     suffixes = {(rows[w], kinds[ending]): 1 for w in words for ending in _endings(w) if ending in kinds}
-    parts = []
-    for cells, width, weight in ((left, len(columns), 1.0), (right, len(columns), 1.0), (suffixes, len(kinds), ENDING_WEIGHT)):
-        places = np.array(sorted(cells), dtype=np.int64).reshape(-1, 2)
-        values = np.sqrt([cells[i, j] for i, j in places.tolist()])
-        norms = np.sqrt(np.bincount(places[:, 0], values**2, minlength=len(words)))
-        scaled = weight * values / norms[places[:, 0]]
-        parts.append(csr_array((scaled, (places[:, 0], places[:, 1])), shape=(len(words), max(1, width))))
-    return csr_array(hstack(parts))
+    sides = [_unit_rows(cells, len(words), len(columns)) for cells in (left, right)]
+    return csr_array(hstack([*sides, ENDING_WEIGHT * _unit_rows(suffixes, len(words), len(kinds))]))
+
+
+def _unit_rows(counts: Mapping[tuple[int, int], int], rows: int, columns: int) -> csr_array:
+    """Roots of counts, each row of unit length or empty: ``(rows, columns)``."""
+    from scipy.sparse import csr_array
+
+    places = np.array(sorted(counts), dtype=np.int64).reshape(-1, 2)
+    values = np.sqrt([counts[row, column] for row, column in places.tolist()])
+    norms = np.sqrt(np.bincount(places[:, 0], values**2, minlength=rows))
+    scaled = values / norms[places[:, 0]]
+    return csr_array((scaled, (places[:, 0], places[:, 1])), shape=(rows, columns))
 
 
 def _endings(word: str) -> list[str]:

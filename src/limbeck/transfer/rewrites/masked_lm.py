@@ -31,7 +31,7 @@ from limbeck.text import resources
 from limbeck.text.clean import example_key
 from limbeck.text.stop_words import ENGLISH
 from limbeck.transfer.candidates import Guesses, Neighbours, Slot, find_slots, replaceable
-from limbeck.transfer.rewrites import RewriteSettings, generator_of
+from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of
 
 SHARD = 256
 """Texts whose candidates are stored at a time: what a kill loses is at most their time."""
@@ -80,7 +80,9 @@ class Settings(RewriteSettings):
         """The model and the files."""
         return tuple(one for one in (self.model, self.vectors, self.words) if one is not None)
 
-    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
+    def rewrite(
+        self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
+    ) -> Iterator[Example]:
         """Copies of each example, in which words are replaced; candidates are sought shard by shard."""
         shards = Shards(self, cache)
         with progress.task("rewrite   masked_lm", len(examples)) as task:

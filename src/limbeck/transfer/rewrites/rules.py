@@ -8,9 +8,10 @@ is between words (spaces, marks) stays, but for a run's, whose words are what st
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +24,11 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.text.clean import example_key
 from limbeck.text.letters import token_spans
-from limbeck.transfer.rewrites import RewriteSettings, generator_of
+from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of
 from limbeck.transfer.word_classes import InducedTagger, load_tagger
+
+SAMPLE = 64
+"""Examples that are timed for an estimate."""
 
 
 class Settings(RewriteSettings):
@@ -59,9 +63,11 @@ class Settings(RewriteSettings):
             raise ValueError("'shortest' is more than 'longest'")
         return self
 
-    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
+    def rewrite(
+        self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
+    ) -> Iterator[Example]:
         """What the passes over each example make, where that is new; of a pair they change one side by turns."""
-        sentences = self._tagged({text for one in examples for text in (one.text, one.second) if text})
+        sentences = self._tagged(_texts_of(examples))
         lexicon = Lexicon(sentences.values())
         with progress.task("rewrite   rules", len(examples)) as task:
             for example in examples:
@@ -74,10 +80,7 @@ class Settings(RewriteSettings):
         """What differs from the example, and from what came before it, in more than case and spaces."""
         generator = generator_of(self.seed, example)
         sides = [side for side in ("text", "second") if getattr(example, side)]
-        passes = {
-            side: self._passes(sentences[getattr(example, side)], lexicon, generator)
-            for side in sides
-        }
+        passes = {side: self._passes(sentences[getattr(example, side)], lexicon, generator) for side in sides}
         seen = {example_key(example)}
         for number in range(self.n_iter if sides else 0):
             side = sides[number % len(sides)]
@@ -98,19 +101,29 @@ class Settings(RewriteSettings):
     ) -> Iterator[tuple[str, str]]:
         """A text for each pass, and what was done to it."""
         kinds, which = generator.random((2, self.n_iter, len(sentence.places)))
-        runs = generator.random((self.n_iter, 3))
-        for number in range(self.n_iter):
-            parts, masked, replaced = list(sentence.parts), 0, 0
-            for word in np.flatnonzero(kinds[number] < self.p_mask + self.p_pos).tolist():
-                place = sentence.places[word]
-                if kinds[number, word] < self.p_mask:
-                    parts[place], masked = self.mask, masked + 1
-                elif other := lexicon.other(sentence.tags[word], parts[place], which[number, word]):
-                    parts[place], replaced = other, replaced + 1
-            text, done = "".join(parts), f"{masked} masked, {replaced} replaced"
-            if runs[number, 0] < self.p_ng:
-                text, done = self._run(text, *runs[number, 1:].tolist()), f"{done}, a run of it"
+        runs = generator.random((self.n_iter, 3)).tolist()
+        touched = kinds < self.p_mask + self.p_pos
+        drawn: list[list[tuple[int, float, float]]] = [[] for _ in runs]
+        for number, *one in zip(*np.nonzero(touched), kinds[touched], which[touched], strict=True):
+            drawn[number].append((int(one[0]), float(one[1]), float(one[2])))
+        for words, (run, length, place) in zip(drawn, runs, strict=True):
+            text, done = self._changed(sentence, lexicon, words)
+            if run < self.p_ng:
+                text, done = self._run(text, length, place), f"{done}, a run of it"
             yield text, done
+
+    def _changed(
+        self, sentence: Sentence, lexicon: Lexicon, drawn: Sequence[tuple[int, float, float]]
+    ) -> tuple[str, str]:
+        """The text with words changed; for each of these its number, what decides the rule, and the other word."""
+        parts, masked, replaced = list(sentence.parts), 0, 0
+        for word, kind, which in drawn:
+            place = sentence.places[word]
+            if kind < self.p_mask:
+                parts[place], masked = self.mask, masked + 1
+            elif other := lexicon.other(sentence.tags[word], parts[place], which):
+                parts[place], replaced = other, replaced + 1
+        return "".join(parts), f"{masked} masked, {replaced} replaced"
 
     def _run(self, text: str, length: float, place: float) -> str:
         """A run of words; its length and place by two uniform numbers."""
@@ -119,12 +132,31 @@ class Settings(RewriteSettings):
         start = int(place * (max(0, len(words) - wanted) + 1))
         return " ".join(words[start : start + wanted])
 
-    def _tagged(self, texts: Collection[str]) -> dict[str, Sentence]:
+    def sketch(self, examples: Sequence[Example]) -> Iterator[Example]:
+        """The same passes, with all words of one tag, so that no tagger is asked."""
+        sentences = {text: _untagged(text, token_spans(text)) for text in _texts_of(examples)}
+        lexicon = Lexicon(sentences.values())
+        for example in examples:
+            yield from self.passes_over(example, sentences, lexicon)
+
+    def seconds(self, examples: Sequence[Example]) -> float:
+        """As long as tagging takes on this machine, and the passes by a sample of the examples."""
+        started = time.perf_counter()
+        sentences = self._tagged(_texts_of(examples))
+        lexicon = Lexicon(sentences.values())
+        tagged = time.perf_counter()
+        sample = examples[:: max(1, len(examples) // SAMPLE)][:SAMPLE]
+        for example in sample:
+            list(self.passes_over(example, sentences, lexicon))
+        passed = time.perf_counter() - tagged
+        return tagged - started + passed * len(examples) / max(1, len(sample))
+
+    def _tagged(self, texts: Iterable[str]) -> dict[str, Sentence]:
         """The texts, cut into words and marks, with their tags."""
-        spans = {text: token_spans(text) for text in sorted(texts)}
-        words = {text: [text[start:end] for start, end in row] for text, row in spans.items()}
+        spans = {text: token_spans(text) for text in texts}
         if not self.p_pos:
-            return {text: Sentence.of(text, row, [""] * len(row)) for text, row in spans.items()}
+            return {text: _untagged(text, row) for text, row in spans.items()}
+        words = {text: [text[start:end] for start, end in row] for text, row in spans.items()}
         tagger = InducedTagger(list(words.values())) if self.tagger is None else load_tagger(self.tagger)
         found = {}
         for text, row in spans.items():
@@ -134,6 +166,15 @@ class Settings(RewriteSettings):
                 raise LimbeckError(what, where=self.tagger)
             found[text] = Sentence.of(text, row, tags)
         return found
+
+
+def _untagged(text: str, spans: Sequence[tuple[int, int]]) -> Sentence:
+    return Sentence.of(text, spans, [""] * len(spans))
+
+
+def _texts_of(examples: Sequence[Example]) -> list[str]:
+    """The distinct texts of some examples, both of a pair, in an order that is not that of the examples."""
+    return sorted({text for example in examples for text in (example.text, example.second) if text})
 
 
 class Sentence(NamedTuple):
