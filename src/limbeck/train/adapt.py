@@ -1,9 +1,9 @@
 """Adapt: a language model trained on plain text: a masked-LM head for an encoder without one, or a causal LM.
 
 Tokens are masked as BERT's are (:mod:`limbeck.train.masking`). The head ends in the encoder's own embeddings. A causal
-LM guesses every token but the first from those before it. Every
-step is a function of the seed and its number, as in :mod:`limbeck.train.loop`, so that training taken up from its
-checkpoint ends with the same weights.
+LM guesses every token but the first from those before it.
+Every step is a function of the seed and its number, as in :mod:`limbeck.train.loop`, so that training taken up from
+its checkpoint ends with the same weights.
 """
 
 from __future__ import annotations
