@@ -26,6 +26,8 @@ CLASSES, DIMENSIONS = 45, 50
 """Most clusters, about as many as the Penn treebank has tags; and the dimensions in which they are sought."""
 NEIGHBOURS, ENDINGS = 250, 250
 """Frequent words, and frequent endings of one to three letters, that words are described by."""
+ROUNDS = 30
+"""Of k-means."""
 ENDING_WEIGHT = 1.0
 """What an ending weighs beside the neighbours of one side."""
 BOUNDARY = ""
@@ -68,7 +70,8 @@ class InducedTagger:
         lowered = [[word.lower() for word in words] for words in sentences]
         counts = Counter(word for words in lowered for word in words)
         words = sorted(counts, key=lambda word: (-counts[word], word))
-        found = _clusters(_described(words, lowered), np.array([counts[one] for one in words]), classes)
+        frequencies = np.array([counts[one] for one in words], dtype=np.int64)
+        found = _clusters(_described(words, lowered), frequencies, classes)
         self.classes = {word: f"class {number}" for word, number in zip(words, found, strict=True)}
 
     def __call__(self, words: Sequence[str], /) -> list[str]:
@@ -117,14 +120,18 @@ def _endings(word: str) -> list[str]:
 
 
 def _clusters(described: csr_array, counts: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """The cluster of each word; frequent words weigh more in where the middles are: ``(words,)``."""
-    from sklearn.cluster import KMeans
-    from sklearn.decomposition import TruncatedSVD
+    """The cluster of each word, by k-means from the most frequent words on: ``(words,)``.
 
-    if len(counts) <= classes:
-        return np.zeros(len(counts), dtype=np.int64)
-    dimensions = min(DIMENSIONS, described.shape[1] - 1, described.shape[0] - 1)
-    reduced = TruncatedSVD(dimensions, random_state=0).fit_transform(described)
-    reduced /= np.maximum(np.linalg.norm(reduced, axis=1, keepdims=True), 1e-12)
-    fitted = KMeans(classes, n_init=1, random_state=0).fit(reduced, sample_weight=np.sqrt(counts))
-    return cast("NDArray[np.int64]", fitted.labels_.astype(np.int64))
+    Cosines in the space of the features' principal axes; frequent words weigh more in where the middles are.
+    """
+    _, axes = np.linalg.eigh((described.T @ described).toarray())
+    points = described @ axes[:, -DIMENSIONS:]  # (words, dimensions)
+    points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    weighted = np.sqrt(counts)[:, None] * points
+    middles = points[:classes]
+    for _ in range(ROUNDS):
+        found = (points @ middles.T).argmax(1)
+        sums = np.zeros_like(middles)
+        np.add.at(sums, found, weighted)
+        middles = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
+    return cast("NDArray[np.int64]", (points @ middles.T).argmax(1))
