@@ -245,7 +245,8 @@ class Recipe(Settings):
     data: Data
     """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
-    """Ways to make more text of the transfer set, ngrams or masked_lm; each sees what the ones before it left."""
+    """Ways to make more text of the transfer set: rules, ngrams, masked_lm or causal_lm; each sees what the ones before
+    it left."""
     teacher: TeacherChoice
     """Who teaches."""
     student: StudentChoice = StudentChoice()

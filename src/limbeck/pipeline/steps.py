@@ -34,6 +34,7 @@ from limbeck.pipeline.run import Run, versions
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.text import resources
 from limbeck.text.packing import pack as pack_text
+from limbeck.train.adapt import adapt
 from limbeck.train.loop import Trained, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
@@ -81,7 +82,7 @@ def rewrite(run: Run) -> None:
 def rewritten(run: Run, cache: Path | None = None, *, sketch: bool = False) -> TransferSet:
     """The training set with what the recipe's rewriters make of it, or about as much; see ``rewrites.rewrite``."""
     unseen = (*run.prepared.dev.examples, *run.prepared.test.examples)
-    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen, cache=cache, sketch=sketch)
+    return rewrites.rewrite(run.prepared.train, run.rewriters, unseen, cache=cache, tune=adapt, sketch=sketch)
 
 
 def pack(run: Run) -> None:

@@ -14,11 +14,17 @@ if TYPE_CHECKING:
     from tokenizers.pre_tokenizers import Split
 
 RUNS = r"[\p{L}\p{M}\p{N}_'’]+"
+PARTS = rf"{RUNS}|\s+"
 
 
 def word_spans(text: str) -> list[tuple[int, int]]:
     """Where words start and end in a text, in characters."""
-    return [span for run, span in _splitter().pre_tokenize_str(text) if is_word(run)]
+    return [span for run, span in _splitter(RUNS).pre_tokenize_str(text) if is_word(run)]
+
+
+def token_spans(text: str) -> list[tuple[int, int]]:
+    """Where words (here with digits and apostrophes) and the marks between them start and end, in characters."""
+    return [span for part, span in _splitter(PARTS).pre_tokenize_str(text) if not part.isspace()]
 
 
 def is_word(text: str) -> bool:
@@ -27,8 +33,8 @@ def is_word(text: str) -> bool:
 
 
 @cache
-def _splitter() -> Split:
+def _splitter(pattern: str) -> Split:
     from tokenizers import Regex
     from tokenizers.pre_tokenizers import Split
 
-    return Split(Regex(RUNS), "isolated")
+    return Split(Regex(pattern), "isolated")

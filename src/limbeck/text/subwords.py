@@ -79,9 +79,9 @@ class Subwords:
         if not targets:
             raise LimbeckError("no translation to learn the pieces of the target language from")
         if settings.joint:
-            both = _learnt([*texts, *targets], settings)
+            both = learn_pieces([*texts, *targets], settings)
             return cls(both, both, joint=True)
-        return cls(_learnt(texts, settings), _learnt(targets, settings), joint=False)
+        return cls(learn_pieces(texts, settings), learn_pieces(targets, settings), joint=False)
 
     @classmethod
     def load(
@@ -148,8 +148,8 @@ def _set_languages(tokeniser: Any, source: str | None, target: str | None, folde
 # Learning.
 
 
-def _learnt(texts: Sequence[str], settings: Vocabulary) -> PreTrainedTokenizerFast:
-    """A tokeniser of pieces that these texts are made of."""
+def learn_pieces(texts: Sequence[str], settings: Vocabulary) -> PreTrainedTokenizerFast:
+    """A tokeniser of pieces that these texts are made of, and of ``</s>`` after each; see :class:`Vocabulary`."""
     room = settings.size - len(FIXED)
     usual = _of_usual_characters(texts, room // 2)
     return _wrapped(_bpe(usual, room) if settings.model == "bpe" else _unigram(usual, room))

@@ -1,8 +1,9 @@
-"""Adapt: a masked-LM head for an encoder that comes without one, trained on plain text, alone or with the encoder.
+"""Adapt: a language model trained on plain text: a masked-LM head for an encoder without one, or a causal LM.
 
-Tokens are masked as BERT's are (:mod:`limbeck.train.masking`). The head ends in the encoder's own embeddings. Every
-step is a function of the seed and its number, as in :mod:`limbeck.train.loop`, so that training taken up from its
-checkpoint ends with the same weights.
+Tokens are masked as BERT's are (:mod:`limbeck.train.masking`). The head ends in the encoder's own embeddings. A causal
+LM guesses every token but the first from those before it.
+Every step is a function of the seed and its number, as in :mod:`limbeck.train.loop`, so that training taken up from
+its checkpoint ends with the same weights.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ from limbeck.core.example import Example
 from limbeck.core.files import DONE, StepFolder, read_json, write_json
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.recipe import Training
+from limbeck.models.causal_lm import causal_tokeniser, load_causal_lm
 from limbeck.models.masked_lm import load_masked_lm, logits_at, mask_id
 from limbeck.models.outputs import evaluating
-from limbeck.models.student import longest_input
+from limbeck.models.student import longest_input, readable
 from limbeck.text import resources
 from limbeck.text.batching import batches
 from limbeck.text.clean import text_key
@@ -82,6 +84,7 @@ def adapt(
     whole: bool = True,
     max_length: int = 128,
     seed: int = 1,
+    causal: bool = False,
 ) -> Adapted:
     """Train a masked-LM head, and leave model and tokeniser in a folder that ``AutoModelForMaskedLM`` loads.
 
@@ -95,6 +98,7 @@ def adapt(
         whole: Train the encoder along; else the head alone, which a few times as many steps a minute do not make good.
         max_length: Tokens read of a sentence, special tokens included.
         seed: Of the head's start, the held-out sentences, batches, masks and dropout.
+        causal: Train a causal LM, which ``AutoModelForCausalLM`` loads, in place of a masked one.
 
     Raises:
         LimbeckError: There is no such encoder, too little text, a loss that is not finite, or the folder is there
@@ -113,11 +117,12 @@ def adapt(
         "encoder": resources.contents(encoder),
         "texts": fingerprint.of_strings(distinct),
         "settings": settings.model_dump(mode="json", exclude={"checkpoint_seconds"}),
-        "others": [whole, max_length, seed],
+        "others": [whole, max_length, seed, causal],
     }
     if not step.is_done(inputs):
         with step.writing(inputs) as partial, deterministic():
-            _Adaptation(encoder, distinct, partial, settings, whole, max_length, seed).run()
+            kind = _CausalAdaptation if causal else _Adaptation
+            kind(encoder, distinct, partial, settings, whole, max_length, seed).run()
     return Adapted(**read_json(folder / FACTS))
 
 
@@ -143,16 +148,19 @@ class _Adaptation:
     ) -> None:
         self.folder, self.settings, self.whole, self.seed = folder, settings, whole, seed
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.tokeniser = load_tokeniser(encoder)
-        mask_id(self.tokeniser, encoder)
-        self.model: PreTrainedModel = load_masked_lm(encoder, fresh_head=seed)
+        self.tokeniser, self.model = self._load(encoder)
         self.model.base_model.requires_grad_(whole)
         self.model.eval().to(self.device)
         self.bf16 = uses_bf16(settings.precision, self.device, self.model)
-        self.masker = Masker(self.tokeniser)
         length = min(max_length, longest_input(self.model) or max_length)
         self.data, self.held_out = _split(self.tokeniser, texts, length, seed)
         _start_at_frequencies(self.model, self.data, self.tokeniser.all_special_ids)
+
+    def _load(self, encoder: str) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+        tokeniser = load_tokeniser(encoder)
+        mask_id(tokeniser, encoder)
+        self.masker = Masker(tokeniser)
+        return tokeniser, load_masked_lm(encoder, fresh_head=self.seed)
 
     def run(self) -> None:
         """All steps from the checkpoint on, and the folder."""
@@ -240,6 +248,21 @@ class _Adaptation:
         checkpoint.put_back(checkpoint.tensors_of(self.model), tensors["model"])
         checkpoint.put_back_optimiser(optimiser, self.model, tensors.get("optimiser", {}))
         return int(kept["step"]), float(kept["before"]), float(kept["seconds"])
+
+
+class _CausalAdaptation(_Adaptation):
+    """The same of a causal LM."""
+
+    def _load(self, encoder: str) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+        return causal_tokeniser(encoder), load_causal_lm(encoder)
+
+    def _guess(self, data: Encoded, rows: NDArray[np.int64]) -> tuple[Tensor, int]:
+        inputs = collate(data, rows).to(self.device).inputs
+        there = inputs["attention_mask"][:, 1:].bool()
+        gold = inputs["input_ids"][:, 1:][there]
+        with self._autocast():
+            logits = self.model(**readable(self.model, inputs)).logits[:, :-1][there]  # (guessed, vocabulary)
+        return functional.cross_entropy(logits.float(), gold, reduction="sum"), len(gold)
 
 
 @torch.no_grad()

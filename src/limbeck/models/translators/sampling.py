@@ -43,10 +43,13 @@ class Drawn(LogitsProcessor):
         numbers: Uniform ones, a row for each row that is decoded, a column for each step: ``(rows, steps)``.
         temperature: Scores are divided by it.
         top_k: Draw among so many likeliest tokens; None for all.
+        given: Tokens of each row that are not drawn, and stand before those that are.
     """
 
-    def __init__(self, numbers: Tensor, temperature: float = 1.0, top_k: int | None = None) -> None:
-        self.numbers, self.temperature, self.top_k = numbers, temperature, top_k
+    def __init__(
+        self, numbers: Tensor, temperature: float = 1.0, top_k: int | None = None, given: int = 1
+    ) -> None:
+        self.numbers, self.temperature, self.top_k, self.given = numbers, temperature, top_k, given
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Zero for the token that is drawn, minus infinity for all others: ``(rows, vocabulary)``."""
@@ -54,7 +57,7 @@ class Drawn(LogitsProcessor):
         among = scores.topk(self.top_k).indices if self.top_k and self.top_k < vocabulary else None
         values = scores if among is None else scores.gather(1, among)
         cumulated = (values.double() / self.temperature).softmax(-1).cumsum(-1)  # (rows, choices)
-        number = self.numbers[:, input_ids.shape[1] - 1, None] * cumulated[:, -1:]
+        number = self.numbers[:, input_ids.shape[1] - self.given, None] * cumulated[:, -1:]
         place = torch.searchsorted(cumulated, number, right=True).clamp(max=values.shape[-1] - 1)
         drawn = place if among is None else among.gather(1, place)
         return torch.full_like(scores, -torch.inf).scatter(1, drawn, 0.0)

@@ -7,17 +7,38 @@ A rewriter's file defines ``Settings``, a frozen class whose fields are the reci
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib
 import pkgutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.core.recipe import Training
 from limbeck.core.schema import Settings, validate
 from limbeck.text.clean import example_key
 from limbeck.transfer.transfer_set import TransferSet
+
+
+class Tune(Protocol):
+    """Trains a language model on text: :func:`limbeck.train.adapt.adapt`, which stands above this layer."""
+
+    def __call__(
+        self,
+        encoder: str,
+        texts: Sequence[str],
+        folder: Path,
+        settings: Training,
+        *,
+        max_length: int,
+        seed: int,
+        causal: bool,
+    ) -> object:
+        """Leave the model in the folder; called again after an interruption, go on; once done, do nothing."""
 
 
 class RewriteSettings(Settings):
@@ -28,12 +49,15 @@ class RewriteSettings(Settings):
         """Models and files that new examples depend on, as the recipe names them."""
         return ()
 
-    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
+    def rewrite(
+        self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
+    ) -> Iterator[Example]:
         """New examples made of old ones; the same at every call.
 
         Args:
             examples: Old ones.
             cache: Folder where costly work may be kept as it is done, for a call that is made again after a kill.
+            tune: What trains language models, for a rewriter that has one.
         """
         raise NotImplementedError
 
@@ -44,6 +68,12 @@ class RewriteSettings(Settings):
     def seconds(self, examples: Sequence[Example]) -> float:
         """About how long ``rewrite`` takes; never none."""
         return 1
+
+
+def generator_of(seed: int, example: Example) -> np.random.Generator:
+    """What an example's draws come from: the seed and its id alone decide them, not the examples beside it."""
+    digest = hashlib.blake2b(example.id.encode(), digest_size=8).digest()
+    return np.random.default_rng((seed, int.from_bytes(digest, "little")))
 
 
 def names() -> list[str]:
@@ -80,6 +110,7 @@ def rewrite(
     unseen: Sequence[Example] = (),
     *,
     cache: Path | None = None,
+    tune: Tune | None = None,
     sketch: bool = False,
 ) -> TransferSet:
     """The transfer set, and after it what the rewriters make of it, each text once.
@@ -89,6 +120,7 @@ def rewrite(
         rewriters: Each rewrites what the ones before it left.
         unseen: Dev and test: a new text that equals one of theirs (but for case and spaces) is left out.
         cache: See :meth:`RewriteSettings.rewrite`.
+        tune: See there, too.
         sketch: Whether they only tell about how much they would make: see :meth:`RewriteSettings.sketch`.
     """
     examples = list(transfer_set.examples)
@@ -96,7 +128,7 @@ def rewrite(
     for rewriter in rewriters:
         made = []
         old = tuple(examples)
-        for example in rewriter.sketch(old) if sketch else rewriter.rewrite(old, cache):
+        for example in rewriter.sketch(old) if sketch else rewriter.rewrite(old, cache, tune):
             key = example_key(example)
             if key not in seen:
                 seen.add(key)

@@ -11,7 +11,6 @@ beside it, too. An encoder without a masked-LM head, such as those made to embed
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,7 @@ from limbeck.text import resources
 from limbeck.text.clean import example_key
 from limbeck.text.stop_words import ENGLISH
 from limbeck.transfer.candidates import Guesses, Neighbours, Slot, find_slots, replaceable
-from limbeck.transfer.rewrites import RewriteSettings
+from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of
 
 SHARD = 256
 """Texts whose candidates are stored at a time: what a kill loses is at most their time."""
@@ -81,7 +80,9 @@ class Settings(RewriteSettings):
         """The model and the files."""
         return tuple(one for one in (self.model, self.vectors, self.words) if one is not None)
 
-    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
+    def rewrite(
+        self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
+    ) -> Iterator[Example]:
         """Copies of each example, in which words are replaced; candidates are sought shard by shard."""
         shards = Shards(self, cache)
         with progress.task("rewrite   masked_lm", len(examples)) as task:
@@ -98,8 +99,7 @@ class Settings(RewriteSettings):
 
         Of a pair each text is rewritten by itself, and both make the copy.
         """
-        digest = hashlib.blake2b(example.id.encode(), digest_size=8).digest()
-        generator = np.random.default_rng((self.seed, int.from_bytes(digest, "little")))
+        generator = generator_of(self.seed, example)
         texts = _texts_of([example])
         drawn = {text: self._drawn(slots[text], generator) for text in texts}
         seen = {example_key(example)}

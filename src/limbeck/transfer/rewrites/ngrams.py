@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from limbeck.core.example import Example
-from limbeck.transfer.rewrites import RewriteSettings
+from limbeck.transfer.rewrites import RewriteSettings, Tune
 
 
 class Settings(RewriteSettings):
@@ -28,7 +28,9 @@ class Settings(RewriteSettings):
     seed: int = 0
     """Of the draws."""
 
-    def rewrite(self, examples: Sequence[Example], cache: Path | None = None) -> Iterator[Example]:
+    def rewrite(
+        self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
+    ) -> Iterator[Example]:
         """Length and place of each run are drawn uniformly."""
         generator = np.random.default_rng(self.seed)
         for example in examples:
