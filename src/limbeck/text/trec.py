@@ -9,7 +9,7 @@ from pathlib import Path
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.text.rows import Row, numbered
-from limbeck.text.tables import ending_of
+from limbeck.text.tables import ending_of, read_text
 
 LINE = re.compile(r"(([A-Z]+):[a-z]+)\s+(\S.*)")
 KINDS = "ABBR|DESC|ENTY|HUM|LOC|NUM"
@@ -45,9 +45,7 @@ def read(path: Path, source: Source) -> Iterator[Row]:
 def _encoding(path: Path) -> str:
     """UTF-8 where the file is that, and Latin-1 where it is not."""
     try:
-        path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
+        read_text(path, "utf-8", "error")
+    except LimbeckError:
         return "latin-1"
-    except OSError:
-        pass
     return "utf-8"
