@@ -71,12 +71,12 @@ def test_draws_are_those_of_one_text_and_token_at_a_time(
 
 
 def test_it_learns_the_text_and_writes_more_of_it(tmp_path: Path) -> None:
-    ours = Settings(**SMALL | {"dimension": 32, "epochs": 12, "samples": 8})
+    ours = Settings(**SMALL | {"dimension": 32, "epochs": 100, "learning_rate": 0.01})
     made = list(ours.rewrite(examples(200), tmp_path, adapt))
     told = [training.read_json(path)["after"] for path in tmp_path.glob("*-tuned/adapted.json")]
-    assert len(told) == 1 and told[0] < 1.6
+    assert len(told) == 1 and told[0] < 1.0
     good = {f"the {a} {b} {c}" for a in WORDS[0] for b in WORDS[1] for c in WORDS[2]}
-    assert sum(new.text in good for new in made) > 0.7 * len(made)
+    assert sum(new.text in good for new in made) > 0.5 * len(made)
     assert all(new.gold is None and new.origin == f"causal_lm of {new.id.partition('/')[0]}" for new in made)
 
 

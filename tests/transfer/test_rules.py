@@ -1,5 +1,6 @@
 """Rules: what each one does to a sentence, how often, and that only seed and id decide it."""
 
+import random
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +16,13 @@ from limbeck.transfer.rewrites.rules import Lexicon, Sentence, Settings
 from limbeck.transfer.transfer_set import TransferSet
 from limbeck.transfer.word_classes import InducedTagger
 
-TEXTS = ["A lovely, warm film isn't 3d.", "the  plot was dull !", "dull actors, lovely plot", "", "orchestral"]
+TEXTS = [
+    "A lovely, warm film isn't 3d.",
+    "the  plot was dull !",
+    "dull actors, lovely plot",
+    "",
+    "orchestral",
+]
 
 
 def by_length(words: Sequence[str]) -> list[str]:
@@ -103,8 +110,10 @@ def test_of_a_pair_one_side_changes_at_a_time() -> None:
 
 
 def test_nothing_of_dev_or_test_gets_in_and_a_sketch_is_about_as_long() -> None:
-    before = TransferSet(examples(TEXTS), ("x",))
-    ours = Settings(n_iter=50)
+    draws = random.Random(0)
+    texts = [" ".join(f"w{draws.randrange(60)}" for _ in range(9)) for _ in range(20)]
+    before = TransferSet(examples(texts), ("x",))
+    ours = Settings()
     free = rewrite(before, [ours])
     unseen = [Example("d:1", free.examples[-1].text.upper())]
     after = rewrite(before, [ours], unseen)

@@ -47,7 +47,8 @@ def load_causal_lm(reference: str | Path) -> PreTrainedModel:
         raise LimbeckError(
             f"no causal language model can be loaded ({reason})", where=reference, fix=fix
         ) from None
-    return found.eval()
+    found.eval()
+    return found
 
 
 def causal_tokeniser(reference: str | Path) -> PreTrainedTokenizerFast:

@@ -26,6 +26,8 @@ CLASSES, DIMENSIONS = 45, 50
 """Most clusters, about as many as the Penn treebank has tags; and the dimensions in which they are sought."""
 NEIGHBOURS, ENDINGS = 250, 250
 """Frequent words, and frequent endings of one to three letters, that words are described by."""
+FEWEST = 4
+"""Words that there are for each class, at least."""
 ROUNDS = 30
 """Of k-means."""
 ENDING_WEIGHT = 1.0
@@ -128,7 +130,7 @@ def _clusters(described: csr_array, counts: NDArray[np.int64], classes: int) -> 
     points = described @ axes[:, -DIMENSIONS:]  # (words, dimensions)
     points /= np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
     weighted = np.sqrt(counts)[:, None] * points
-    middles = points[:classes]
+    middles = points[: min(classes, max(1, len(points) // FEWEST))]
     for _ in range(ROUNDS):
         found = (points @ middles.T).argmax(1)
         sums = np.zeros_like(middles)

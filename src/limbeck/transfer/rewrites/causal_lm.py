@@ -186,7 +186,9 @@ class Author(NamedTuple):
     def load(cls, reference: str | Path, settings: Settings) -> Author:
         """From a folder or name."""
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(load_causal_lm(reference).to(device), causal_tokeniser(reference), settings)
+        model = load_causal_lm(reference)
+        torch.nn.Module.to(model, device)
+        return cls(model, causal_tokeniser(reference), settings)
 
     def texts_of(self, examples: Sequence[Example]) -> list[list[str]]:
         """Continuations of each example's opening."""
