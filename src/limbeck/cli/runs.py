@@ -1,0 +1,236 @@
+"""Commands on a recipe or a run's folder: the whole job, and its steps one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limbeck.core.errors import LimbeckError
+
+if TYPE_CHECKING:
+    from limbeck.pipeline.run import Run
+
+runs = typer.Typer()
+
+START = "Start here"
+STEPS = "The steps of a run, one by one"
+
+
+class Over(StrEnum):
+    """What an ablation takes apart."""
+
+    procedures = "procedures"
+    objectives = "objectives"
+    mappings = "mappings"
+
+
+RecipeFile = Annotated[
+    Path, typer.Argument(metavar="RECIPE", help="A recipe (YAML), or the folder of a run.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes to the recipe, e.g. train.epochs=3."),
+]
+
+
+def run_of(recipe: Path, overrides: list[str] | None) -> Run:
+    """The run for a recipe, or for the folder of an earlier run."""
+    from transformers.utils import logging
+
+    from limbeck.core.recipe import load
+    from limbeck.pipeline import Run, check
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    if recipe.is_dir() and overrides:
+        raise LimbeckError(
+            "a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that"
+        )
+    run = Run.open(recipe) if recipe.is_dir() else Run.of(load(recipe, overrides or ()))
+    check(run)
+    return run
+
+
+def _show(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the result table."""
+    from rich.console import Console
+
+    from limbeck.evaluate.table import terminal
+
+    Console().print(terminal(rows))
+
+
+@runs.command(rich_help_panel=START)
+def init(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Your text: labelled or with translations (CSV, TSV, JSON Lines, Parquet), tagged (CoNLL columns "
+            "and others), or lines with translations in a file of their own (train.en beside train.de)."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The recipe to write.")] = Path("recipe.yaml"),
+    target: Annotated[
+        str | None, typer.Option(help="Where translations are: a file of lines, or a column.")
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Hub name or folder of the teacher. [default: distilbert-base-uncased; of translators one that is "
+            "trained from scratch]"
+        ),
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of your text, e.g. cp1252.")] = "utf-8",
+) -> None:
+    """Write a commented recipe for your own data."""
+    from limbeck.cli.init import write_recipe
+
+    told = write_recipe(data, out, teacher, encoding, target)
+    typer.echo(f"{out}: {told}. Next: limbeck plan {out}")
+
+
+@runs.command(rich_help_panel=START)
+def plan(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Check a recipe, and tell its steps, bytes and time, doing nothing."""
+    from limbeck.pipeline.plan import plan as make
+
+    typer.echo(make(run_of(recipe, overrides)).text())
+
+
+@runs.command(rich_help_panel=START)
+def distill(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Do the whole job: prepare, teach, ask, train, evaluate, export, report."""
+    from limbeck.pipeline import distill as run_all
+
+    result = run_all(run_of(recipe, overrides))
+    _show(result.rows)
+    typer.echo(f"report: {result.page}")
+
+
+@runs.command(rich_help_panel=START)
+def ablate(
+    recipe: RecipeFile,
+    over: Annotated[
+        Over, typer.Option(help="What is left out, one at a time (of mappings: what is chosen).")
+    ],
+    overrides: Overrides = None,
+    only_plan: Annotated[
+        bool, typer.Option("--plan", help="Tell the rows, their steps and time; do nothing.")
+    ] = False,
+) -> None:
+    """Take TinyBERT apart: its paper's ablation tables, for your recipe, with intervals."""
+    from limbeck.cli.ablate import run
+
+    run(run_of(recipe, overrides).recipe, over.value, only_plan=only_plan, say=typer.echo)
+
+
+@runs.command(rich_help_panel=START)
+def methods(
+    name: Annotated[str | None, typer.Argument(help="Tell of this one.")] = None,
+    pages: Annotated[
+        Path | None, typer.Option(help="Write one Markdown page a method into this folder.")
+    ] = None,
+) -> None:
+    """List the methods, or tell of one: paper, equation, settings, when to choose it."""
+    from limbeck.cli import cards
+
+    if pages is not None:
+        cards.write_pages(pages)
+    else:
+        typer.echo(cards.overview() if name is None else cards.card(name))
+
+
+@runs.command(rich_help_panel=STEPS)
+def prepare(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Read, clean and cut the data."""
+    from limbeck.pipeline import steps
+
+    steps.prepare(run_of(recipe, overrides))
+
+
+@runs.command(rich_help_panel=STEPS)
+def rewrite(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Make more text for the teacher to answer on, where the recipe asks for it."""
+    from limbeck.pipeline import steps
+
+    steps.rewrite(run_of(recipe, overrides))
+
+
+@runs.command(rich_help_panel=STEPS)
+def pack(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Tokenise raw text and pack it to length, where a method hears it."""
+    from limbeck.pipeline import steps
+
+    steps.pack(run_of(recipe, overrides))
+
+
+@runs.command(rich_help_panel=STEPS)
+def teach(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Fine-tune the teacher, or check the one that is given."""
+    from limbeck.pipeline import steps
+
+    steps.teach(run_of(recipe, overrides))
+
+
+@runs.command(rich_help_panel=STEPS)
+def ask(
+    recipe: RecipeFile,
+    overrides: Overrides = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="For translators: part I of N of the texts only, for machines that share a store.",
+        ),
+    ] = None,
+) -> None:
+    """Ask the teacher about the transfer set; answers are stored for good."""
+    from limbeck.cli.store import shard_of
+    from limbeck.pipeline import steps
+
+    steps.ask(run_of(recipe, overrides), None if shard is None else shard_of(shard))
+
+
+@runs.command(rich_help_panel=STEPS)
+def train(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Train the students and the control."""
+    from limbeck.pipeline import steps
+
+    steps.train(run_of(recipe, overrides))
+
+
+@runs.command(rich_help_panel=STEPS)
+def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Score teacher, students and control on the test set."""
+    from limbeck.evaluate import table
+    from limbeck.pipeline import steps
+
+    run = run_of(recipe, overrides)
+    steps.evaluate(run)
+    _show(table.rows(run.evaluation))
+
+
+@runs.command(rich_help_panel=STEPS)
+def export(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Export the best student to ONNX (float32 and int8), check it, and time it beside the teacher."""
+    from limbeck.pipeline import steps
+
+    run = run_of(recipe, overrides)
+    steps.export(run)
+    typer.echo(f"bundle: {run.bundle_folder.path}")
+
+
+@runs.command(rich_help_panel=STEPS)
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs (or one recipe).")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write.")] = None,
+) -> None:
+    """Make the page of one run, or of several side by side."""
+    from limbeck.report.page import write
+
+    folders = [path if path.is_dir() else run_of(path, None).folder for path in runs]
+    typer.echo(f"report: {write(folders, out)}")
