@@ -260,6 +260,37 @@ def test_init_writes_a_recipe_that_reads_back(limbeck: Limbeck, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("file", "content", "pair"),
+    [
+        (
+            "rte.tsv",
+            "index\tsentence1\tsentence2\tlabel\n"
+            + "".join(f"{n}\tA dog barks {n}.\tIt barks.\t{n % 2}\n" for n in range(20)),
+            ("sentence1", "sentence2", "label"),
+        ),
+        (
+            "questions.tsv",
+            "".join(f"{n}\tHow do I {n} ?\tWhat is {n} of it ?\t{'ab'[n % 2]}\n" for n in range(20)),
+            (1, 2, 3),
+        ),
+    ],
+)
+def test_init_on_pairs_of_texts(
+    limbeck: Limbeck, tmp_path: Path, file: str, content: str, pair: tuple[str | int, ...]
+) -> None:
+    from limbeck.core import recipe
+    from limbeck.text import readers
+
+    (tmp_path / file).write_text(content)
+    assert f"pairs of texts from '{pair[0]}' and '{pair[1]}'" in limbeck("init", file).stdout
+    loaded = recipe.load(tmp_path / "recipe.yaml")
+    source = loaded.data.train[0]
+    assert (source.text, source.second, source.label) == pair
+    assert loaded.student.kind == "siamese"
+    assert all(example.second for example in readers.read(source))
+
+
+@pytest.mark.parametrize(
     ("file", "content", "options", "read"),
     [
         ("2024.csv", "text,label\n" + "one text,a\nother text,b\n" * 9, [], ("2024", "text", "label")),

@@ -16,6 +16,7 @@ from limbeck.core.objective import NO_GOLD, Batch, Objective, Shape
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.bilstm import BiLSTMConfig, BiLSTMForSequenceClassification
 from limbeck.models.outputs import say
+from limbeck.models.siamese import SiameseConfig, SiameseForSequenceClassification
 from limbeck.models.static import StaticConfig, StaticForSequenceClassification
 from limbeck.transfer.tokenwise import TokenAnswers
 
@@ -63,6 +64,23 @@ def static(seed: int) -> StaticForSequenceClassification:
     return StaticForSequenceClassification(config).double().eval()
 
 
+def siamese(seed: int) -> SiameseForSequenceClassification:
+    """Of pairs that 7 parts: the second sentence has none, and so no second text."""
+    torch.manual_seed(seed)
+    config = SiameseConfig(
+        vocab_size=WORDS,
+        embedding_size=6,
+        hidden_size=5,
+        relu_size=7,
+        num_labels=CLASSES,
+        initializer_range=0.8,
+        reads_types=False,
+        separator_id=7,
+        special_ids=[7],
+    )
+    return SiameseForSequenceClassification(config).double().eval()
+
+
 def directions(projections: int = 2, classes: int = CLASSES) -> torch.Tensor:
     generator = torch.Generator().manual_seed(5)
     return torch.randn(3, projections, classes, generator=generator, dtype=torch.float64)
@@ -87,7 +105,7 @@ def shifted(model: torch.nn.Module, shift: torch.Tensor):
         handle.remove()
 
 
-@pytest.mark.parametrize("make", [bert, bilstm, lambda seed: bilstm(seed, "attention"), static])
+@pytest.mark.parametrize("make", [bert, bilstm, lambda seed: bilstm(seed, "attention"), static, siamese])
 def test_derivatives_are_finite_differences(make: Callable[[int], torch.nn.Module]) -> None:
     model, drawn, step = make(1), directions(), 1e-5
     said = say(model, INPUTS, BOTH, directions=drawn)
@@ -113,7 +131,7 @@ def test_derivatives_are_finite_differences(make: Callable[[int], torch.nn.Modul
 
 
 @pytest.mark.parametrize("inputs", ["tokens", "embeddings"])
-@pytest.mark.parametrize("make", [bert, bilstm, static])
+@pytest.mark.parametrize("make", [bert, bilstm, static, siamese])
 def test_the_students_gradient_is_that_of_finite_differences_of_the_loss(
     make: Callable[[int], torch.nn.Module], inputs: str
 ) -> None:

@@ -107,7 +107,10 @@ def test_importing_limbeck_is_light():
     code = """import sys, limbeck, limbeck.models
 heavy = [name for name in ("torch", "transformers", "pydantic", "numpy", "onnxruntime") if name in sys.modules]
 print(heavy, limbeck.models.kinds(), limbeck.models.kinds("tagging"), limbeck.__version__ != "")"""
-    assert run(code).strip() == "[] ['bilstm', 'static', 'transformer'] ['bilstm', 'transformer'] True"
+    assert (
+        run(code).strip()
+        == "[] ['bilstm', 'siamese', 'static', 'transformer'] ['bilstm', 'transformer'] True"
+    )
 
 
 def test_the_finder_leaves_other_modules_and_their_loaders_alone():

@@ -24,6 +24,7 @@ STUDENTS = {
     "last": ("bilstm", {"dimension": 8, "hidden": 6, "relu": 5}),
     "last, two layers": ("bilstm", {"dimension": 8, "hidden": 6, "relu": 5, "layers": 2}),
     "max": ("bilstm", {"dimension": 8, "hidden": 6, "relu": 5, "pooling": "max"}),
+    "mean": ("bilstm", {"dimension": 8, "hidden": 6, "relu": 5, "pooling": "mean"}),
     "attention": ("bilstm", {"dimension": 8, "hidden": 6, "relu": 5, "pooling": "attention", "layers": 2}),
     "static": ("static", {"dimension": 8, "relu": 5}),
     "weighted static": ("static", {"dimension": 8, "relu": 5, "token_weights": True}),
@@ -154,14 +155,16 @@ def packed_reference(model, ids, mask):
         summary = torch.cat((last[-2], last[-1]), -1)
     else:
         rows = [row[:length] for row, length in zip(states, lengths, strict=True)]
-        if config.pooling == "max":
+        if config.pooling == "mean":
+            summary = torch.stack([row.mean(0) for row in rows])
+        elif config.pooling == "max":
             summary = torch.stack([row.amax(0) for row in rows])
         else:
             summary = torch.stack([(model.attention(row).softmax(0) * row).sum(0) for row in rows])
     return model.classifier(model.hidden(summary).relu())
 
 
-@pytest.mark.parametrize("pooling", ["last", "max", "attention"])
+@pytest.mark.parametrize("pooling", ["last", "max", "mean", "attention"])
 @pytest.mark.parametrize("layers", [1, 2])
 @effort(max_examples=10, deadline=None)
 @given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), seed=st.integers(0, 99))
@@ -322,13 +325,18 @@ def test_other_families_are_made_too(tokeniser, teacher, labels, texts):
     ("kind", "values", "with_teacher", "sentence"),
     [
         ("bi-lstm", {}, True, "'student.kind': no student 'bi-lstm'. Did you mean 'bilstm'?"),
-        ("qqq", {}, True, "'student.kind': no student 'qqq'. There are: bilstm, static, transformer."),
+        (
+            "qqq",
+            {},
+            True,
+            "'student.kind': no student 'qqq'. There are: bilstm, siamese, static, transformer.",
+        ),
         ("bilstm", {"hiden": 3}, True, "unknown key 'student.hiden'. Did you mean 'hidden'?"),
         (
             "bilstm",
-            {"pooling": "mean"},
+            {"pooling": "median"},
             True,
-            "'student.pooling': input should be 'last', 'max' or 'attention'",
+            "'student.pooling': input should be 'last', 'max', 'mean' or 'attention'",
         ),
         (
             "bilstm",

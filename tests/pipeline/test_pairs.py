@@ -8,6 +8,7 @@ import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -20,7 +21,10 @@ from limbeck import Bundle, distill
 from limbeck.cli.predict import write
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.core.recipe import load
 from limbeck.core.sources import Source
+from limbeck.pipeline import Run
+from limbeck.pipeline.plan import plan
 from limbeck.text.encode import collate, encode
 from limbeck.text.readers import read
 from limbeck.text.tokeniser import load_tokeniser
@@ -105,11 +109,8 @@ def test_both_texts_of_a_pair_are_rewritten_each_by_itself(tmp_path: Path) -> No
     assert len({(copy.text, copy.second) for copy in copies}) == len(copies)
 
 
-@pytest.mark.recipe
-@pytest.mark.parametrize("student", ["transformer", "bilstm"])
-def test_a_run_on_pairs(
-    student: str, recipe_file: Callable[..., Path], tmp_path: Path, pair_encoder: Path
-) -> None:
+def written(folder: Path) -> dict[str, str]:
+    """A file of pairs, as a recipe names it."""
     generator = random.Random(0)
     rows = set()
     while len(rows) < 160:
@@ -118,12 +119,23 @@ def test_a_run_on_pairs(
     lines = (
         f"{a}\t{b}\t{'same' if set(a.split()[1:]) & set(b.split()[1:]) else 'other'}" for a, b in sorted(rows)
     )
-    (tmp_path / "pairs.tsv").write_text("one\ttwo\tlabel\n" + "\n".join(lines) + "\n")
+    (folder / "pairs.tsv").write_text("one\ttwo\tlabel\n" + "\n".join(lines) + "\n")
+    return {"path": str(folder / "pairs.tsv"), "text": "one", "second": "two"}
+
+
+@pytest.mark.recipe
+@pytest.mark.parametrize("student", ["transformer", "bilstm", "siamese", "siamese of words"])
+def test_a_run_on_pairs(
+    student: str, recipe_file: Callable[..., Path], tmp_path: Path, pair_encoder: Path
+) -> None:
+    source = written(tmp_path)
     kinds = {
         "transformer": {"kind": "transformer", "from_teacher": [0], "max_length": 32},
         "bilstm": {"kind": "bilstm", "embeddings": "random", "dimension": 8, "hidden": 8, "max_length": 32},
     }
-    source = {"path": str(tmp_path / "pairs.tsv"), "text": "one", "second": "two"}
+    small = {"embeddings": "random", "dimension": 8, "hidden": 8, "max_length": 32}
+    kinds["siamese"] = {"kind": "siamese", **small}
+    kinds["siamese of words"] = {"kind": "siamese", **small, "tokeniser": "words"}
     path = recipe_file(
         data={"train": source, "dev": 20, "test": 20},
         student=kinds[student],
@@ -139,7 +151,7 @@ def test_a_run_on_pairs(
     result = distill(path)
     bundle = Bundle(result.bundle, "fp32")
     asked = [("the lovely film", "a dull plot"), ("the plot", "a plot")]
-    assert ("token_type_ids" in bundle.reads) == (student == "transformer")
+    assert ("token_type_ids" in bundle.reads) == (student != "bilstm")
     folder = (
         result.folder / "students" / ("tinybert" if student == "transformer" else "soft_labels") / "seed-1"
     )
@@ -152,10 +164,61 @@ def test_a_run_on_pairs(
         bundle.predict(["alone"])
     out = io.StringIO()
     write(bundle, ["the lovely film\ta dull plot"], "jsonl", 8, out)
-    assert json.loads(out.getvalue())["label"] == bundle.predict(asked[:1])[0].label
+    told = json.loads(out.getvalue())
+    assert (told["text"], told["second"]) == asked[0]
+    assert told["label"] == bundle.predict(asked[:1])[0].label
+    again = io.StringIO()
+    write(bundle, [json.dumps({"text": asked[0][0], "second": asked[0][1]})], "csv", 8, again)
+    assert again.getvalue().splitlines()[0] == "text,second,label,score,other,same"
+    assert again.getvalue().splitlines()[1].startswith(f"{asked[0][0]},{asked[0][1]},{told['label']},")
+    assert 'bundle.predict([("The first text.", "The second.")' in (result.bundle / "README.md").read_text()
     with pytest.raises(LimbeckError, match="reads pairs of texts, and this is one: 'alone'. Put a tab"):
         write(bundle, ["alone"], "jsonl", 8, out)
     evaluation = json.loads((result.folder / "evaluation" / "evaluation.json").read_text())
     assert evaluation["test"]["examples"] == 20
-    told = pq.read_table(result.folder / "evaluation" / "predictions.parquet").column("text").to_pylist()
-    assert all(" | a " in text for text in told)
+    texts = pq.read_table(result.folder / "evaluation" / "predictions.parquet").column("text").to_pylist()
+    assert all(" | a " in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"data": None},
+            "student.kind: a siamese student reads pairs of texts, and 'train' has single texts",
+        ),
+        ({"method": "hints"}, "no hidden layers over the tokens that the teacher reads"),
+        ({"method": "neuron_selectivity"}, "no hidden layers over the tokens that the teacher reads"),
+        ({"method": "tinybert"}, "the student is no transformer"),
+    ],
+)
+def test_a_plan_refuses_what_a_siamese_student_cannot(
+    changes: dict[str, Any],
+    sentence: str,
+    recipe_file: Callable[..., Path],
+    tmp_path: Path,
+    pair_encoder: Path,
+) -> None:
+    values: dict[str, Any] = {
+        "data": {"train": written(tmp_path), "dev": 20, "test": 20},
+        "student": {"kind": "siamese", "embeddings": "random", "dimension": 8, "max_length": 32},
+        "teacher": {"model": str(pair_encoder), "fine_tune": {"epochs": 1}, "max_length": 32},
+        "seeds": 1,
+    } | changes
+    if values["data"] is None:
+        del values["data"]  # the recipe's own, which are single texts
+    with pytest.raises(LimbeckError, match=sentence):
+        plan(Run(load(recipe_file(**values))))
+
+
+def test_a_plan_counts_derivatives_for_a_siamese_student(
+    recipe_file: Callable[..., Path], tmp_path: Path, pair_encoder: Path
+) -> None:
+    path = recipe_file(
+        data={"train": written(tmp_path), "dev": 20, "test": 20},
+        student={"kind": "siamese", "embeddings": "random", "dimension": 8, "max_length": 32},
+        teacher={"model": str(pair_encoder), "fine_tune": {"epochs": 1}, "max_length": 32},
+        method="jacobian",
+        seeds=1,
+    )
+    assert "jacobian: 1 seed of" in plan(Run(load(path))).text()

@@ -27,12 +27,29 @@ SENTENCE = 3
 """Words of a sentence, on average, under which lines of words and values are no tagged sentences."""
 
 
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("question1", "question2"),
+    ("premise", "hypothesis"),
+    ("text", "text_pair"),
+    ("text", "second"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("first", "second"),
+    ("query", "passage"),
+    ("question", "sentence"),
+)
+"""What data sets of pairs call the two texts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """Which column is what."""
+    """Which column is what; ``second`` of pairs of texts."""
 
     text: str | int
     label: str | int
+    second: str | int | None = None
 
     @property
     def are_named(self) -> bool:
@@ -165,7 +182,14 @@ def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
     return "tagger.yaml", f"{len(sentences):,} sentences of words tagged {shown}", {"more": more}
 
 
-# Sentences with labels.
+# Sentences, or pairs of them, with labels.
+
+
+OF_SENTENCES = {"second": "", "student": "bilstm                   # or static (fastest), or transformer"}
+OF_PAIRS = {
+    "student": "siamese                  # each text by itself, by one BiLSTM; or transformer (both at once; slower)"
+}
+"""What fills the template's gaps."""
 
 
 def _of_sentences(data: Path, encoding: str) -> Filled:
@@ -179,13 +203,23 @@ def _of_sentences(data: Path, encoding: str) -> Filled:
         else "\n    header: false                # its first line is an example already"
     )
     values = {"text": _quoted(columns.text), "label": _quoted(columns.label), "more": more}
-    return "recipe.yaml", f"text from '{columns.text}', labels from '{columns.label}'", values
+    texts = f"text from '{columns.text}'"
+    if columns.second is not None:
+        texts = f"pairs of texts from '{columns.text}' and '{columns.second}'"
+        second = f"\n    second: {_quoted(columns.second)}"
+        return (
+            "recipe.yaml",
+            f"{texts}, labels from '{columns.label}'",
+            values | OF_PAIRS | {"second": second},
+        )
+    return "recipe.yaml", f"{texts}, labels from '{columns.label}'", values | OF_SENTENCES
 
 
 def guess_columns(table: Table, where: Path) -> Columns:
-    """The column with the longest texts, and the one that looks most like labels.
+    """The column with the longest texts, and the one that looks most like labels; of pairs both texts.
 
-    A column called ``text`` or ``label`` (or the like) is taken at its word.
+    A column called ``text`` or ``label`` (or the like) is taken at its word, and so are two that are called as
+    those of pairs. Without names, two columns of sentences are those of pairs.
 
     Raises:
         LimbeckError: There are not two such columns.
@@ -199,13 +233,17 @@ def guess_columns(table: Table, where: Path) -> Columns:
         raise LimbeckError("a column of text and one of labels are needed", where=where)
     lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
     kinds = {name: len(set(column)) for name, column in values.items()}
-    text = _called(values, ("text", "sentence", "content", "review", "tweet", "question")) or max(
-        lengths, key=lengths.__getitem__
+    pair = _pair(values, named=table.header is not False)
+    text = (
+        pair[0]
+        if pair
+        else _called(values, ("text", "sentence", "content", "review", "tweet", "question"))
+        or max(lengths, key=lengths.__getitem__)
     )
     rest = {
         name: count
         for name, count in kinds.items()
-        if name != text and 2 <= count <= min(MOST_LABELS, len(values[name]) // 2)
+        if name not in (pair or (text,)) and 2 <= count <= min(MOST_LABELS, len(values[name]) // 2)
     }
     if not rest:
         fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
@@ -214,7 +252,20 @@ def guess_columns(table: Table, where: Path) -> Columns:
         rest, key=rest.__getitem__
     )
     numbered = {name: _key(table, number) for number, name in enumerate(table.names)}
-    return Columns(numbered[text], numbered[label])
+    return Columns(numbered[text], numbered[label], numbered[pair[1]] if pair else None)
+
+
+def _pair(values: dict[str, list[str]], named: bool) -> tuple[str, str] | None:
+    """The columns of both texts of pairs, if the examples are such."""
+    for names in PAIRS:
+        first, second = (_called(values, (name,)) for name in names)
+        if first is not None and second is not None:
+            return first, second
+    if named:
+        return None
+    words = {name: sum(len(cell.split()) for cell in cells) / len(cells) for name, cells in values.items()}
+    sentences = [name for name, mean in words.items() if mean >= SENTENCE]
+    return (sentences[0], sentences[1]) if len(sentences) == 2 else None
 
 
 def lacks_header(columns: Columns, table: Table) -> bool:

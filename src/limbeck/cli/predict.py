@@ -128,22 +128,38 @@ class _Labels:
 
     def __init__(self, model: Bundle) -> None:
         self.model = model
-        self.header = ("text", "label", "score", *model.labels)
+        self.columns = ("text", "second") if model.reads_pairs else ("text",)
+        self.header = (*self.columns, "label", "score", *model.labels)
 
     def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
         asked = [self._pair(text) for text in texts] if self.model.reads_pairs else texts
-        for text, told in zip(texts, self.model.predict(asked, batch_size=len(texts)), strict=True):
+        for text, told in zip(asked, self.model.predict(asked, batch_size=len(texts)), strict=True):
+            given = (text,) if isinstance(text, str) else text
             scores = {label: _round(score) for label, score in told.scores.items()}
-            line = {"text": text, "label": told.label, "score": _round(told.score), "scores": scores}
-            yield _Answer(line, [[text, told.label, _round(told.score), *scores.values()]])
+            line: dict[str, Any] = dict(zip(self.columns, given, strict=True))
+            line |= {"label": told.label, "score": _round(told.score), "scores": scores}
+            yield _Answer(line, [[*given, told.label, _round(told.score), *scores.values()]])
 
     @staticmethod
     def _pair(text: str) -> tuple[str, str]:
+        """Both texts, of a line with a tab between them, or of a JSON object as data files have it."""
+        if text.lstrip().startswith("{") and (pair := _pair_in(text)) is not None:
+            return pair
         first, tab, second = text.partition("\t")
         if not tab:
-            fix = "Put a tab between them"
+            fix = 'Put a tab between them, or write {"text": ..., "second": ...}'
             raise LimbeckError(f"this student reads pairs of texts, and this is one: '{text[:60]}'", fix=fix)
         return first, second
+
+
+def _pair_in(line: str) -> tuple[str, str] | None:
+    """The texts of a JSON object with ``text`` and ``second``; None for a line that is none."""
+    try:
+        told = json.loads(line)
+    except ValueError:
+        return None
+    first, second = (told.get("text"), told.get("second")) if isinstance(told, dict) else (None, None)
+    return (first, second) if isinstance(first, str) and isinstance(second, str) else None
 
 
 class _Tags:

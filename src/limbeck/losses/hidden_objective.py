@@ -28,7 +28,7 @@ class HiddenObjective(Objective):
     def fit(self, student: Shape | None, teacher: Shape | None) -> None:
         """Find the layers, then :meth:`fit_widths`."""
         if student is None:
-            what = "the student has no hidden layers to compare"
+            what = "the student has no hidden layers over the tokens that the teacher reads"
             raise LimbeckError(what, where="method", fix="Choose 'student.kind: transformer' or 'bilstm'")
         if teacher is None:
             fix = "Name a transformer in 'teacher.model', or choose a method that compares answers"

@@ -22,7 +22,7 @@ CARD = Card(
     "hint layer says; then the whole student learns the answers. The regressor is learnt along and left behind.",
     when="Deep or narrow students that are hard to train; teacher and student share their tokeniser, their widths are "
     "free. A BiLSTM's states are those of another kind of model: compare them sentence by sentence ('states: "
-    "sentence').",
+    "sentence'). A siamese student reads other rows than its teacher, and is refused.",
     reads="The teacher's hidden states, asked again at every step; its logits; gold where w is above zero.",
 )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Task = Literal["classification", "tagging", "translation"]
 
 KINDS: dict[Task, tuple[str, ...]] = {
-    "classification": ("bilstm", "static", "transformer"),
+    "classification": ("bilstm", "siamese", "static", "transformer"),
     "tagging": ("bilstm", "transformer"),
     "translation": ("autoregressive", "vanilla"),
 }

@@ -20,6 +20,7 @@ CONFIGS = "limbeck.models.configs"
 STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
+    "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),
     "TransformerTaggerConfig": ("limbeck.models.taggers.transformer", "TransformerForTokenClassification"),
     "VanillaConfig": ("limbeck.models.translators.vanilla", "VanillaForSeq2SeqLM"),

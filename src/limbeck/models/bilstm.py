@@ -3,8 +3,8 @@
     z = W2 relu(W1 [h_forward(n); h_backward(1)] + b1) + b2
 
 where h are the LSTM's states over the sentence's embeddings x(1..n), so that h_forward(n) and h_backward(1)
-are those that have read all of it. Max and attention pooling put another summary of all states in their
-place.
+are those that have read all of it. Max, mean and attention pooling put another summary of all states in their
+place. Of a pair of texts it reads one after the other; :mod:`limbeck.models.siamese` reads each by itself.
 
 Axes: ``batch``, ``tokens``, ``states`` (of both directions, side by side).
 """
@@ -12,7 +12,7 @@ Axes: ``batch``, ``tokens``, ``states`` (of both directions, side by side).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from pydantic import Field
@@ -36,8 +36,8 @@ class Settings(EmbeddingSettings):
     """Units of each direction."""
     layers: int = Field(1, gt=0)
     """Bidirectional layers."""
-    pooling: Literal["last", "max", "attention"] = "last"
-    """The states that have read the whole sentence (Tang et al.), each unit's largest, or a learned mean."""
+    pooling: Literal["last", "max", "mean", "attention"] = "last"
+    """The states that have read the whole sentence (Tang et al.), each unit's largest, their mean, or a learned one."""
     relu: int = Field(200, gt=0)
     """Units of the layer between states and logits."""
     dropout: float = Field(0.3, ge=0, lt=1)
@@ -57,24 +57,30 @@ def build(
 ) -> BiLSTMForSequenceClassification:
     """An untrained student; see :func:`limbeck.models.build`."""
     start = start_embeddings(settings, tokeniser, teacher, BiLSTMConfig.initializer_range)
-    hidden_ids = (tokeniser.mask_token_id, tokeniser.unk_token_id, tokeniser.pad_token_id, 0)
-    config = BiLSTMConfig(
-        vocab_size=vocabulary_size(tokeniser),
-        embedding_size=start.shape[1],
-        hidden_size=settings.hidden,
-        num_hidden_layers=settings.layers,
-        pooling=settings.pooling,
-        relu_size=settings.relu,
-        dropout=settings.dropout,
-        embedding_dropout=settings.embedding_dropout,
-        word_dropout=settings.word_dropout,
-        word_dropout_id=next(number for number in hidden_ids if number is not None),
-        pad_token_id=tokeniser.pad_token_id,
-        **class_names(labels),
-    )
+    config = BiLSTMConfig(**configured(settings, labels, tokeniser), embedding_size=start.shape[1])
     student = BiLSTMForSequenceClassification(config)
     student.embeddings.weight.data.copy_(start)
     return student
+
+
+def configured(
+    settings: Settings, labels: Sequence[str], tokeniser: PreTrainedTokenizerFast
+) -> dict[str, Any]:
+    """What a configuration says of settings, labels and tokeniser."""
+    hidden_ids = (tokeniser.mask_token_id, tokeniser.unk_token_id, tokeniser.pad_token_id, 0)
+    return {
+        "vocab_size": vocabulary_size(tokeniser),
+        "hidden_size": settings.hidden,
+        "num_hidden_layers": settings.layers,
+        "pooling": settings.pooling,
+        "relu_size": settings.relu,
+        "dropout": settings.dropout,
+        "embedding_dropout": settings.embedding_dropout,
+        "word_dropout": settings.word_dropout,
+        "word_dropout_id": next(number for number in hidden_ids if number is not None),
+        "pad_token_id": tokeniser.pad_token_id,
+        **class_names(labels),
+    }
 
 
 def tiny() -> Settings:
@@ -82,54 +88,30 @@ def tiny() -> Settings:
     return Settings(embeddings="random", dimension=8, hidden=6, relu=5)
 
 
-class BiLSTMForSequenceClassification(Student):
-    """Embeddings, bidirectional LSTM, pooling, a ReLU layer, logits."""
+class LSTMStudent(Student):
+    """Base of students that sum up texts by bidirectional LSTMs and pooling."""
 
-    config_class = BiLSTMConfig
     config: BiLSTMConfig
 
-    def __init__(self, config: BiLSTMConfig) -> None:
+    def __init__(self, config: BiLSTMConfig, summaries: int = 1) -> None:
         super().__init__(config)
         both = 2 * config.hidden_size
-        sizes = [config.embedding_size] + [both] * (config.num_hidden_layers - 1)
+        sizes = ([config.embedding_size] + [both] * config.num_hidden_layers)[: config.num_hidden_layers]
         self.forward_lstms, self.backward_lstms = one_way_lstms(sizes, config.hidden_size)
-        self.attention = nn.Linear(both, 1, bias=False) if config.pooling == "attention" else None
-        self.hidden = nn.Linear(both, config.relu_size)
+        states = both if sizes else config.embedding_size
+        self.attention = nn.Linear(states, 1, bias=False) if config.pooling == "attention" else None
+        self.hidden = nn.Linear(summaries * states, config.relu_size)
         self.classifier = nn.Linear(config.relu_size, classes(config))
         self.post_init()
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        token_type_ids: Tensor | None = None,
-        labels: Tensor | None = None,
-        output_hidden_states: bool | None = None,
-    ) -> SequenceClassifierOutput:
-        """Class scores of sentences.
-
-        Args:
-            input_ids: ``(batch, tokens)``.
-            attention_mask: One where a token is real, ``(batch, tokens)``; padding is on the right.
-            token_type_ids: Not read; teachers' tokenisers give them.
-            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
-            output_hidden_states: Whether to give embeddings and each layer's states, ``(batch, tokens,
-                width)``.
-        """
-        input_ids, mask = self.padded(input_ids, attention_mask)
+    def embedded(self, input_ids: Tensor) -> Tensor:
+        """``(batch, tokens) -> (batch, tokens, width)``; in training some tokens are hidden."""
         if self.training and self.config.word_dropout:
             dropped = torch.rand(input_ids.shape, device=input_ids.device) < self.config.word_dropout
             input_ids = input_ids.masked_fill(dropped, self.config.word_dropout_id)
-        embedded = self.dropped(self.embeddings(input_ids), self.config.embedding_dropout)
-        pooled, layers = self._read(embedded, mask, keep=bool(output_hidden_states))
-        logits = self.classify(pooled)
-        return SequenceClassifierOutput(
-            loss=None if labels is None else functional.cross_entropy(logits, labels),
-            logits=logits,
-            hidden_states=(embedded, *layers) if output_hidden_states else None,
-        )
+        return self.dropped(self.embeddings(input_ids), self.config.embedding_dropout)
 
-    def _read(self, embedded: Tensor, mask: Tensor, keep: bool) -> tuple[Tensor, list[Tensor]]:
+    def read(self, embedded: Tensor, mask: Tensor, keep: bool = False) -> tuple[Tensor, list[Tensor]]:
         """Run the LSTMs and pool their states.
 
         A sentence without tokens is pooled to zeros.
@@ -166,8 +148,10 @@ class BiLSTMForSequenceClassification(Student):
         return summary.masked_fill(lengths == 0, 0.0), kept if keep else []
 
     def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        """``(batch, tokens, states) -> (batch, states)``, by maximum or by attention."""
+        """``(batch, tokens, states) -> (batch, states)``, by maximum, mean or attention."""
         is_padding = (mask == 0).unsqueeze(-1)
+        if self.config.pooling == "mean":
+            return states.masked_fill(is_padding, 0.0).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
         lowest = torch.finfo(states.dtype).min
         if self.attention is None:
             return states.masked_fill(is_padding, lowest).amax(1)
@@ -181,3 +165,37 @@ class BiLSTMForSequenceClassification(Student):
             start_lstm(module)
         else:
             super()._init_weights(module)
+
+
+class BiLSTMForSequenceClassification(LSTMStudent):
+    """Embeddings, bidirectional LSTM, pooling, a ReLU layer, logits."""
+
+    config_class = BiLSTMConfig
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        token_type_ids: Tensor | None = None,
+        labels: Tensor | None = None,
+        output_hidden_states: bool | None = None,
+    ) -> SequenceClassifierOutput:
+        """Class scores of sentences.
+
+        Args:
+            input_ids: ``(batch, tokens)``.
+            attention_mask: One where a token is real, ``(batch, tokens)``; padding is on the right.
+            token_type_ids: Not read: of a pair, the texts are read as one.
+            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
+            output_hidden_states: Whether to give embeddings and each layer's states, ``(batch, tokens,
+                width)``.
+        """
+        input_ids, mask = self.padded(input_ids, attention_mask)
+        embedded = self.embedded(input_ids)
+        pooled, layers = self.read(embedded, mask, keep=bool(output_hidden_states))
+        logits = self.classify(pooled)
+        return SequenceClassifierOutput(
+            loss=None if labels is None else functional.cross_entropy(logits, labels),
+            logits=logits,
+            hidden_states=(embedded, *layers) if output_hidden_states else None,
+        )

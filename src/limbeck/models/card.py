@@ -22,7 +22,7 @@ It needs `numpy`, `onnxruntime` and `tokenizers`, and no PyTorch.
 ```python
 {example}```
 
-or `limbeck predict path/to/this/folder "The first text."`
+or `limbeck predict path/to/this/folder {asked}`
 
 ## Files
 
@@ -36,6 +36,21 @@ or `limbeck predict path/to/this/folder "The first text."`
 |---|---|
 {facts}
 """
+
+OF_PAIRS = {
+    "what": "classifier of pairs of texts",
+    "names": "Labels: {labels}",
+    "more": "",
+    "score": "a logit",
+    "told": "predictions",
+    "example": """\
+from limbeck import Bundle
+
+bundle = Bundle("path/to/this/folder")
+for prediction in bundle.predict([("The first text.", "The second."), ("Another pair.", "Its second text.")]):
+    print(prediction.label, prediction.score)
+""",
+}
 
 OF_TASK = {
     "classification": {
@@ -105,11 +120,12 @@ def card_page(report: Mapping[str, Any]) -> str:
     ]
     versions = {f"version of {name}": value for name, value in report["versions"].items()}
     facts = {**report["card"], **versions}
-    in_words = {**OF_TASK[report["task"]]}
+    in_words = {**(OF_PAIRS if report.get("pairs") else OF_TASK[report["task"]])}
     said = _said_of_task(report)
     in_words |= {name: in_words[name].format(**said) for name in ("names", "more")}
     return PAGE.format(
         **in_words,
+        asked="$'The first text.\\tThe second.'" if report.get("pairs") else '"The first text."',
         name=_cell(report["card"].get("name", "student")),
         version=report["versions"]["limbeck"],
         model=report["model"],

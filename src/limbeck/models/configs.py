@@ -44,7 +44,7 @@ class BiLSTMConfig(StudentConfig):
     Attributes:
         hidden_size: Units of each direction.
         num_hidden_layers: Bidirectional layers.
-        pooling: How the states of a sentence become one: ``last``, ``max`` or ``attention``.
+        pooling: How the states of a sentence become one: ``last``, ``max``, ``mean`` or ``attention``.
         word_dropout_id: The token that stands for a hidden one.
     """
 
@@ -54,6 +54,23 @@ class BiLSTMConfig(StudentConfig):
     num_hidden_layers: int = 1
     pooling: str = "last"
     word_dropout_id: int = 0
+
+
+class SiameseConfig(BiLSTMConfig):
+    """Configuration of :class:`limbeck.models.siamese.SiameseForSequenceClassification`.
+
+    Attributes:
+        num_hidden_layers: Bidirectional layers; without any, the embeddings themselves are pooled.
+        reads_types: Whether ``token_type_ids`` tell which of a pair's texts a token is of.
+        separator_id: Else, what stands between the texts.
+        special_ids: What the tokeniser adds to texts; neither side has it.
+    """
+
+    model_type = "limbeck-siamese"
+
+    reads_types: bool = True
+    separator_id: int | None = None
+    special_ids: list[int] | None = None
 
 
 class StaticConfig(StudentConfig):

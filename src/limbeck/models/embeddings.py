@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,9 @@ DIMENSION = 128
 class TokeniserSettings(Settings):
     """How a student reads text."""
 
+    of_pairs: ClassVar[bool] = False
+    """Whether it must be told which text of a pair a token is of, and so reads nothing but pairs."""
+
     tokeniser: Literal["auto", "teacher", "words"] = "auto"
     """``auto``: words for a word-vector file or without a teacher model, else the teacher's pieces."""
     vocabulary: int = Field(30_000, gt=0)
@@ -51,7 +54,7 @@ class EmbeddingSettings(TokeniserSettings):
 
     embeddings: str = "auto"
     """``teacher``, ``random``, or a word-vector file: a path, or ``package:NAME/FILE``; ``auto`` is the
-    teacher's where it is a model."""
+    teacher's where it is a model whose pieces are read."""
     words: str | None = None
     """The word list of an npy file of word vectors; null looks beside it."""
     dimension: int | None = Field(None, gt=0)
@@ -92,7 +95,7 @@ def tokeniser_for(
     if settings.tokeniser == "words" or (settings.tokeniser == "auto" and wants_words):
         own = [] if path is None else _open(settings, path).words
         vocabulary = _vocabulary(texts, own, settings, punctuation)
-        return word_tokeniser(vocabulary, settings.lowercase, punctuation)
+        return word_tokeniser(vocabulary, settings.lowercase, punctuation, typed=settings.of_pairs)
     if teacher_tokeniser is None:
         fix = "Choose tokeniser: words"
         raise LimbeckError("'student.tokeniser': a file of answers has no tokeniser to share", fix=fix)
@@ -120,7 +123,9 @@ def start_embeddings(
     path = _vectors_path(settings)
     if path is not None:
         matrix = _from_vectors(_open(settings, path), tokeniser, size, settings.dimension)
-    elif settings.embeddings == "teacher" or (settings.embeddings == "auto" and teacher is not None):
+    elif settings.embeddings == "teacher" or (
+        settings.embeddings == "auto" and settings.tokeniser != "words" and teacher is not None
+    ):
         matrix = _from_teacher(teacher, size, settings.dimension)
     else:
         matrix = torch.randn(size, settings.dimension or DIMENSION) * spread

@@ -18,7 +18,8 @@ from limbeck.core.files import write_json
 from limbeck.core.recipe import Export
 from limbeck.models.bundling import appearing, provenance, save_tokeniser, spread
 from limbeck.models.card import card_page
-from limbeck.models.graphs import AXES, OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
+from limbeck.models.graph import AXES
+from limbeck.models.graphs import OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
 from limbeck.models.outputs import evaluating
 from limbeck.models.parity import Text, parity, require
 from limbeck.models.quantise import quantise
@@ -72,7 +73,7 @@ def export(
     if not texts:
         raise LimbeckError("no text was given to compare the bundle with PyTorch on")
     with appearing(folder) as partial, progress.task("export", 4) as task:
-        pairs = not isinstance(model, Tagger) and not isinstance(texts[0], str)
+        pairs = not isinstance(model, Tagger) and not all(isinstance(text, str) for text in texts)
         save_onnx(model, tokeniser, partial / MODELS["fp32"], pairs)
         task.advance()
         if settings.int8:

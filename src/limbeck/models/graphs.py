@@ -2,22 +2,25 @@
 
 ONNX's LSTM takes the lengths of padded sentences and both directions at once, which no exporter makes of a
 PyTorch model. Inputs are ``input_ids`` and ``attention_mask``, ``(batch, tokens)`` int64, any batch and any
-length; the output is ``logits``, ``(batch, classes)`` float32. A tagger is told of words, too (:func:`inputs_of`),
+length (and ``token_type_ids`` likewise, of a siamese student that is told by them which text of a pair a token is
+of); the output is ``logits``, ``(batch, classes)`` float32. A tagger is told of words, too (:func:`inputs_of`),
 and puts out ``emissions``, ``(batch, words, tags)``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from torch import nn
 
-from limbeck.models.bilstm import BiLSTMForSequenceClassification
+from limbeck.models.bilstm import LSTMStudent
+from limbeck.models.graph import LOWEST, Graph
+from limbeck.models.graph_sides import apart
+from limbeck.models.siamese import FEATURES, SiameseForSequenceClassification
 from limbeck.models.static import StaticForSequenceClassification
 from limbeck.models.student import EmbeddingModel, Student, classes
 from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
@@ -28,24 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-OPSET = 17
-IR_VERSION = 8
-"""ONNX's file format that came with opset 17, so that older runtimes read the file too."""
-
-AXES = {
-    "input_ids": ("batch", "tokens"),
-    "attention_mask": ("batch", "tokens"),
-    "token_type_ids": ("batch", "tokens"),
-    "word_starts": ("batch", "words"),
-    "word_ends": ("batch", "words"),
-    "word_bytes": ("batch", "words", "bytes"),
-}
-"""All inputs that there are, each int64, and their axes; -1 and 0 stand after a sentence's last word and a word's
-last byte."""
-
 OUTPUT, OUTPUT_OF_TAGGERS = "logits", "emissions"
-
-LOWEST = np.array(np.finfo(np.float32).min, dtype=np.float32)
 
 
 def inputs_of(model: nn.Module) -> list[str]:
@@ -57,7 +43,8 @@ def inputs_of(model: nn.Module) -> list[str]:
     """
     names = ["input_ids", "attention_mask"]
     if not isinstance(model, Tagger):
-        return names
+        typed = isinstance(model, SiameseForSequenceClassification) and model.config.reads_types
+        return [*names, *["token_type_ids"] * typed]
     spells = getattr(model, "spelling", None) is not None
     pools = getattr(model.config, "pooling", "first") != "first"
     return [*names, "word_starts", *["word_ends"] * (spells or pools), *["word_bytes"] * spells]
@@ -67,15 +54,17 @@ def graph_of(model: Student | BiLSTMForTokenClassification) -> onnx.ModelProto:
     """The ONNX graph of a student.
 
     Args:
-        model: A BiLSTM, of either task, or a static student.
+        model: A BiLSTM, of either task, a siamese one, or a static student.
     """
-    graph = _Graph()
+    graph = Graph()
     if isinstance(model, BiLSTMForTokenClassification):
         emissions = graph.linear(_words(graph, _tagger_states(graph, model)), model.head.emissions)
         output = (OUTPUT_OF_TAGGERS, ("batch", "words", classes(model.config)))
         return graph.model(emissions, *output, inputs=inputs_of(model))
-    if isinstance(model, BiLSTMForSequenceClassification):
-        summary = _bilstm(graph, model)
+    if isinstance(model, SiameseForSequenceClassification):
+        summary = _siamese(graph, model)
+    elif isinstance(model, LSTMStudent):
+        summary = _read(graph, model, "input_ids", "attention_mask")
     else:
         assert isinstance(model, StaticForSequenceClassification)
         summary = _static(graph, model)
@@ -84,80 +73,18 @@ def graph_of(model: Student | BiLSTMForTokenClassification) -> onnx.ModelProto:
     return graph.model(logits, OUTPUT, ("batch", classes(model.config)), inputs=inputs_of(model))
 
 
-class _Graph:
-    """A graph in the making; every method returns the name of a value."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: dict[str, onnx.TensorProto] = {}
-
-    def node(self, operator: str, *inputs: str, outputs: int = 1, **attributes: Any) -> str:
-        """Add an operator; its first output."""
-        return self.nodes_of(operator, *inputs, outputs=outputs, **attributes)[0]
-
-    def nodes_of(self, operator: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:
-        """Add an operator; all its outputs."""
-        names = [f"{operator.lower()}_{len(self.nodes)}_{number}" for number in range(outputs)]
-        self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
-        return names
-
-    def constant(self, name: str, value: NDArray[Any] | Tensor) -> str:
-        """Add a constant."""
-        array = value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else value
-        self.constants[name] = numpy_helper.from_array(np.ascontiguousarray(array), name)
-        return name
-
-    def axes(self, *numbers: int) -> str:
-        """A constant list of axes (or a shape), made once."""
-        return self.constant("axes_" + "_".join(map(str, numbers)), np.array(numbers, dtype=np.int64))
-
-    def linear(self, value: str, layer: nn.Linear) -> str:
-        """``value W' + b``."""
-        number = len(self.nodes)
-        product = self.node("MatMul", value, self.constant(f"weight_{number}", layer.weight.T.float()))
-        bias: Tensor | None = layer.bias
-        return (
-            product
-            if bias is None
-            else self.node("Add", product, self.constant(f"bias_{number}", bias.float()))
-        )
-
-    def model(
-        self, value: str, output: str, axes: Sequence[str | int], inputs: Sequence[str]
-    ) -> onnx.ModelProto:
-        """The finished model, checked.
-
-        Args:
-            value: Name of the value to put out.
-            output: The name that it gets.
-            axes: Its axes.
-            inputs: Names of the inputs.
-        """
-        self.nodes.append(helper.make_node("Identity", [value], [output]))
-        read = [helper.make_tensor_value_info(name, TensorProto.INT64, AXES[name]) for name in inputs]
-        told = helper.make_tensor_value_info(output, TensorProto.FLOAT, axes)
-        graph = helper.make_graph(self.nodes, "limbeck", read, [told], list(self.constants.values()))
-        opset = [helper.make_opsetid("", OPSET)]
-        model = helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="limbeck")
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
-def _embedded(graph: _Graph, model: EmbeddingModel) -> str:
+def _embedded(graph: Graph, model: EmbeddingModel, ids: str = "input_ids") -> str:
     """``(batch, tokens, width)``."""
     table = graph.constant("embeddings", model.embeddings.weight.float())
-    return graph.node("Gather", table, "input_ids")
+    return graph.node("Gather", table, ids)
 
 
-def _static(graph: _Graph, model: StaticForSequenceClassification) -> str:
+def _static(graph: Graph, model: StaticForSequenceClassification) -> str:
     """The mean of embeddings, ``(batch, width)``."""
     embedded = _embedded(graph, model)
     real = graph.node("Cast", "attention_mask", to=TensorProto.FLOAT)  # (batch, tokens)
     if model.token_weights is None:
-        count = graph.node("ReduceSum", real, graph.axes(1), keepdims=1)
-        share = graph.node(
-            "Div", real, graph.node("Max", count, graph.constant("one", np.ones(1, dtype=np.float32)))
-        )
+        share = _equal(graph, real, axis=1)
     else:
         weights = graph.constant("token_weights", model.token_weights.weight.squeeze(-1).float())
         share = _softmax(graph, graph.node("Gather", weights, "input_ids"), real, axis=1)
@@ -165,26 +92,44 @@ def _static(graph: _Graph, model: StaticForSequenceClassification) -> str:
     return graph.node("Squeeze", graph.node("MatMul", row, embedded), graph.axes(1))
 
 
-def _bilstm(graph: _Graph, model: BiLSTMForSequenceClassification) -> str:
-    """The pooled states, ``(batch, states)``."""
-    states, last = _sentence_states(graph, _embedded(graph, model), model)
+def _read(graph: Graph, model: LSTMStudent, ids: str, mask: str) -> str:
+    """The pooled states of texts, ``(batch, states)``, from ids and mask, ``(batch, tokens)``."""
+    states, last = _sentence_states(graph, _embedded(graph, model, ids), mask, model)
     if model.config.pooling == "last":
         return last
-    return _pool(graph, model, states)
+    return _pool(graph, model, states, mask)
+
+
+def _siamese(graph: Graph, model: SiameseForSequenceClassification) -> str:
+    """What a siamese student compares, ``(batch, 4 * states)``."""
+    ids, lengths = apart(graph, model.config)
+    place = graph.node("Unsqueeze", graph.count(graph.size(ids, 1)), graph.axes(0))
+    mask = graph.node("Cast", graph.node("Less", place, lengths), to=TensorProto.INT64)
+    summaries = _read(graph, model, ids, mask)  # (batch * 2, states)
+    some = graph.node("Greater", lengths, graph.nought())  # ONNX leaves open what has read an empty text
+    summaries = graph.node("Mul", summaries, graph.node("Cast", some, to=TensorProto.FLOAT))
+    states = model.hidden.in_features // FEATURES
+    pairs = graph.node("Reshape", summaries, graph.axes(-1, 2, states))
+    first, second = (
+        graph.node("Gather", pairs, graph.constant(f"side_{side}", np.array(side)), axis=1) for side in (0, 1)
+    )
+    product = graph.node("Mul", first, second)
+    difference = graph.node("Abs", graph.node("Sub", first, second))
+    return graph.node("Concat", first, second, product, difference, axis=1)
 
 
 def _sentence_states(
-    graph: _Graph, embedded: str, model: BiLSTMForSequenceClassification | BiLSTMForTokenClassification
+    graph: Graph, embedded: str, mask: str, model: LSTMStudent | BiLSTMForTokenClassification
 ) -> tuple[str, str]:
     """A model's LSTMs over ``(batch, tokens, width)``; results as of :func:`_lstms`."""
-    real = graph.node("Cast", "attention_mask", to=TensorProto.INT32)
+    real = graph.node("Cast", mask, to=TensorProto.INT32)
     lengths = graph.node("ReduceSum", real, graph.axes(1), keepdims=0)
     layers = list(zip(model.forward_lstms, model.backward_lstms, strict=True))
     return _lstms(graph, graph.node("Transpose", embedded, perm=[1, 0, 2]), lengths, layers, "lstm")
 
 
 def _lstms(
-    graph: _Graph, states: str, lengths: str, layers: Sequence[Sequence[nn.Module]], name: str
+    graph: Graph, states: str, lengths: str, layers: Sequence[Sequence[nn.Module]], name: str
 ) -> tuple[str, str]:
     """Bidirectional LSTMs. The axes inside are ONNX's: steps (tokens or bytes) first.
 
@@ -219,9 +164,12 @@ def _lstms(
     return states, last
 
 
-def _pool(graph: _Graph, model: BiLSTMForSequenceClassification, states: str) -> str:
-    """``(tokens, batch, states) -> (batch, states)``, by maximum or by attention; zeros without a token."""
-    real = graph.node("Transpose", graph.node("Cast", "attention_mask", to=TensorProto.FLOAT), perm=[1, 0])
+def _pool(graph: Graph, model: LSTMStudent, states: str, mask: str) -> str:
+    """``(tokens, batch, states) -> (batch, states)``, by maximum, mean or attention; zeros without a token."""
+    real = graph.node("Transpose", graph.node("Cast", mask, to=TensorProto.FLOAT), perm=[1, 0])
+    if model.config.pooling == "mean":
+        share = graph.node("Unsqueeze", _equal(graph, real, axis=0), graph.axes(2))
+        return graph.node("ReduceSum", graph.node("Mul", states, share), graph.axes(0), keepdims=0)
     if model.attention is not None:
         scores = graph.node("Squeeze", graph.linear(states, model.attention), graph.axes(2))
         share = graph.node("Unsqueeze", _softmax(graph, scores, real, axis=0), graph.axes(2))
@@ -233,32 +181,30 @@ def _pool(graph: _Graph, model: BiLSTMForSequenceClassification, states: str) ->
     return graph.node("Mul", largest, graph.node("Unsqueeze", some, graph.axes(1)))
 
 
-def _tagger_states(graph: _Graph, model: BiLSTMForTokenClassification) -> str:
+def _tagger_states(graph: Graph, model: BiLSTMForTokenClassification) -> str:
     """``(tokens, batch, states)``."""
     read = _embedded(graph, model)
     if model.spelling is not None:
         spelled = _spelled(graph, model.spelling)  # (batch, words, width)
         reaching = graph.node("MatMul", _members(graph), spelled)  # (batch, tokens, width)
         read = graph.node("Concat", read, reaching, axis=2)
-    states, _ = _sentence_states(graph, read, model)
+    states, _ = _sentence_states(graph, read, "attention_mask", model)
     return states
 
 
-def _words(graph: _Graph, states: str) -> str:
+def _words(graph: Graph, states: str) -> str:
     """States of words' first tokens, nought after the last word: ``(tokens, batch, w) -> (batch, words, w)``."""
     by_sentence = graph.node("Transpose", states, perm=[1, 0, 2])
     place = graph.node("Unsqueeze", _first_tokens(graph), graph.axes(2))
     taken = graph.node("GatherND", by_sentence, place, batch_dims=1)
-    is_word = graph.node("GreaterOrEqual", "word_starts", _nought(graph))
+    is_word = graph.node("GreaterOrEqual", "word_starts", graph.nought())
     real = graph.node("Cast", is_word, to=TensorProto.FLOAT)
     return graph.node("Mul", taken, graph.node("Unsqueeze", real, graph.axes(2)))
 
 
-def _members(graph: _Graph) -> str:
+def _members(graph: Graph) -> str:
     """One where a token is of a word, ``(batch, tokens, words)``."""
-    count = graph.node("Squeeze", graph.node("Shape", "input_ids", start=1, end=2), graph.axes(0))
-    one = graph.constant("one_step", np.array(1, dtype=np.int64))
-    place = graph.node("Unsqueeze", graph.node("Range", _nought(graph), count, one), graph.axes(1))
+    place = graph.node("Unsqueeze", graph.count(graph.size("input_ids", 1)), graph.axes(1))
     starts = graph.node("Unsqueeze", _first_tokens(graph), graph.axes(1))  # (batch, 1, words)
     ends = graph.node("Unsqueeze", "word_ends", graph.axes(1))
     within = graph.node(
@@ -267,22 +213,18 @@ def _members(graph: _Graph) -> str:
     return graph.node("Cast", within, to=TensorProto.FLOAT)
 
 
-def _first_tokens(graph: _Graph) -> str:
+def _first_tokens(graph: Graph) -> str:
     """``word_starts`` with nought after the last word."""
-    return graph.node("Max", "word_starts", _nought(graph))
+    return graph.node("Max", "word_starts", graph.nought())
 
 
-def _nought(graph: _Graph) -> str:
-    return graph.constant("nought", np.array(0, dtype=np.int64))
-
-
-def _spelled(graph: _Graph, spelling: Spelling) -> str:
+def _spelled(graph: Graph, spelling: Spelling) -> str:
     """What is read from words' bytes, ``(batch, words, width)``; inside, all words in one row, ``n``."""
     count = graph.node("Shape", "word_bytes", start=2, end=3)
     rows = graph.node("Concat", graph.constant("all", np.array([-1], dtype=np.int64)), count, axis=0)
     flat = graph.node("Reshape", "word_bytes", rows)  # (n, bytes)
     table = graph.constant("byte_embeddings", spelling.embeddings.weight.float())
-    is_byte = graph.node("Greater", flat, _nought(graph))
+    is_byte = graph.node("Greater", flat, graph.nought())
     real = graph.node("Cast", is_byte, to=TensorProto.FLOAT)  # (n, bytes)
     embedded = graph.node(
         "Mul", graph.node("Gather", table, flat), graph.node("Unsqueeze", real, graph.axes(2))
@@ -303,7 +245,7 @@ def _spelled(graph: _Graph, spelling: Spelling) -> str:
     return graph.node("Reshape", graph.node("Mul", read, some), shape)
 
 
-def _convolved(graph: _Graph, embedded: str, is_byte: str, convolution: nn.Conv1d) -> str:
+def _convolved(graph: Graph, embedded: str, is_byte: str, convolution: nn.Conv1d) -> str:
     """The largest value of each filter, ``(n, bytes, width) -> (n, size)``."""
     weight = graph.constant("convolution_weight", convolution.weight.float())
     assert convolution.bias is not None
@@ -318,7 +260,13 @@ def _convolved(graph: _Graph, embedded: str, is_byte: str, convolution: nn.Conv1
     return graph.node("ReduceMax", masked, axes=[2], keepdims=0)
 
 
-def _softmax(graph: _Graph, scores: str, real: str, axis: int) -> str:
+def _equal(graph: Graph, real: str, axis: int) -> str:
+    """The same share for each real token; all zero where there is none."""
+    count = graph.node("ReduceSum", real, graph.axes(axis), keepdims=1)
+    return graph.node("Div", real, graph.node("Max", count, graph.constant("one", np.ones(1, np.float32))))
+
+
+def _softmax(graph: Graph, scores: str, real: str, axis: int) -> str:
     """Softmax over real tokens alone; all zero where there is none."""
     is_real = graph.node("Cast", real, to=TensorProto.BOOL)
     masked = graph.node("Where", is_real, scores, graph.constant("lowest", LOWEST))

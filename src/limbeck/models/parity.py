@@ -116,11 +116,9 @@ def _of_classifier(
     max_length: int,
     precisions: Sequence[Precision],
 ) -> dict[Precision, Parity]:
-    asked = [text if isinstance(text, str) else (str(text[0]), str(text[1])) for text in texts]
-    examples = [
-        Example(str(number), text) if isinstance(text, str) else Example(str(number), text[0], second=text[1])
-        for number, text in enumerate(asked)
-    ]
+    pairs = [(text, "") if isinstance(text, str) else (str(text[0]), str(text[1])) for text in texts]
+    examples = [Example(str(number), first, second=second) for number, (first, second) in enumerate(pairs)]
+    asked = pairs if any(second for _, second in pairs) else [first for first, _ in pairs]
     expected = predict(model, encode(tokeniser, examples, None, max_length))
     found = {}
     for precision in precisions:

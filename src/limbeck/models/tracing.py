@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from limbeck.core.errors import LimbeckError
-from limbeck.models.graphs import OPSET
+from limbeck.models.graph import OPSET
 from limbeck.models.student import encoder_of
 
 if TYPE_CHECKING:

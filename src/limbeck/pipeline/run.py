@@ -13,6 +13,7 @@ from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.core.recipe import Training, main_metric
+from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.masked_lm import load_masked_lm, mask_id
 from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline.chosen import CONTROL
@@ -104,11 +105,21 @@ class Run(Texts):
         return self.answers
 
     def check_text(self) -> None:
-        """Insist on what methods want of data and teacher, before any model is trained.
+        """Insist on what student and methods want of data and teacher, before any model is trained.
 
         Raises:
             LimbeckError: It is not there.
         """
+        settings = self.student_settings
+        if not (isinstance(settings, TokeniserSettings) and settings.of_pairs):
+            return
+        for name in ("train", "dev", "test"):
+            if not getattr(self.prepared, name).has_pairs:
+                raise LimbeckError(
+                    f"a {self.recipe.student.kind} student reads pairs of texts, and '{name}' has single texts",
+                    where="student.kind",
+                    fix="Name the column of the second text in 'second' of the data, or choose 'student.kind: bilstm'",
+                )
 
     def ask(self, shard: Shard | None = None) -> None:
         """Ask the teacher whatever students and evaluation will read.

@@ -144,8 +144,8 @@ def encode(
         LimbeckError: A gold label is not among ``labels``, or ``max_length`` leaves no room for text.
     """
     backend = tokeniser.backend_tokenizer
-    check_length(max_length, backend.num_special_tokens_to_add(False))
     paired = any(example.second for example in examples)
+    check_length(max_length, backend.num_special_tokens_to_add(paired), texts=1 + paired)
     texts = [(example.text, example.second) if paired else example.text for example in examples]
     typed = paired and "token_type_ids" in tokeniser.model_input_names
     parts: list[NDArray[np.int32]] = []
@@ -237,9 +237,9 @@ def truncating(backend: Any, max_length: int | None) -> Iterator[None]:
             backend.enable_padding(**padding)
 
 
-def check_length(length: int, special: int, key: str = "max_length") -> None:
-    """Refuse a length that special tokens use up; ``key`` is what the recipe calls it."""
-    if length <= special:
+def check_length(length: int, special: int, key: str = "max_length", texts: int = 1) -> None:
+    """Refuse a length in which beside special tokens not each text has a token; a recipe calls it ``key``."""
+    if length < special + texts:
         raise LimbeckError(f"{key} {length} leaves no room beside the tokeniser's {special} special tokens")
 
 

@@ -80,7 +80,8 @@ class TransferSet:
         return any(example.words for example in self.examples)
 
     @cached_property
-    def _has_pairs(self) -> bool:
+    def has_pairs(self) -> bool:
+        """Whether any example has a second text."""
         return any(example.second for example in self.examples)
 
     @cached_property
@@ -111,7 +112,7 @@ class TransferSet:
             words = (json.dumps(example.words) for example in self.examples)
             tags = (json.dumps(example.tags) for example in self.examples)
             parts += [fingerprint.of_strings(words), fingerprint.of_strings(tags)]
-        if self._has_pairs:
+        if self.has_pairs:
             parts.append(fingerprint.of_strings(example.second for example in self.examples))
         if self._has_context:
             parts.append(fingerprint.of_strings(json.dumps([e.before, e.after]) for e in self.examples))
@@ -129,7 +130,7 @@ class TransferSet:
         fields = pa.schema(
             [
                 *SCHEMA,
-                *(PAIRED if self._has_pairs else ()),
+                *(PAIRED if self.has_pairs else ()),
                 *(TAGGED if self._has_words else ()),
                 *(AROUND if self._has_context else ()),
                 *(TRANSLATED if self._has_targets else ()),
