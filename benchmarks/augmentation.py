@@ -71,7 +71,7 @@ class Size:
     rounds: int
 
 
-SIZES = {"": Size(sentences=32, ruled=2000, rounds=3), " --quick": Size(sentences=2, ruled=50, rounds=1)}
+SIZES = {"": Size(sentences=12, ruled=2000, rounds=3), " --quick": Size(sentences=2, ruled=50, rounds=1)}
 """By the flag that asks for it."""
 
 
