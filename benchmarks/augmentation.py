@@ -189,7 +189,7 @@ def candidates(setting: Setting, text: str, start: int, end: int) -> list[str]:
     if not len(places):
         return []  # past the end
     logits = setting.model(**inputs.to(setting.device)).logits[0, int(places[0])]
-    ranked = tokeniser.convert_ids_to_tokens(logits.topk(20 * wanted).indices.tolist())
+    ranked = tokeniser.convert_ids_to_tokens(logits.topk(min(20 * wanted, len(logits))).indices.tolist())
     good = [one for one in ranked if is_word(one) and one not in setting.settings.left_out]
     return [one for one in good if one != text[start:end].lower()][:wanted]
 

@@ -31,7 +31,7 @@ def kind(
     confidence = {
         "texts": kept,
         "mean": 0.8346,
-        "quantiles": {"0.1": 0.5, "0.25": 0.6, "0.5": 0.8765, "0.75": 0.9, "0.9": 0.99},
+        "quantiles": {"0.1": 0.5, "0.25": 0.6, "0.5": 0.8768, "0.75": 0.9, "0.9": 0.99},
         "bins": BINS,
         "labels": {"negative": 0.5, "positive": 0.5},
     }
