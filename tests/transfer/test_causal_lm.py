@@ -72,7 +72,7 @@ def test_draws_are_those_of_one_text_and_token_at_a_time(
 
 def test_it_learns_the_text_and_writes_more_of_it(tmp_path: Path) -> None:
     ours = Settings(**SMALL | {"dimension": 32, "epochs": 100, "learning_rate": 0.01})
-    made = list(ours.rewrite(examples(200), tmp_path, adapt))
+    made = [new for new in ours.rewrite(examples(200), tmp_path, adapt) if new]
     told = [training.read_json(path)["after"] for path in tmp_path.glob("*-tuned/adapted.json")]
     assert len(told) == 1 and told[0] < 1.0
     good = {f"the {a} {b} {c}" for a in WORDS[0] for b in WORDS[1] for c in WORDS[2]}
@@ -85,7 +85,10 @@ def test_a_named_model_and_the_same_again_in_any_order(model: Path, tmp_path: Pa
     assert ours.reads == (str(model),)
     made = list(ours.rewrite(old, tmp_path, adapt))
     assert made == list(ours.rewrite(old, None, adapt))
-    for new in made:
+    rest = rewrite(TransferSet(old, ("x",)), [ours], tune=adapt).made[0]
+    assert rest.drawn == len(made) == 3 * len(old)
+    assert rest.dropped["unfit"] == made.count(None) > 0
+    for new in filter(None, made):
         opening = old[int(new.id.partition("/")[0][2:])].text.split()[:2]
         assert new.text.startswith(" ".join(opening)) and len(new.text.split()) >= 3
     author = causal_lm.Author.load(model, ours)
@@ -125,7 +128,7 @@ def test_of_a_pair_one_text_is_written_at_a_time(model: Path, tmp_path: Path) ->
     made = list(ours.rewrite(pairs, tmp_path, adapt))
     by_id = {one.id: one for one in pairs}
     sides = set()
-    for new in made:
+    for new in filter(None, made):
         old = by_id[new.id.partition("/")[0]]
         first = int(new.id.rpartition("-")[2]) % 2 == 1
         kept, written = ("second", "text") if first else ("text", "second")

@@ -25,6 +25,9 @@ from limbeck.core.schema import Settings, validate
 from limbeck.text.clean import DUPLICATE, example_key
 from limbeck.transfer.transfer_set import TransferSet
 
+UNFIT = "unfit"
+"""Why a draw is dropped that came to nothing."""
+
 Side = Literal["text", "second"]
 """Which text of a pair; a text alone is the first."""
 
@@ -61,8 +64,10 @@ class RewriteSettings(Settings):
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
-    ) -> Iterator[Example]:
+    ) -> Iterator[Example | None]:
         """Every draw made of old examples, also what is no new text; the same at every call.
+
+        None stands for a draw that came to nothing.
 
         Args:
             examples: Old ones.
@@ -71,7 +76,7 @@ class RewriteSettings(Settings):
         """
         raise NotImplementedError
 
-    def sketch(self, examples: Sequence[Example]) -> Iterator[Example]:
+    def sketch(self, examples: Sequence[Example]) -> Iterator[Example | None]:
         """About as many examples, of about the same lengths, as ``rewrite`` makes, at once: for a plan."""
         return self.rewrite(examples)
 
@@ -134,7 +139,7 @@ class Made:
         rewriter: Its name.
         drawn: Draws.
         kept: New texts.
-        dropped: How many others there were: ``duplicate`` of a text that is there, ``in dev``, ``in test``.
+        dropped: How many others there were: ``duplicate`` of a text that is there, ``in dev``, ``in test``, ``unfit``.
     """
 
     rewriter: str
@@ -184,6 +189,9 @@ def rewrite(
     for number, rewriter in enumerate(rewriters, 1):
         old, dropped = tuple(examples), Counter[str]()
         for example in rewriter.sketch(old) if sketch else rewriter.rewrite(old, cache, tune):
+            if example is None:
+                dropped[UNFIT] += 1
+                continue
             key = example_key(example)
             if key in seen:
                 dropped[seen[key]] += 1

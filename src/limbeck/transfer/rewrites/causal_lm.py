@@ -90,7 +90,7 @@ class Settings(RewriteSettings):
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
-    ) -> Iterator[Example]:
+    ) -> Iterator[Example | None]:
         """Trains, unless that is done, and continues each text's opening, shard by shard."""
         if tune is None:
             fix = "Hand over limbeck.train.adapt.adapt, as a run does"
@@ -151,17 +151,18 @@ class Settings(RewriteSettings):
                 found += [Opening(name, getattr(example, side), count)] * bool(count)
         return found
 
-    def _new(self, example: Example, drawn: Mapping[Opening, Sequence[str]]) -> Iterator[Example]:
-        """What is long enough and undamaged; of a pair one text is written anew at a time, by turns."""
+    def _new(self, example: Example, drawn: Mapping[Opening, Sequence[str]]) -> Iterator[Example | None]:
+        """What is long enough and undamaged, None for the rest; of a pair one text is written at a time, by turns."""
         turns = sides(example)
         texts = {side: iter(drawn[one]) for side, one in zip(turns, self._openings([example]), strict=False)}
         for number in range(self.samples if turns else 0):
             side = turns[number % len(turns)]
             text = next(texts[side])
-            if len(text.split()) >= self.shortest and not CONTROL.search(text):
-                yield remade(example, side, text, f"causal-{number + 1}", f"causal_lm of {example.id}")
+            fit = len(text.split()) >= self.shortest and not CONTROL.search(text)
+            origin = f"causal_lm of {example.id}"
+            yield remade(example, side, text, f"causal-{number + 1}", origin) if fit else None
 
-    def sketch(self, examples: Sequence[Example]) -> Iterator[Example]:
+    def sketch(self, examples: Sequence[Example]) -> Iterator[Example | None]:
         """As many texts as are drawn, each of words of the examples, so that no model is asked."""
         generator = np.random.default_rng(self.seed)
         words = [word for text in _texts_of(examples) for word in text.split()]
