@@ -44,6 +44,7 @@ tables: $(SET_UP)  ## write the README's tables from benchmarks/results
 bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/sentiment.py
 	@$(BIN)/python benchmarks/throughput.py
+	@$(BIN)/python benchmarks/augmentation.py
 	@$(BIN)/python benchmarks/chain_speed.py
 	@$(BIN)/python benchmarks/taggers.py
 	@$(BIN)/python benchmarks/tinybert.py

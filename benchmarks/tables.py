@@ -209,6 +209,18 @@ TABLES: dict[str, Table] = {
         words=frozenset({"student", "device"}),
         rows=summaries,
     ),
+    "augmentation": Table(
+        results="augmentation",
+        columns={
+            "augmented by": text("what"),
+            "device": text("device"),
+            "copies of a sentence": number("copies"),
+            "sentences/s": number("per_second"),
+            "masked_lm is faster": lambda row: times(row.get("times_faster")),
+        },
+        words=frozenset({"augmented by", "device"}),
+        rows=summaries,
+    ),
     "decoding": Table(
         results="decoding",
         columns={"text": text("text"), **TEXTS, "student's BLEU": scored("bleu")},

@@ -92,7 +92,7 @@ def test_pairs_are_read_from_two_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.unit
-def test_both_texts_of_a_pair_are_rewritten_each_by_itself(tmp_path: Path) -> None:
+def test_of_a_pair_one_text_is_rewritten_at_a_time(tmp_path: Path) -> None:
     (tmp_path / "vectors.txt").write_text(
         "\n".join(f"{word} {n} {n * n}" for n, word in enumerate(WORDS, 1)) + "\n"
     )
@@ -101,12 +101,14 @@ def test_both_texts_of_a_pair_are_rewritten_each_by_itself(tmp_path: Path) -> No
     )
     pair = Example("1", "the lovely film", "x", second="a dull plot")
     copies = list(settings.rewrite([pair]))
-    assert len(copies) > 5
+    assert len(copies) == 30
     assert {copy.text.split()[0] for copy in copies} == {"the"}
     assert {copy.second.split()[0] for copy in copies} == {"a"}
-    assert any(copy.text != pair.text and copy.second != pair.second for copy in copies)
+    assert all(copy.text == pair.text or copy.second == pair.second for copy in copies)
+    assert any(copy.text != pair.text for copy in copies) and any(
+        copy.second != pair.second for copy in copies
+    )
     assert all(copy.gold is None for copy in copies)
-    assert len({(copy.text, copy.second) for copy in copies}) == len(copies)
 
 
 def written(folder: Path) -> dict[str, str]:

@@ -7,11 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from limbeck.core.recipe import load
 from limbeck.pipeline import Run, distill, inputs, steps
 from limbeck.pipeline.plan import plan
+from limbeck.train import adapt as training
 from limbeck.transfer.rewrites import masked_lm
 from limbeck.transfer.transfer_set import TransferSet
 
@@ -73,6 +76,123 @@ def test_a_run_rewrites_and_distils(
     )
 
 
+def test_the_report_shows_what_was_made(recipe_file: Callable[..., Path], reviews: Path) -> None:
+    rewriters = [
+        {"name": "rules", "n_iter": 2},
+        "ngrams",
+        {"name": "rules", "n_iter": 1, "p_ng": 1, "seed": 1},
+    ]
+    folder = distill(recipe_file(seeds=1, control=False, rewrite=rewriters)).folder
+    run = Run.open(folder)
+    told = json.loads((folder / "evaluation" / "transfer_text.json").read_text())["kinds"]
+    names = ["gold", "unlabelled", "rules (1)", "ngrams", "rules (3)"]
+    assert [kind["name"] for kind in told] == names
+    assert sum(kind["kept"] for kind in told) == len(run.transfer_set)
+    origins = [
+        one.origin.partition(" of ")[0] for one in run.transfer_set.examples[len(run.prepared.train) :]
+    ]
+    assert origins == [
+        name
+        for kind, name in zip(told[2:], ("rules", "ngrams", "rules"), strict=True)
+        for _ in range(kind["kept"])
+    ]
+    start = 0
+    by_id = {one.id: one for one in run.transfer_set}
+    ordered = [
+        *run.prepared.train.labelled.examples,
+        *(one for one in run.prepared.train if not one.labelled),
+        *run.transfer_set.examples[len(run.prepared.train) :],
+    ]
+    for kind in told:
+        mine = ordered[start : start + kind["kept"]]
+        start += kind["kept"]
+        logits = run.answers.signals([one.id for one in mine], torch.device("cpu")).logits
+        odds = np.exp(logits.double().numpy())
+        surest = (odds / odds.sum(1, keepdims=True)).max(1)
+        assert kind["confidence"]["mean"] == pytest.approx(surest.mean(), abs=1e-5)
+        assert kind["confidence"]["quantiles"]["0.5"] == pytest.approx(np.median(surest), abs=1e-5)
+        assert sum(kind["confidence"]["bins"]) == len(mine)
+        assert sum(kind["confidence"]["labels"].values()) == pytest.approx(1)
+        for sample in kind["samples"]:
+            made = next(one for one in mine if one.text == sample["made"]["text"])
+            assert sample["made"]["confidence"] == pytest.approx(surest[mine.index(made)], abs=1e-5)
+            if kind["name"] in names[2:]:
+                assert sample["of"]["text"] == by_id[made.id.rpartition("/")[0]].text
+            else:
+                assert sample["of"] is None
+    page, markdown = ((folder / f"report.{kind}").read_text() for kind in ("html", "md"))
+    assert "Transfer text" in page and "## Transfer text" in markdown and "rules (3)" in markdown
+
+
+def test_text_that_is_all_gold_is_not_told_of(recipe_file: Callable[..., Path], reviews: Path) -> None:
+    data = {"train": str(reviews), "dev": 40, "test": 60}
+    folder = distill(recipe_file(seeds=1, control=False, data=data)).folder
+    assert not (folder / "evaluation" / "transfer_text.json").exists()
+    assert "Transfer text" not in (folder / "report.html").read_text()
+
+
+SMALL_LM: dict[str, Any] = {
+    "name": "causal_lm", "dimension": 16, "layers": 1, "heads": 2, "vocabulary": 320, "max_length": 24,
+    "samples": 2, "epochs": 4, "train_tokens_per_batch": 256,
+}  # fmt: skip
+
+KILLED_AT = """
+import os, signal, sys
+from pathlib import Path
+import limbeck.train.adapt as adapt
+from limbeck.core.recipe import Training, load
+from limbeck.pipeline import Run, steps
+from limbeck.transfer.rewrites import causal_lm, rules
+
+Training.model_fields["checkpoint_seconds"].default = 0
+Training.model_rebuild(force=True)
+causal_lm.SHARD = 32
+place, count = sys.argv[2], int(sys.argv[3])
+owner, name = {
+    "training": (adapt._Adaptation, "_step"),
+    "drawing": (causal_lm.Author, "texts_of"),
+    "rules": (rules.Settings, "passes_over"),
+}[place]
+real, calls = getattr(owner, name), []
+
+def killed(*arguments):
+    if len(calls) == count:
+        os.kill(os.getpid(), signal.SIGKILL)
+    calls.append(1)
+    return real(*arguments)
+
+setattr(owner, name, killed)
+steps.rewrite(Run(load(Path(sys.argv[1]))))
+"""
+
+
+@pytest.mark.parametrize("place", ["training", "drawing", "rules"])
+def test_a_killed_chain_ends_as_a_straight_one(
+    place: str, recipe_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_file(rewrite=[SMALL_LM, {"name": "rules", "n_iter": 2}])
+    steps.prepare(Run(load(recipe)))
+    script = [sys.executable, "-c", KILLED_AT, str(recipe), place, "5" if place == "training" else "3"]
+    assert subprocess.run(script, check=False, timeout=300).returncode == -9
+    run = Run(load(recipe))
+    cache = run.rewritten_folder.partial / steps.CACHE
+    if place == "training":
+        assert list(cache.glob("*-tuned.partial/checkpoint.safetensors"))
+    taken, step = [], training._Adaptation._step
+    with monkeypatch.context() as patch:
+        patch.setattr(training._Adaptation, "_step", lambda *given: (taken.append(given[3]), step(*given))[1])
+        steps.rewrite(run)
+        resumed, made = (
+            (run.rewritten_folder.path / name).read_bytes() for name in ("transfer.arrow", "made.json")
+        )
+        assert taken[:1] == ([5] if place == "training" else [])
+    straight = Run(load(recipe, ["name=straight"]))
+    steps.prepare(straight)
+    steps.rewrite(straight)
+    assert (straight.rewritten_folder.path / "transfer.arrow").read_bytes() == resumed
+    assert (straight.rewritten_folder.path / "made.json").read_bytes() == made
+
+
 def test_other_weights_are_other_text(recipe_file: Callable[..., Path], adapted: Path) -> None:
     recipe = recipe_file(rewrite={"name": "masked_lm", "model": str(adapted), "copies": 2})
     run = Run(load(recipe))
@@ -111,6 +231,6 @@ def test_killed_between_shards(
     texts = [example.text for example in run.prepared.train]
     assert asked == texts[60:]
     resumed = (run.rewritten_folder.path / "transfer.arrow").read_bytes()
-    assert steps.rewritten(run).fingerprint == run.transfer_set.fingerprint
-    steps.rewritten(run).save(run.folder, "straight")
+    assert steps.rewritten(run).transfer_set.fingerprint == run.transfer_set.fingerprint
+    steps.rewritten(run).transfer_set.save(run.folder, "straight")
     assert (run.folder / "straight.arrow").read_bytes() == resumed

@@ -134,3 +134,21 @@ def test_a_teacher_reads_the_document_and_its_student_the_sentence_alone(
     (tmp_path / "lines.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with pytest.raises(LimbeckError, match="'data.context': no training sentence has others around it"):
         distill(path, "data.context=8", f"data.train={tmp_path / 'lines.jsonl'}", "data.dev=1", "data.test=1")
+
+
+@pytest.mark.recipe
+def test_taggers_hear_their_teacher_on_rewritten_sentences(tmp_path: Path, encoder: Path) -> None:
+    given = {
+        "rewrite": ["ngrams", {"name": "rules", "n_iter": 2}],
+        "control": False,
+        "method": ["chain_posterior"],
+    }
+    folder = distill(recipe(tmp_path, encoder, **given)).folder
+    run = Run.open(folder)
+    made = run.transfer_set.examples[len(run.prepared.train) :]
+    assert len(made) > 200
+    assert all(one.words == tuple(one.text.split()) and one.tags is None for one in made)
+    told = json.loads((folder / "evaluation" / "transfer_text.json").read_text())["kinds"]
+    assert [kind["name"] for kind in told] == ["gold", "ngrams", "rules"]
+    assert all(kind["confidence"] is None for kind in told)
+    assert "Transfer text" in (folder / "report.html").read_text()

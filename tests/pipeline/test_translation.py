@@ -401,3 +401,14 @@ def test_another_engine_makes_texts_anew_and_no_teacher(copied: Path) -> None:
     }
     text = TransferSet.load(copied / "runs/toy/distilled/sequence_level/sequence_level", TEXT)
     assert np.mean([example.targets[0] == translated(example.text) for example in text]) > 0.3
+
+
+def test_rewritten_texts_are_translated_by_the_teacher(tmp_path: Path) -> None:
+    rewriter = {"name": "ngrams", "copies": 3}
+    folder = distill(run_of(tmp_path, rewrite=[rewriter], method=METHODS[:1], control=False)).folder
+    run = Run.open(folder)
+    made = run.transfer_set.examples[len(run.prepared.train) :]
+    assert made and not any(one.targets for one in made)
+    told = json.loads((folder / "evaluation" / "transfer_text.json").read_text())["kinds"]
+    assert [kind["name"] for kind in told] == ["gold", "ngrams"]
+    assert "Transfer text" in (folder / "report.html").read_text()

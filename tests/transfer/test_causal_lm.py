@@ -72,7 +72,7 @@ def test_draws_are_those_of_one_text_and_token_at_a_time(
 
 def test_it_learns_the_text_and_writes_more_of_it(tmp_path: Path) -> None:
     ours = Settings(**SMALL | {"dimension": 32, "epochs": 100, "learning_rate": 0.01})
-    made = list(ours.rewrite(examples(200), tmp_path, adapt))
+    made = [new for new in ours.rewrite(examples(200), tmp_path, adapt) if new]
     told = [training.read_json(path)["after"] for path in tmp_path.glob("*-tuned/adapted.json")]
     assert len(told) == 1 and told[0] < 1.0
     good = {f"the {a} {b} {c}" for a in WORDS[0] for b in WORDS[1] for c in WORDS[2]}
@@ -85,11 +85,15 @@ def test_a_named_model_and_the_same_again_in_any_order(model: Path, tmp_path: Pa
     assert ours.reads == (str(model),)
     made = list(ours.rewrite(old, tmp_path, adapt))
     assert made == list(ours.rewrite(old, None, adapt))
-    for new in made:
+    rest = rewrite(TransferSet(old, ("x",)), [ours], tune=adapt).made[0]
+    assert rest.drawn == len(made) == 3 * len(old)
+    assert rest.dropped["unfit"] == made.count(None) > 0
+    for new in filter(None, made):
         opening = old[int(new.id.partition("/")[0][2:])].text.split()[:2]
         assert new.text.startswith(" ".join(opening)) and len(new.text.split()) >= 3
     author = causal_lm.Author.load(model, ours)
-    assert author.texts_of(old[::-1])[::-1] == author.texts_of(old)
+    openings = ours._openings(old)
+    assert author.texts_of(openings[::-1])[::-1] == author.texts_of(openings)
 
 
 def test_a_killed_rewriting_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +106,7 @@ def test_a_killed_rewriting_goes_on_where_it_was(tmp_path: Path, monkeypatch: py
         if len(asked) == 2:
             asked.append(())
             raise KeyboardInterrupt
-        asked.append([one.id for one in some])
+        asked.append([one.name for one in some])
         return texts_of(self, some)
 
     monkeypatch.setattr(causal_lm.Author, "texts_of", killed)
@@ -115,16 +119,39 @@ def test_a_killed_rewriting_goes_on_where_it_was(tmp_path: Path, monkeypatch: py
     assert len(trained) == 2
 
 
-def test_sketch_dev_and_pairs() -> None:
+def test_of_a_pair_one_text_is_written_at_a_time(model: Path, tmp_path: Path) -> None:
+    pairs = tuple(
+        Example(one.id, one.text, "x", second=other.text)
+        for one, other in zip(examples(), examples(80)[40:], strict=True)
+    )
+    ours = Settings(**SMALL | {"samples": 5}, model=str(model), opening=2)
+    made = list(ours.rewrite(pairs, tmp_path, adapt))
+    by_id = {one.id: one for one in pairs}
+    sides = set()
+    for new in filter(None, made):
+        old = by_id[new.id.partition("/")[0]]
+        first = int(new.id.rpartition("-")[2]) % 2 == 1
+        kept, written = ("second", "text") if first else ("text", "second")
+        assert getattr(new, kept) == getattr(old, kept)
+        assert getattr(new, written).startswith(" ".join(getattr(old, written).split()[:2]))
+        sides.add(written)
+    assert sides == {"text", "second"}
+    assert list(ours.rewrite(pairs, None, adapt)) == made
+    # The first texts are drawn as they are without a second.
+    alone = Settings(**SMALL | {"samples": 3}, model=str(model), opening=2)
+    author = causal_lm.Author.load(model, alone)
+    firsts = [one for one in ours._openings(pairs) if "\x1d" not in one.name]
+    assert author.texts_of(firsts) == author.texts_of(alone._openings(examples()))
+
+
+def test_sketch_and_dev() -> None:
     ours, before = Settings(**SMALL), TransferSet(examples(), ("x",))
-    sketched = rewrite(before, [ours], sketch=True)
+    sketched = rewrite(before, [ours], sketch=True).transfer_set
     assert 2 * 40 < len(sketched) - 40 <= 3 * 40
     assert ours.seconds(before.examples) > 0
-    free = rewrite(before, [ours], tune=adapt)
+    free = rewrite(before, [ours], tune=adapt).transfer_set
     unseen = [Example("d", free.examples[-1].text.upper())]
-    assert len(rewrite(before, [ours], unseen, tune=adapt)) == len(free) - 1
-    with pytest.raises(LimbeckError, match="these are pairs"):
-        list(ours.rewrite([Example("1", "a", second="b")], None, adapt))
+    assert len(rewrite(before, [ours], {"dev": unseen}, tune=adapt).transfer_set) == len(free) - 1
     with pytest.raises(LimbeckError, match="nothing to train its model with"):
         list(ours.rewrite(examples()))
 

@@ -48,13 +48,48 @@ def test_every_run_is_equally_likely_of_its_length() -> None:
 def test_each_text_once_and_none_of_dev_or_test() -> None:
     before = TransferSet(examples(["A b c", "a b d"]), ("x", "y"))
     unseen = [Example("d:1", "B", "x")]
-    after = rewrite(before, [Settings(copies=40)], unseen)
+    done = rewrite(before, [Settings(copies=40)], {"dev": unseen})
+    after, (made,) = done.transfer_set, done.made
     texts = [example.text.lower() for example in after]
     assert after.examples[:2] == before.examples
     assert len(set(texts)) == len(texts)
     assert "b" not in texts[2:]
     assert {"a", "c", "d", "a b", "b c", "b d"} == set(texts[2:])
     assert after.labels == before.labels
+    assert (made.rewriter, made.drawn, made.kept) == ("ngrams", 80, 6)
+    drawn = [new.text.lower() for new in Settings(copies=40).rewrite(before.examples)]
+    assert made.dropped == {"duplicate": 80 - 6 - drawn.count("b"), "in dev": drawn.count("b")}
+
+
+def test_the_same_rewriter_may_stand_in_a_chain_twice() -> None:
+    before = TransferSet(examples(["a b c d e f g h", "h g f e d c b a"]), ("x",))
+    chain = [Settings(copies=4), Settings(copies=4, seed=1), Settings(copies=4, seed=2)]
+    done = rewrite(before, chain)
+    assert len(done.transfer_set) == 2 + sum(each.kept for each in done.made)
+    assert all(each.kept for each in done.made)
+    assert len(set(done.transfer_set.ids)) == len(done.transfer_set)
+    by_id = {example.id: example for example in done.transfer_set}
+    for new in done.transfer_set.examples[2:]:
+        source = by_id[new.id.rpartition("/")[0]]
+        assert new.origin == f"ngrams of {source.id}"
+        assert f" {new.text} " in f" {source.text} "
+    assert rewrite(before, chain) == done
+
+
+def test_of_a_pair_one_text_is_cut_at_a_time() -> None:
+    pair = Example("1", "a b c d", "x", second="e f g")
+    made = list(Settings(copies=9).rewrite([pair]))
+    assert [new.text == pair.text for new in made].count(True) == 4
+    for new in made:
+        assert (new.text == pair.text) != (new.second == pair.second)
+        assert new.text in pair.text and new.second in pair.second
+
+
+def test_a_taggers_sentence_stays_one() -> None:
+    old = Example("1", "a b c d", words=("a", "b", "c", "d"), tags=("O",) * 4)
+    done = rewrite(TransferSet((old,), ("O",)), [Settings(copies=9)]).transfer_set
+    assert len(done) > 3
+    assert all(new.words == tuple(new.text.split()) and new.tags is None for new in done.examples[1:])
 
 
 @pytest.mark.parametrize(

@@ -160,7 +160,7 @@ def plan(run: Run) -> Plan:
         run.use_prepared(prepare(run.recipe.data, task=run.recipe.task))
     rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(inputs.rewrite_inputs(run))
     if not rewritten:
-        run.use_transfer_set(steps.rewritten(run, sketch=True))
+        run.use_transfer_set(steps.rewritten(run, sketch=True).transfer_set)
     fine_tune = run.recipe.teacher.fine_tune
     taught = fine_tune is None or (prepared and run.teacher_folder.is_done(inputs.teach_inputs(run)))
     if not taught:

@@ -31,6 +31,7 @@ from limbeck.pipeline.inputs import (
 )
 from limbeck.pipeline.measuring import measure_texts
 from limbeck.pipeline.run import Run, versions
+from limbeck.pipeline.transfer_text import MADE, tell_text
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.text import resources
 from limbeck.text.packing import pack as pack_text
@@ -38,7 +39,6 @@ from limbeck.train.adapt import adapt
 from limbeck.train.loop import Trained, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
-from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -73,15 +73,20 @@ def rewrite(run: Run) -> None:
     if _skip(run.rewritten_folder, inputs, "rewrite"):
         return
     with _writing(run, run.rewritten_folder, inputs) as folder:
-        rewritten(run, folder / CACHE).save(folder, "transfer")
+        done = rewritten(run, folder / CACHE)
+        done.transfer_set.save(folder, "transfer")
+        write_json(folder / MADE, [asdict(each) for each in done.made])
         shutil.rmtree(folder / CACHE, ignore_errors=True)
-    made = len(run.transfer_set.examples) - len(run.prepared.train.examples)
-    progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train.examples):,}")
+    for each in done.made:
+        dropped = "".join(f", {count:,} {reason}" for reason, count in each.dropped.items())
+        progress.say(f"rewrite   {each.rewriter}: {each.kept:,} new texts of {each.drawn:,} drawn{dropped}")
+    made = len(done.transfer_set) - len(run.prepared.train)
+    progress.say(f"rewrite   {made:,} new texts beside {len(run.prepared.train):,}")
 
 
-def rewritten(run: Run, cache: Path | None = None, *, sketch: bool = False) -> TransferSet:
+def rewritten(run: Run, cache: Path | None = None, *, sketch: bool = False) -> rewrites.Rewritten:
     """The training set with what the recipe's rewriters make of it, or about as much; see ``rewrites.rewrite``."""
-    unseen = (*run.prepared.dev.examples, *run.prepared.test.examples)
+    unseen = {"dev": run.prepared.dev.examples, "test": run.prepared.test.examples}
     return rewrites.rewrite(run.prepared.train, run.rewriters, unseen, cache=cache, tune=adapt, sketch=sketch)
 
 
@@ -228,6 +233,7 @@ def evaluate(run: Run) -> None:
         return
     with _writing(run, run.evaluation_folder, inputs) as folder:
         judge.judge(run, folder)
+        tell_text(run, folder)
 
 
 def require_current(run: Run, *names: str) -> None:

@@ -13,6 +13,7 @@ from limbeck.core.recipe import Task, main_metric
 from limbeck.report.disputes import Disputes
 from limbeck.report.samples import Samples
 from limbeck.report.tagged import TagDisputes
+from limbeck.report.transfer_text import TransferText
 from limbeck.report.translation_facts import Lengths, OutputFaults, ScoreInterval
 
 ENGINES = {"pytorch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
@@ -223,6 +224,7 @@ class Run:
         doctors: The loss doctor's terms by method, of its first seed.
         mappings: The layers that methods compared.
         samples: Of translators: test sentences worth reading.
+        text: Where the transfer set comes from, and what the teacher says of it.
         measures: Of translators: what was measured of each distilled text, by its folder in the run's.
         recipe: The resolved recipe's values.
         recipe_text: The same as it was written.
@@ -237,6 +239,7 @@ class Run:
     mappings: dict[str, LayerMapping]
     disputes: Disputes | TagDisputes | None
     samples: Samples | None
+    text: TransferText | None
     measures: dict[str, dict[str, Any]]
     data: dict[str, Any]
     parity: tuple[Parity, ...]

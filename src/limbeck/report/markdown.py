@@ -9,6 +9,7 @@ from limbeck.report.by_type import TypeTable
 from limbeck.report.disputes import Disputes, Sentence
 from limbeck.report.facts import ENGINES, Run, Summary
 from limbeck.report.markdown_parts import table, text
+from limbeck.report.markdown_text import transfer_text
 from limbeck.report.markdown_translated import translated
 from limbeck.report.tagged import Line, Piece, TagDisputes, TaggedSentence
 from limbeck.report.views import RunView
@@ -58,6 +59,9 @@ def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
     if each.data:
         yield f"{level} Data"
         yield from _data(each)
+    if each.text:
+        yield f"{level} Transfer text"
+        yield from transfer_text(each.text)
     if each.types:
         yield f"{level} {'Entities by type' if run.has_spans else 'Tag by tag'}"
         yield from map(_types, each.types)

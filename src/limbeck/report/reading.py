@@ -18,6 +18,7 @@ from limbeck.report.disputes import Disputes, read_disputes
 from limbeck.report.facts import DevScore, Evaluation, Journal, LayerMapping, Parity, Run, Step, Term
 from limbeck.report.samples import Samples, read_samples
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
+from limbeck.report.transfer_text import read_transfer_text
 
 
 def read_run(folder: Path) -> Run:
@@ -41,6 +42,7 @@ def read_run(folder: Path) -> Run:
         mappings=dict(_mappings(folder)),
         disputes=None,
         samples=None,
+        text=read_transfer_text(folder / "evaluation" / "transfer_text.json"),
         measures=dict(_measures(folder)),
         data=_object(folder / "prepared" / "prepared.json"),
         parity=tuple(_parity(folder / "bundle" / "bundle.json")),

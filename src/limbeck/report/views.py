@@ -17,6 +17,7 @@ from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
 from limbeck.report.measures import MeasureView, measure_view
 from limbeck.report.svg import Scale
 from limbeck.report.tagged import TagDisputes
+from limbeck.report.transfer_text import TextView, text_view
 from limbeck.report.translators import (
     FaultRow,
     LengthView,
@@ -113,6 +114,7 @@ class RunView:
     types: tuple[TypeTable, ...]
     type_styles: Mapping[str, str]
     data: DataTable | None
+    text: TextView | None
     lengths: LengthView | None
     faults: tuple[FaultRow, ...]
     measures: MeasureView | None
@@ -151,6 +153,7 @@ def view(run: Run, key: str) -> RunView:
         types=type_tables(run, styles),
         type_styles=_type_styles(run),
         data=_data(run),
+        text=text_view(run.text),
         lengths=length_view(run, styles, _ordered(run, styles)),
         faults=fault_rows(run, styles, _ordered(run, styles)),
         measures=measure_view(run.measures),

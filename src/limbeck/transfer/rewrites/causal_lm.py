@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,8 +27,8 @@ from limbeck.models.causal_lm import causal_tokeniser, continued, load_causal_lm
 from limbeck.models.student import longest_input
 from limbeck.models.translators.sampling import uniforms
 from limbeck.text import resources
-from limbeck.text.clean import CONTROL, example_key
-from limbeck.transfer.rewrites import RewriteSettings, Tune
+from limbeck.text.clean import CONTROL
+from limbeck.transfer.rewrites import RewriteSettings, Tune, remade, sides
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,9 +90,8 @@ class Settings(RewriteSettings):
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
-    ) -> Iterator[Example]:
-        """Trains, unless that is done, and continues each sentence's opening, shard by shard."""
-        _refuse_pairs(examples)
+    ) -> Iterator[Example | None]:
+        """Trains, unless that is done, and continues each text's opening, shard by shard."""
         if tune is None:
             fix = "Hand over limbeck.train.adapt.adapt, as a run does"
             raise LimbeckError("'rewrite.causal_lm' has nothing to train its model with", fix=fix)
@@ -103,13 +102,15 @@ class Settings(RewriteSettings):
             with progress.task("rewrite   causal_lm", len(examples)) as task:
                 for start in range(0, len(examples), SHARD):
                     some = examples[start : start + SHARD]
-                    for example, texts in zip(some, _stored(folder, tuned, author, some), strict=True):
-                        yield from self._new(example, texts)
+                    openings = self._openings(some)
+                    drawn = dict(zip(openings, _stored(folder, tuned, author, openings), strict=True))
+                    for example in some:
+                        yield from self._new(example, drawn)
                     task.advance(len(some))
 
     def _tune(self, examples: Sequence[Example], folder: Path, tune: Tune) -> Path:
         """The folder of the trained model, whose name tells what it depends on."""
-        texts = [example.text for example in examples]
+        texts = _texts_of(examples)
         said = {"settings": self.model_dump(), "texts": fingerprint.of_strings(texts)}
         key = fingerprint.of_value({**said, "model": self.model and resources.contents(self.model)})
         model = self.model
@@ -139,32 +140,47 @@ class Settings(RewriteSettings):
             seed=self.seed,
         )
 
-    def _new(self, example: Example, texts: Sequence[str]) -> Iterator[Example]:
-        """What is long enough, undamaged, and differs from the example and all before in more than case and spaces."""
-        seen = {example_key(example)}
-        for number, text in enumerate(texts, 1):
-            new = Example(f"{example.id}/causal-{number}", text, None, f"causal_lm of {example.id}")
-            fit = len(text.split()) >= self.shortest and not CONTROL.search(text)
-            if fit and (key := example_key(new)) not in seen:
-                seen.add(key)
-                yield new
-
-    def sketch(self, examples: Sequence[Example]) -> Iterator[Example]:
-        """As many texts as are drawn, each of words of the examples, so that no model is asked."""
-        _refuse_pairs(examples)
-        generator = np.random.default_rng(self.seed)
-        words = [word for example in examples for word in example.text.split()]
+    def _openings(self, examples: Sequence[Example]) -> list[Opening]:
+        """The texts of some examples, each with how often it is continued; those of a pair share the draws."""
+        found = []
         for example in examples:
-            count = max(len(example.text.split()), self.shortest)
-            drawn = generator.integers(0, max(1, len(words)), (self.samples, count))
-            yield from self._new(example, [" ".join(words[n] for n in row) for row in drawn if words])
+            turns = sides(example)
+            for first, side in enumerate(turns):
+                count = len(range(first, self.samples, len(turns)))
+                name = example.id if side == "text" else f"{example.id}\x1d{side}"
+                found += [Opening(name, getattr(example, side), count)] * bool(count)
+        return found
+
+    def _new(self, example: Example, drawn: Mapping[Opening, Sequence[str]]) -> Iterator[Example | None]:
+        """What is long enough and undamaged, None for the rest; of a pair one text is written at a time, by turns."""
+        turns = sides(example)
+        texts = {side: iter(drawn[one]) for side, one in zip(turns, self._openings([example]), strict=False)}
+        for number in range(self.samples if turns else 0):
+            side = turns[number % len(turns)]
+            text = next(texts[side])
+            fit = len(text.split()) >= self.shortest and not CONTROL.search(text)
+            origin = f"causal_lm of {example.id}"
+            yield remade(example, side, text, f"causal-{number + 1}", origin) if fit else None
+
+    def sketch(self, examples: Sequence[Example]) -> Iterator[Example | None]:
+        """As many texts as are drawn, each of words of the examples, so that no model is asked."""
+        generator = np.random.default_rng(self.seed)
+        words = [word for text in _texts_of(examples) for word in text.split()]
+        for example in examples:
+            drawn = {}
+            for one in self._openings([example]):
+                length = max(len(one.text.split()), self.shortest)
+                rows = generator.integers(0, max(1, len(words)), (one.wanted, length))
+                drawn[one] = [" ".join(words[n] for n in row) for row in rows] if words else [""] * one.wanted
+            yield from self._new(example, drawn)
 
     def seconds(self, examples: Sequence[Example]) -> float:
         """As long as training steps and draws take on this machine, from a sample of the sentences."""
-        sample = examples[:: max(1, len(examples) // TIMED)][:TIMED]
+        openings = self._openings(examples)
+        sample = openings[:: max(1, len(openings) // TIMED)][:TIMED]
         with tempfile.TemporaryDirectory() as folder, progress.silently():
             if self.model is None:
-                self._start([example.text for example in examples], Path(folder))
+                self._start(_texts_of(examples), Path(folder))
             author = Author.load(folder if self.model is None else self.model, self)
             author.texts_of(sample[:1])  # warms up
             started = time.perf_counter()
@@ -172,7 +188,21 @@ class Settings(RewriteSettings):
             drawn = time.perf_counter() - started
             author.step(sample)
             taught = time.perf_counter() - started - drawn
-        return (drawn + self.epochs * taught) * len(examples) / max(1, len(sample))
+        return (drawn + self.epochs * taught) * len(openings) / max(1, len(sample))
+
+
+class Opening(NamedTuple):
+    """A text to continue.
+
+    Attributes:
+        name: Decides the draws.
+        text: Its first words begin the continuations.
+        wanted: How many are drawn.
+    """
+
+    name: str
+    text: str
+    wanted: int
 
 
 class Author(NamedTuple):
@@ -190,31 +220,31 @@ class Author(NamedTuple):
         torch.nn.Module.to(model, device)
         return cls(model, causal_tokeniser(reference), settings)
 
-    def texts_of(self, examples: Sequence[Example]) -> list[list[str]]:
-        """Continuations of each example's opening."""
+    def texts_of(self, openings: Sequence[Opening]) -> list[list[str]]:
+        """Continuations of each text's first words."""
         mine = self.settings
         longest = min(mine.max_length, longest_input(self.model) or mine.max_length)
-        openings = [" ".join(example.text.split()[: mine.opening]) for example in examples]
-        rows = self.tokeniser(openings).input_ids if openings else []
+        beginnings = [" ".join(one.text.split()[: mine.opening]) for one in openings]
+        rows = self.tokeniser(beginnings).input_ids if beginnings else []
         return continued(
             self.model,
             self.tokeniser,
             [row[:-1][: longest - 1] for row in rows],  # without the end token
-            [self._numbers(example, longest) for example in examples],
+            [self._numbers(one, longest) for one in openings],
             max_length=longest,
             temperature=mine.temperature,
             top_k=mine.top_k,
             tokens_per_batch=mine.tokens_per_batch,
         )
 
-    def _numbers(self, example: Example, steps: int) -> NDArray[np.float64]:
-        digest = np.frombuffer(hashlib.sha256(example.id.encode()).digest(), dtype="<i4")
-        return uniforms(digest, self.settings.seed, self.settings.samples, steps)
+    def _numbers(self, one: Opening, steps: int) -> NDArray[np.float64]:
+        digest = np.frombuffer(hashlib.sha256(one.name.encode()).digest(), dtype="<i4")
+        return uniforms(digest, self.settings.seed, one.wanted, steps)
 
-    def step(self, examples: Sequence[Example]) -> None:
+    def step(self, openings: Sequence[Opening]) -> None:
         """What a training step costs, without its update."""
         self.tokeniser.padding_side = "right"
-        texts = [example.text for example in examples]
+        texts = [one.text for one in openings]
         inputs = self.tokeniser(
             texts, padding=True, truncation=True, max_length=self.settings.max_length, return_tensors="pt"
         ).to(self.model.device)
@@ -223,17 +253,16 @@ class Author(NamedTuple):
         self.model.zero_grad()
 
 
-def _stored(folder: Path, tuned: Path, author: Author, examples: Sequence[Example]) -> list[list[str]]:
+def _stored(folder: Path, tuned: Path, author: Author, openings: Sequence[Opening]) -> list[list[str]]:
     """Continuations from the folder where they are there, else drawn now and stored."""
-    of = fingerprint.of_strings(part for one in examples for part in (one.id, one.text))
+    of = fingerprint.of_strings(str(part) for one in openings for part in one)
     path = folder / f"{tuned.name}-{of}.json"
     if not path.is_file():
-        write_json(path, author.texts_of(examples))
+        write_json(path, author.texts_of(openings))
     found: list[list[str]] = read_json(path)
     return found
 
 
-def _refuse_pairs(examples: Sequence[Example]) -> None:
-    if any(example.second for example in examples):
-        fix = "Use rules, masked_lm, or unlabelled pairs (data.unlabelled)"
-        raise LimbeckError("'rewrite.causal_lm' writes single texts, and these are pairs", fix=fix)
+def _texts_of(examples: Sequence[Example]) -> list[str]:
+    """The texts of some examples, both of a pair."""
+    return [getattr(example, side) for example in examples for side in sides(example)]

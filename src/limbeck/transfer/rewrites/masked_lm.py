@@ -28,10 +28,9 @@ from limbeck.core.example import Example
 from limbeck.core.files import read_json, write_json
 from limbeck.models.vectors import open_vectors
 from limbeck.text import resources
-from limbeck.text.clean import example_key
 from limbeck.text.stop_words import ENGLISH
 from limbeck.transfer.candidates import Guesses, Neighbours, Slot, find_slots, replaceable
-from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of
+from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of, remade, sides
 
 SHARD = 256
 """Texts whose candidates are stored at a time: what a kill loses is at most their time."""
@@ -95,26 +94,15 @@ class Settings(RewriteSettings):
                 task.advance(len(some))
 
     def copies_of(self, example: Example, slots: Mapping[str, Sequence[Slot]]) -> Iterator[Example]:
-        """The copies of one example that differ from it and from each other in more than case and spaces.
-
-        Of a pair each text is rewritten by itself, and both make the copy.
-        """
+        """The copies of one example; of a pair the odd ones have another first text, the even ones another second."""
         generator = generator_of(self.seed, example)
-        texts = _texts_of([example])
-        drawn = {text: self._drawn(slots[text], generator) for text in texts}
-        seen = {example_key(example)}
-        for number in range(self.copies):
-            made = {text: put_in(text, slots[text], drawn[text][number].tolist()) for text in texts}
-            copy = Example(
-                f"{example.id}/masked-{number + 1}",
-                made.get(example.text, ""),
-                None,
-                f"masked_lm of {example.id}",
-                second=made.get(example.second, ""),
-            )
-            if (key := example_key(copy)) not in seen:
-                seen.add(key)
-                yield copy
+        turns = sides(example)
+        texts = {side: getattr(example, side) for side in turns}
+        drawn = {side: self._drawn(slots[text], generator) for side, text in texts.items()}
+        for number in range(self.copies if turns else 0):
+            side = turns[number % len(turns)]
+            text = put_in(texts[side], slots[texts[side]], drawn[side][number].tolist())
+            yield remade(example, side, text, f"masked-{number + 1}", f"masked_lm of {example.id}")
 
     def _drawn(self, slots: Sequence[Slot], generator: np.random.Generator) -> NDArray[np.int64]:
         """For each copy and word the number of its candidate, or -1 for the word that is there."""

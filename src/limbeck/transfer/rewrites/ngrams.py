@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 
 from limbeck.core.example import Example
-from limbeck.transfer.rewrites import RewriteSettings, Tune
+from limbeck.transfer.rewrites import RewriteSettings, Tune, remade, sides
 
 
 class Settings(RewriteSettings):
@@ -31,17 +31,18 @@ class Settings(RewriteSettings):
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
     ) -> Iterator[Example]:
-        """Length and place of each run are drawn uniformly."""
+        """Length and place of each run are drawn uniformly; of a pair one text is cut at a time, by turns."""
         generator = np.random.default_rng(self.seed)
         for example in examples:
-            if example.second:
-                continue  # a run of words of one text says nothing of the other
-            words = example.text.split()
-            longest = min(self.longest or len(words), len(words) - 1)
-            if longest < self.shortest:
-                continue
-            lengths = generator.integers(self.shortest, longest + 1, self.copies)
-            starts = generator.integers(0, len(words) - lengths + 1)
-            for number, (start, length) in enumerate(zip(starts, lengths, strict=True), 1):
-                text = " ".join(words[start : start + length])
-                yield Example(f"{example.id}/ngram-{number}", text, None, f"ngrams of {example.id}")
+            turns = sides(example)
+            for first, side in enumerate(turns):
+                words = getattr(example, side).split()
+                longest = min(self.longest or len(words), len(words) - 1)
+                if longest < self.shortest:
+                    continue
+                numbers = range(first, self.copies, len(turns))
+                lengths = generator.integers(self.shortest, longest + 1, len(numbers))
+                starts = generator.integers(0, len(words) - lengths + 1)
+                for number, start, length in zip(numbers, starts, lengths, strict=True):
+                    text = " ".join(words[start : start + length])
+                    yield remade(example, side, text, f"ngram-{number + 1}", f"ngrams of {example.id}")

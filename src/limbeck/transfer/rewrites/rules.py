@@ -22,9 +22,8 @@ from pydantic import Field, model_validator
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.text.clean import example_key
 from limbeck.text.letters import token_spans
-from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of
+from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of, remade, sides
 from limbeck.transfer.word_classes import InducedTagger, load_tagger
 
 SAMPLE = 64
@@ -66,7 +65,7 @@ class Settings(RewriteSettings):
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
     ) -> Iterator[Example]:
-        """What the passes over each example make, where that is new; of a pair they change one side by turns."""
+        """What the passes over each example make; of a pair they change one side by turns."""
         sentences = self._tagged(_texts_of(examples))
         lexicon = Lexicon(sentences.values())
         with progress.task("rewrite   rules", len(examples)) as task:
@@ -77,24 +76,14 @@ class Settings(RewriteSettings):
     def passes_over(
         self, example: Example, sentences: Mapping[str, Sentence], lexicon: Lexicon
     ) -> Iterator[Example]:
-        """What differs from the example, and from what came before it, in more than case and spaces."""
+        """An example for each pass."""
         generator = generator_of(self.seed, example)
-        sides = [side for side in ("text", "second") if getattr(example, side)]
-        passes = {side: self._passes(sentences[getattr(example, side)], lexicon, generator) for side in sides}
-        seen = {example_key(example)}
-        for number in range(self.n_iter if sides else 0):
-            side = sides[number % len(sides)]
+        turns = sides(example)
+        passes = {side: self._passes(sentences[getattr(example, side)], lexicon, generator) for side in turns}
+        for number in range(self.n_iter if turns else 0):
+            side = turns[number % len(turns)]
             text, done = next(passes[side])
-            new = Example(
-                f"{example.id}/rules-{number + 1}",
-                text if side == "text" else example.text,
-                None,
-                f"rules of {example.id}: {done}",
-                second=text if side == "second" else example.second,
-            )
-            if (key := example_key(new)) not in seen:
-                seen.add(key)
-                yield new
+            yield remade(example, side, text, f"rules-{number + 1}", f"rules of {example.id}: {done}")
 
     def _passes(
         self, sentence: Sentence, lexicon: Lexicon, generator: np.random.Generator
