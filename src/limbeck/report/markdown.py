@@ -9,7 +9,7 @@ from limbeck.report.by_type import TypeTable
 from limbeck.report.disputes import Disputes, Sentence
 from limbeck.report.facts import ENGINES, Run, Summary
 from limbeck.report.markdown_parts import table, text
-from limbeck.report.markdown_translated import translated
+from limbeck.report.markdown_translated import measured, translated
 from limbeck.report.tagged import Line, Piece, TagDisputes, TaggedSentence
 from limbeck.report.views import RunView
 
@@ -182,6 +182,8 @@ def _data(each: RunView) -> Iterator[str]:
             for name, read, dropped in data.read
         ]
         yield table(["Set", "Read", "Dropped"], rows)
+    if data.pairs:
+        yield measured(data.pairs, "Set")
     if data.notes:
         yield "\n".join(f"- {text(note)}" for note in data.notes)
 
