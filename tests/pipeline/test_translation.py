@@ -363,6 +363,18 @@ def test_a_model_of_transformers_teaches_as_it_is_and_trained_on(whole: Result, 
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_teacher_with_pieces_of_its_own_is_scored_by_what_it_writes(whole: Result, tmp_path: Path) -> None:
+    barely = {"epochs": 1, "learning_rate": 1e-9, "tokens_per_batch": 512, "evaluate": 1}
+    marian = {"model": str(whole.folder / "teacher"), "max_length": 16, "fine_tune": barely}
+    data = {"train": write(tmp_path), "dev": 30, "test": 40, "vocabulary": {"size": 330, "joint": False}}
+    run = run_of(tmp_path, data=data, teacher=marian, method=METHODS[:1], control=False)
+    steps.prepare(run)
+    assert run.tokeniser.fingerprint != run.teacher_tokeniser.fingerprint
+    steps.teach(run)
+    trained = json.loads((run.folder / "teacher" / "trained.json").read_text())
+    assert trained["dev_score"] > 30
+
+
 def test_a_prefix_stands_before_each_text_in_training_and_in_asking(whole: Result, tmp_path: Path) -> None:
     folder, subwords = tmp_path / "t5", Subwords.load(whole.folder / "prepared/vocabulary")
     torch.manual_seed(0)
