@@ -40,9 +40,10 @@ if TYPE_CHECKING:
 
 SAMPLE = 16
 """Texts that are translated for an estimate."""
-SECONDS_A_LOOK = 3e-7
+SECONDS_A_LOOK = 2.5e-7
 """Of aligning both ways: in each round of sampling each source word is held against each target word of its pair. Seen
-of Tatoeba's English-German on one core: 2.3 seconds for 1,500 pairs, 4.5 for 6,000, which is 2.9e-7 both times."""
+on one core: 2.9e-7 of Tatoeba's English-German (2.3 seconds for 1,500 pairs, 4.5 for 6,000), 1.8e-7 of Multi30k's longer
+sentences (5.3 seconds for 1,500)."""
 
 
 def prepared_text(run: TranslationRun) -> str:
