@@ -42,8 +42,8 @@ SAMPLE = 16
 """Texts that are translated for an estimate."""
 SECONDS_A_LOOK = 2.5e-7
 """Of aligning both ways: in each round of sampling each source word is held against each target word of its pair. Seen
-on one core: 2.9e-7 of Tatoeba's English-German (2.3 seconds for 1,500 pairs, 4.5 for 6,000), 1.8e-7 of Multi30k's longer
-sentences (5.3 seconds for 1,500)."""
+on one core: 2.9e-7 of Tatoeba's English-German (2.3 seconds for 1,500 pairs, 4.5 for 6,000), 1.8e-7 of the longer
+sentences of Multi30k (5.3 seconds for 1,500)."""
 
 
 def prepared_text(run: TranslationRun) -> str:
