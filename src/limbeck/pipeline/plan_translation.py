@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -113,7 +114,7 @@ def measuring(run: TranslationRun, trained: bool) -> Iterator[tuple[str, float, 
 def seconds_to_align(text: TransferSet) -> float:
     """Seconds for the words of a text's first translations; eflomal makes ``5000 / sqrt(pairs)`` rounds."""
     looks = sum(len(example.text.split()) * len(example.targets[0].split()) for example in text)
-    return looks * 5000 / max(1, len(text)) ** 0.5 * SECONDS_A_LOOK
+    return looks * 5000 / math.sqrt(max(1, len(text))) * SECONDS_A_LOOK
 
 
 def _succession(
