@@ -13,18 +13,27 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import (
+    MBart50Tokenizer,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    MBartTokenizer,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 from limbeck import distill
 from limbeck.core import progress
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
 from limbeck.core.recipe import Recipe, load
 from limbeck.core.schema import validate
 from limbeck.pipeline import Result, Run, steps
 from limbeck.pipeline.distilling import TEXT
 from limbeck.pipeline.measuring import is_installed
 from limbeck.pipeline.plan import Plan, check, check_student, plan
+from limbeck.pipeline.plan_translation import seconds_to_align
 from limbeck.serve.opening import open_bundle
 from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.subwords import Subwords
@@ -222,6 +231,16 @@ def test_what_changes_no_weights_makes_nothing_anew(copied: Path) -> None:
     assert changed(before, copied) == set()
 
 
+def test_long_sentences_take_longer_to_align_and_many_sentences_fewer_rounds() -> None:
+    def of(pairs: int, length: int) -> TransferSet:
+        words = " ".join(["word"] * length)
+        return TransferSet(tuple(Example(str(n), words, targets=(words,)) for n in range(pairs)), ())
+
+    assert seconds_to_align(of(100, 6)) == pytest.approx(4 * seconds_to_align(of(100, 3)))
+    assert seconds_to_align(of(400, 3)) == pytest.approx(2 * seconds_to_align(of(100, 3)))
+    assert seconds_to_align(TransferSet((), ())) == 0
+
+
 # Next tokens.
 
 
@@ -363,6 +382,18 @@ def test_a_model_of_transformers_teaches_as_it_is_and_trained_on(whole: Result, 
     assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
+def test_a_teacher_with_pieces_of_its_own_is_scored_by_what_it_writes(whole: Result, tmp_path: Path) -> None:
+    barely = {"epochs": 1, "learning_rate": 1e-9, "tokens_per_batch": 512, "evaluate": 1}
+    marian = {"model": str(whole.folder / "teacher"), "max_length": 16, "fine_tune": barely}
+    data = {"train": write(tmp_path), "dev": 30, "test": 40, "vocabulary": {"size": 330, "joint": False}}
+    run = run_of(tmp_path, data=data, teacher=marian, method=METHODS[:1], control=False)
+    steps.prepare(run)
+    assert run.tokeniser.fingerprint != run.teacher_tokeniser.fingerprint
+    steps.teach(run)
+    trained = json.loads((run.folder / "teacher" / "trained.json").read_text())
+    assert trained["dev_score"] > 30
+
+
 def test_a_prefix_stands_before_each_text_in_training_and_in_asking(whole: Result, tmp_path: Path) -> None:
     folder, subwords = tmp_path / "t5", Subwords.load(whole.folder / "prepared/vocabulary")
     torch.manual_seed(0)
@@ -384,6 +415,40 @@ def test_a_prefix_stands_before_each_text_in_training_and_in_asking(whole: Resul
     bare = run_of(tmp_path, teacher={**teacher, "prefix": ""})
     with pytest.raises(LimbeckError, match=r"teacher: made from other data or settings"):
         steps.ask(bare)
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(MBart50Tokenizer, "forced_bos_token_id"), (MBartTokenizer, "decoder_start_token_id")],
+)
+def test_a_teacher_for_many_languages_that_is_trained_on_keeps_to_the_one(
+    tmp_path: Path, kind: type, key: str
+) -> None:
+    words = [(f"▁{word}", -2.0) for word in SOURCE + TARGET]
+    tokeniser = kind(vocab=[("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), ("▁", -3.0), *words])
+    tokeniser.save_pretrained(tmp_path / "mbart")
+    torch.manual_seed(0)
+    sides = ("encoder", "decoder")
+    size = {f"{side}_{key}": value for side in sides for key, value in (("layers", 1), ("ffn_dim", 64))}
+    size |= {f"{side}_attention_heads": 2 for side in sides} | {"d_model": 32, "max_position_embeddings": 32}
+    ids = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
+    config = MBartConfig(vocab_size=len(tokeniser), dropout=0.0, **size, **ids)
+    MBartForConditionalGeneration(config).save_pretrained(tmp_path / "mbart")
+    fine_tune = {"epochs": 6, "learning_rate": 0.005, "tokens_per_batch": 64, "evaluate": 2, "average": 2}
+    teacher = {
+        "model": str(tmp_path / "mbart"),
+        "languages": ["en_XX", "de_DE"],
+        "max_length": 16,
+        "fine_tune": fine_tune,
+    }
+    run = run_of(tmp_path, teacher=teacher, method=METHODS[:1], control=False)
+    for step in (steps.prepare, steps.teach, steps.ask):
+        step(run)
+    told = json.loads((run.folder / "teacher" / "generation_config.json").read_text())
+    assert told[key] == tokeniser.convert_tokens_to_ids("de_DE")
+    text = TransferSet.load(run.folder / "distilled/sequence_level/sequence_level", TEXT)
+    assert {word for example in text for word in example.targets[0].split()} <= set(TARGET)
+    assert len(text) > 200
 
 
 def test_another_engine_makes_texts_anew_and_no_teacher(copied: Path) -> None:

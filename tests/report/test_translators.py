@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ from limbeck.report.measures import measure_view
 from limbeck.report.page import write
 from limbeck.report.reading import read_run
 from limbeck.report.samples import Piece, marked
+from limbeck.report.triangle import Panel, write as write_picture
 
 MakeRun = Callable[..., Path]
 
@@ -422,3 +424,91 @@ def test_it_fits_a_window(
     assert browser.ask("document.querySelectorAll('mark.other, del').length") > 3
     assert browser.requests() == [] or all(url.startswith(("file:", "data:")) for url in browser.requests())
     assert [event for event in browser.events if event.get("method") == "Runtime.exceptionThrown"] == []
+
+
+# What prepare counted, who taught, and the study of modes.
+
+PAIRS = {
+    "pairs": {"train": 29_000, "dev": 1_014, "test": 1_000},
+    "sides": {
+        "train": {"text": 345_678, "target": 321_000},
+        "dev": {"text": 12_001, "target": 11_000},
+        "test": {"text": 11_877, "target": 10_905},
+    },
+    "length_ratio": {"train": 321_000 / 345_678, "dev": 0.9166, "test": 0.9182},
+    "references": {"train": 1, "dev": 2, "test": 2},
+    "languages": {
+        "train": {"de": 14_500, "fr": 14_500},
+        "dev": {"de": 1_014},
+        "test": {"de": 500, "fr": 500},
+    },
+}
+
+
+def test_pairs_and_words_of_each_set_are_told(make_translation_run: MakeRun) -> None:
+    folder = make_translation_run()
+    path = folder / "prepared" / "prepared.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | PAIRS))
+    page = write([folder])
+    told = page.with_suffix(".md").read_text(encoding="utf-8")
+    assert (
+        "| Set | Pairs | Words | Words of translations | Length ratio | References at most | In de | In fr |"
+        in told
+    )
+    assert "| train | 29,000 | 345,678 | 321,000 | 0.929 | 1 | 14,500 | 14,500 |" in told
+    assert "| dev | 1,014 | 12,001 | 11,000 | 0.917 | 2 | 1,014 | 0 |" in told
+    html = page.read_text(encoding="utf-8")
+    table = html.partition('aria-label="Pairs and words by set"')[2].partition("</table>")[0]
+    assert "<td>345,678</td>" in table
+
+
+def test_members_and_successors_are_drawn(make_translation_run: MakeRun) -> None:
+    folder = make_translation_run()
+    assert "Teachers</h3>" not in write([folder]).read_text(encoding="utf-8")
+    journal = (folder / "teacher" / "journal.jsonl").read_text()
+    for place in ("teacher/member-1", "teacher/member-2", "successors/word_level/generation_1"):
+        (folder / place).mkdir(parents=True)
+        (folder / place / "journal.jsonl").write_text(journal)
+    html = write([folder]).read_text(encoding="utf-8")
+    section = html.partition("Teachers</h3>")[2].partition("</section>")[0]
+    for title in (
+        "BLEU on dev of teacher: member-1, member-2",
+        "Loss of teacher: member-1, member-2",
+        "BLEU on dev of word_level: generation_1",
+        "Loss of word_level: generation_1",
+    ):
+        assert f">{title}</b>" in section, title
+    lines = re.findall(r"<title>([^<]*?): best", section)
+    assert lines == ["teacher, member-1", "teacher, member-2", "word_level, generation_1"]
+
+
+def test_the_study_of_modes_is_on_the_page(make_translation_run: MakeRun) -> None:
+    folder = make_translation_run()
+    row = {
+        "panel": "a",
+        "kind": "vanilla",
+        "text": "the mixture",
+        "complexity": 1.234,
+        "complexity_by_link": 1.1,
+        "decided": 0.4,
+        "top_posterior": 0.535,
+        "decided_for": {"de": 0.25, "fr": 0.15, "es": 0.0},
+        "bleu": {"de": 7.65, "fr": None, "es": 8.74},
+    }
+    (folder / "study").mkdir()
+    content = json.dumps({"languages": ["de", "fr", "es"], "rows": [row]})
+    (folder / "study" / "modes.json").write_text(content)
+    picture = write_picture(
+        [Panel("(a)", np.eye(3), 1.2)], ["de", "fr", "es"], folder / "study" / "modes.svg"
+    )
+    page = write([folder])
+    shown = re.search(r'src="data:image/svg\+xml;base64,([^"]+)"', page.read_text(encoding="utf-8"))
+    assert shown and base64.b64decode(shown[1]).decode() == picture.read_text(encoding="utf-8")
+    told = page.with_suffix(".md").read_text(encoding="utf-8")
+    assert (
+        "| (a) vanilla on the mixture | 1.23 | 1.10 | 40.0 | 0.54 | 25.0 | 15.0 | 0.0 | 7.7 | – | 8.7 |"
+        in told
+    )
+    picture.unlink()
+    html = write([folder]).read_text(encoding="utf-8")
+    assert "In which language" in html and "svg+xml;base64" not in html

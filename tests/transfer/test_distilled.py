@@ -125,3 +125,12 @@ def test_a_text_that_was_not_decoded() -> None:
     transfer_set = TransferSet((Example("a", "x"),), ())
     with pytest.raises(LimbeckError, match="'a' was not translated by Anna"):
         distil(transfer_set, Decoded({}, "Anna"), BEST, seed=0)
+
+
+def test_the_nearest_of_a_language_without_spaces_is_counted_in_its_characters() -> None:
+    found = (("她正在吃饭", -0.1), ("他喜欢绿色的苹果", -0.5))
+    example = Example("zh:1/zh", "He likes red apples", targets=("他喜欢红色的苹果",))
+    transfer_set, decoded = TransferSet((example,), ()), Decoded({"zh:1/zh": found}, "Anna")
+    wanted = Distilled(Decoding(keep=2), nearest=True)
+    (taught,) = distil(transfer_set, decoded, wanted, seed=0, language="zh")
+    assert taught.targets == (found[1][0],)

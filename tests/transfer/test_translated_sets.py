@@ -175,3 +175,11 @@ def test_real_text_in_three_languages(data):
     assert ours.report["read"]["train"] == 3 * 22350
     assert ours.report["languages"]["test"] == {"de": 100, "es": 100, "fr": 100}
     assert not {e.text.casefold() for e in ours.train} & {e.text.casefold() for e in ours.test}
+
+
+def test_a_limit_keeps_all_translations_of_a_text_together(table):
+    german = table("all.tsv", rows("dog", 60), language="de")
+    ours = prepared(train=[german, german | {"target": "fr", "language": "fr"}], dev=4, test=4, limit=41)
+    assert ours.report["cut"]["limit"] == 120 - 40  # the twenty-first text would have been one row too many
+    for part in (ours.train, ours.dev, ours.test):
+        assert set(Counter(example.text for example in part).values()) == {2}

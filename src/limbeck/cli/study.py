@@ -20,7 +20,7 @@ def modes(study: Study) -> Table:
 
     languages = " / ".join(study.content["languages"])
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    shown.add_column("model")
+    shown.add_column("model", min_width=len("autoregressive"))
     for head in ("C(d)", "by link", "decided, %", "posterior", f"for {languages}, %", f"BLEU {languages}"):
         shown.add_column(head, justify="right")
     for row in study.rows:

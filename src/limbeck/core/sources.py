@@ -143,7 +143,8 @@ class Data(Settings):
     labelled: int | None = Field(None, gt=0)
     """Keep the gold of this many training examples (balanced draw); the others become unlabelled text."""
     limit: int | None = Field(None, gt=0)
-    """Use at most this many rows of ``train``, drawn at random: for quick trials."""
+    """Use at most this many rows of ``train``, drawn at random (for translators, all translations of a text together):
+    for quick trials."""
     seed: int = 0
     """Of the draws above."""
     context: int = Field(0, ge=0)

@@ -141,7 +141,7 @@ def _translated(run: TranslationRun, title: str, number: int, distilled: Distill
         return reduced(text, seed)
     teacher = run.teacher if distilled.by == "teacher" else _successor(run, title, number - 1)
     decoded = decode(teacher, text.examples, distilled.decoding, run.store)
-    return distil(text, decoded, distilled, seed)
+    return distil(text, decoded, distilled, seed, run.language)
 
 
 def _successor(run: TranslationRun, title: str, number: int) -> TranslationTeacher:

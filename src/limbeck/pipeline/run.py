@@ -204,6 +204,11 @@ class Run(Texts):
         """What the training loop scores dev by."""
         return self.task.scorer(self.labels, self.prepared.dev.examples)
 
+    @property
+    def teacher_score(self) -> Score:
+        """What it scores dev by where a teacher is trained."""
+        return self.score
+
     @cached_property
     def training(self) -> Training:
         """How students are trained, picked by a score that these labels have."""

@@ -136,7 +136,7 @@ def teach(run: Run) -> None:
                 settings,
                 folder / place,
                 seed,
-                score=run.score,
+                score=run.teacher_score,
                 stage="teacher",
                 what=what,
             )

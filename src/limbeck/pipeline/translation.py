@@ -20,6 +20,7 @@ from limbeck.pipeline.folders import require
 from limbeck.pipeline.inputs import lasting
 from limbeck.pipeline.run import Run
 from limbeck.pipeline.translation_checks import (
+    check_decodings,
     check_engine,
     check_lengths,
     check_methods,
@@ -121,6 +122,7 @@ class TranslationRun(Run):
             _ = self.scratch_settings
         check_lengths(self.recipe)
         check_methods(self)
+        check_decodings(self)
 
     def check_text(self) -> None:
         """Insist that a teacher whose next tokens a method compares guesses the student's, and on an engine that runs.
@@ -313,7 +315,7 @@ class TranslationRun(Run):
                 settings,
                 partial,
                 seed,
-                score=self.score,
+                score=self.teacher_score,
                 stage=stage.name,
                 keeps=stage.keeps,
                 what=what,
@@ -323,8 +325,13 @@ class TranslationRun(Run):
 
     @property
     def score(self) -> Score:
-        """What students and teachers are scored by on dev; what both write are pieces of the same language."""
+        """What students are scored by on dev."""
         return scorer(self.tokeniser, self.prepared.dev.examples, self.language)
+
+    @property
+    def teacher_score(self) -> Score:
+        """The same of the teacher and its successors, which may write other pieces of words."""
+        return scorer(self.teacher_tokeniser, self.prepared.dev.examples, self.language)
 
     def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
         """Export a student; what its ``bundle.json`` says."""

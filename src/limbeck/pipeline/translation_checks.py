@@ -43,6 +43,30 @@ def check_methods(run: TranslationRun) -> None:
             _check_one_after_the_other(run, title)
 
 
+def check_decodings(run: TranslationRun) -> None:
+    """Insist on searches that the models can do.
+
+    Raises:
+        LimbeckError: Students would draw translations, or models that write all tokens at once draw, or find several.
+    """
+    teacher, student = run.recipe.teacher, run.recipe.student
+    judged = run.recipe.evaluate.decoding
+    if judged.search == "sampling":
+        what = "'evaluate.decoding.search' is sampling, and exported students draw no translations"
+        raise LimbeckError(what, where="evaluate.decoding.search", fix="Choose beam or greedy")
+    asked = {"teacher": teacher.scratch.kind if teacher.scratch else AUTOREGRESSIVE, "student": student.kind}
+    wanted = {"teacher": [judged, *decodings(run)], "student": [judged]}
+    for role, kind in asked.items():
+        if kind == AUTOREGRESSIVE:
+            continue
+        if any(each.keep > 1 or each.search == "sampling" for each in wanted[role]):
+            what = f"the {role} ({kind}) finds one translation of a text, its likeliest, and others are asked for"
+            fix = "Leave 'keep' and 'search: sampling' out of 'decoding', or choose an autoregressive one"
+            raise LimbeckError(
+                what, where=f"{role}.kind" if role == "student" else "teacher.scratch.kind", fix=fix
+            )
+
+
 def check_pieces(run: TranslationRun) -> None:
     """Insist that a teacher whose next tokens a method compares guesses the student's tokens.
 

@@ -29,12 +29,10 @@ class Curve:
 
     @property
     def title(self) -> str:
-        """The model and its seed."""
-        return (
-            self.journal.name
-            if self.journal.seed is None
-            else f"{self.journal.name}, seed {self.journal.seed}"
-        )
+        """The model and its seed; of a teacher or a successor, its stage."""
+        journal = self.journal
+        which = journal.stage if journal.seed is None else f"seed {journal.seed}"
+        return f"{journal.name}, {which}" if which else journal.name
 
     def scores(self, metric: str) -> list[tuple[int, float]]:
         """Steps and dev scores."""

@@ -221,11 +221,13 @@ class Run:
     Attributes:
         data: ``prepared.json``, as it is.
         earlier: Of students whose method has several stages, how those before the last went.
+        teachers: How the teacher's members learned, where it is an ensemble, and the successors that methods train.
         doctors: The loss doctor's terms by method, of its first seed.
         mappings: The layers that methods compared.
         samples: Of translators: test sentences worth reading.
         text: Where the transfer set comes from, and what the teacher says of it.
         measures: Of translators: what was measured of each distilled text, by its folder in the run's.
+        modes: Of translators: what the study of modes found, and its picture (SVG); both empty where there is none.
         recipe: The resolved recipe's values.
         recipe_text: The same as it was written.
     """
@@ -235,12 +237,14 @@ class Run:
     evaluation: Evaluation
     journals: tuple[Journal, ...]
     earlier: tuple[Journal, ...]
+    teachers: tuple[Journal, ...]
     doctors: dict[str, tuple[Term, ...]]
     mappings: dict[str, LayerMapping]
     disputes: Disputes | TagDisputes | None
     samples: Samples | None
     text: TransferText | None
     measures: dict[str, dict[str, Any]]
+    modes: tuple[dict[str, Any], str]
     data: dict[str, Any]
     parity: tuple[Parity, ...]
     recipe: dict[str, Any]

@@ -10,7 +10,7 @@ from limbeck.report.disputes import Disputes, Sentence
 from limbeck.report.facts import ENGINES, Run, Summary
 from limbeck.report.markdown_parts import table, text
 from limbeck.report.markdown_text import transfer_text
-from limbeck.report.markdown_translated import translated
+from limbeck.report.markdown_translated import measured, translated
 from limbeck.report.tagged import Line, Piece, TagDisputes, TaggedSentence
 from limbeck.report.views import RunView
 
@@ -186,6 +186,8 @@ def _data(each: RunView) -> Iterator[str]:
             for name, read, dropped in data.read
         ]
         yield table(["Set", "Read", "Dropped"], rows)
+    if data.pairs:
+        yield measured(data.pairs, "Set")
     if data.notes:
         yield "\n".join(f"- {text(note)}" for note in data.notes)
 

@@ -30,12 +30,15 @@ def translated(each: RunView, level: str) -> Iterator[str]:
         yield _faults(each.faults)
     if each.measures:
         yield f"{level} Measures of the text"
-        yield _measured(each.measures.measures)
+        yield measured(each.measures.measures)
         if each.measures.smoothings:
             yield "F(d) by smoothing:"
-            yield _measured(each.measures.smoothings)
+            yield measured(each.measures.smoothings)
         if each.measures.reading:
             yield text(each.measures.reading)
+    if each.modes:
+        yield f"{level} In which language"
+        yield measured(each.modes.table, "Model")
     if each.run.samples:
         yield f"{level} Sentences side by side"
         yield from _samples(each.run.samples)
@@ -49,8 +52,9 @@ def _lengths(lengths: LengthView) -> str:
     return table(["Words", *(span for span, _ in lengths.bins)], rows)
 
 
-def _measured(of: Table) -> str:
-    return table(["Text", *map(text, of.heads)], [[text(name), *values] for name, values in of.rows])
+def measured(of: Table, first: str = "Text") -> str:
+    """A table of measures; ``first`` heads the column of names."""
+    return table([first, *map(text, of.heads)], [[text(name), *values] for name, values in of.rows])
 
 
 def _faults(rows: tuple[FaultRow, ...]) -> str:

@@ -38,12 +38,14 @@ def read_run(folder: Path) -> Run:
         evaluation=evaluation,
         journals=journals,
         earlier=tuple(_earlier(folder)),
+        teachers=tuple(_teachers(folder)),
         doctors=dict(_doctors(folder)),
         mappings=dict(_mappings(folder)),
         disputes=None,
         samples=None,
         text=read_transfer_text(folder / "evaluation" / "transfer_text.json"),
         measures=dict(_measures(folder)),
+        modes=_modes(folder / "study"),
         data=_object(folder / "prepared" / "prepared.json"),
         parity=tuple(_parity(folder / "bundle" / "bundle.json")),
         recipe=recipe,
@@ -87,6 +89,12 @@ def _measures(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield path.parent.relative_to(folder).as_posix(), _object(path)
 
 
+def _modes(folder: Path) -> tuple[dict[str, Any], str]:
+    """What the study of modes found, and its picture."""
+    path = folder / "modes.svg"
+    return _object(folder / "modes.json"), path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
 def _best_seed(run: Run, name: str) -> int | None:
     """The seed with the best dev score, the first of equals; without journals the first seed."""
     seeds = {model.seed: 0.0 for model in run.evaluation.models if model.name == name}
@@ -122,6 +130,14 @@ def _earlier(folder: Path) -> Iterator[Journal]:
     for name, seed, student in _students(folder):
         for path in sorted(student.glob("*/journal.jsonl")):
             yield replace(_journal(path, name, seed), stage=path.parent.name)
+
+
+def _teachers(folder: Path) -> Iterator[Journal]:
+    """Those of an ensemble's members, and of the successors of the teacher, by the method that trains them."""
+    for path in sorted((folder / "teacher").glob("member-*/journal.jsonl")):
+        yield replace(_journal(path, "teacher", None), stage=path.parent.name)
+    for path in sorted((folder / "successors").glob("*/*/journal.jsonl")):
+        yield replace(_journal(path, path.parents[1].name, None), stage=path.parent.name)
 
 
 def _students(folder: Path) -> list[tuple[str, int, Path]]:

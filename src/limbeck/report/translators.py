@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from limbeck.report import words
 from limbeck.report.facts import Run
+from limbeck.report.measures import Table
 from limbeck.report.samples import SampleGroup
 from limbeck.report.svg import Scale, around, drawing, frame, gutter, path, tag
 
@@ -122,6 +124,39 @@ def fault_rows(run: Run, styles: Mapping[str, str], ordered: Sequence[str]) -> t
         )
         rows.append(row)
     return tuple(rows)
+
+
+def pair_table(report: Mapping[str, Any]) -> Table | None:
+    """Pairs and words of each set, as ``prepare`` counted them.
+
+    Args:
+        report: ``prepared.json``: ``pairs``, ``sides``, ``length_ratio``, ``references``, ``languages`` by set.
+
+    Returns:
+        None where nothing is translated.
+    """
+    pairs = report.get("pairs") or {}
+    if not pairs:
+        return None
+    sides = report.get("sides") or {}
+    columns: dict[str, dict[str, str]] = {
+        "Pairs": _counts(pairs),
+        "Words": _counts({name: of.get("text") for name, of in sides.items()}),
+        "Words of translations": _counts({name: of.get("target") for name, of in sides.items()}),
+        "Length ratio": {name: words.fixed(of, 3) for name, of in (report.get("length_ratio") or {}).items()},
+    }
+    references = report.get("references") or {}
+    if max(references.values(), default=0) > 1:
+        columns["References at most"] = _counts(references)
+    languages = report.get("languages") or {}
+    for language in dict.fromkeys(one for of in languages.values() for one in of):
+        columns[f"In {language}"] = _counts({name: of.get(language, 0) for name, of in languages.items()})
+    rows = tuple((name, tuple(of.get(name, words.MISSING) for of in columns.values())) for name in pairs)
+    return Table(tuple(columns), rows)
+
+
+def _counts(numbers: Mapping[str, int | None]) -> dict[str, str]:
+    return {name: words.count(number) for name, number in numbers.items()}
 
 
 GROUPS = {

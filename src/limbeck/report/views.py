@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from limbeck.report import curves, figures, mapping, words
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
-from limbeck.report.measures import MeasureView, measure_view
+from limbeck.report.measures import MeasureView, Table, measure_view
+from limbeck.report.modes import ModesView, modes_view
 from limbeck.report.svg import Scale
 from limbeck.report.tagged import TagDisputes
 from limbeck.report.transfer_text import TextView, text_view
@@ -23,6 +24,7 @@ from limbeck.report.translators import (
     LengthView,
     fault_rows,
     length_view,
+    pair_table,
 )
 
 MANY_CLASSES = 12
@@ -84,7 +86,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class DataTable:
-    """What prepare read and dropped, by set; how often each set has each label, type of span or tag (``counted``)."""
+    """What prepare read and dropped, by set; how often each set has each label, type of span or tag (``counted``).
+
+    Of translators, ``pairs`` and their words by set.
+    """
 
     read: tuple[tuple[str, int | None, tuple[tuple[str, int], ...]], ...]
     notes: tuple[str, ...]
@@ -92,6 +97,7 @@ class DataTable:
     counted: str
     labels: tuple[tuple[str, tuple[int, ...]], ...]
     largest: int
+    pairs: Table | None
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,7 @@ class RunView:
     plot: Plot | None
     dev: Panel | None
     losses: tuple[Panel, ...]
+    teachers: tuple[Panel, ...]
     mappings: tuple[Panel, ...]
     reliability: tuple[Panel, ...]
     confusions: tuple[Confusion, ...]
@@ -118,6 +125,7 @@ class RunView:
     lengths: LengthView | None
     faults: tuple[FaultRow, ...]
     measures: MeasureView | None
+    modes: ModesView | None
 
     @property
     def roles(self) -> dict[str, str]:
@@ -147,6 +155,7 @@ def view(run: Run, key: str) -> RunView:
         ),
         dev=_dev(run, styles),
         losses=tuple(_losses(run, styles)),
+        teachers=tuple(_teachers(run, styles)),
         mappings=tuple(_mappings(run, styles)),
         reliability=tuple(_reliability(run, styles)),
         confusions=tuple(_confusions(run, styles)),
@@ -157,6 +166,7 @@ def view(run: Run, key: str) -> RunView:
         lengths=length_view(run, styles, _ordered(run, styles)),
         faults=fault_rows(run, styles, _ordered(run, styles)),
         measures=measure_view(run.measures),
+        modes=modes_view(*run.modes),
     )
 
 
@@ -237,9 +247,12 @@ def _dev(run: Run, styles: Mapping[str, str]) -> Panel | None:
     picture = curves.dev_curves(seeds, run.metric, best[0] if best else None)
     if picture is None:
         return None
-    name = words.METRICS.get(run.metric, run.metric)
+    return Panel(_on_dev(run), "", "", picture)
+
+
+def _on_dev(run: Run) -> str:
     unit = ", %" if run.metric in words.IN_PERCENT else ""
-    return Panel(f"{name} on dev{unit}", "", "", picture)
+    return f"{words.METRICS.get(run.metric, run.metric)} on dev{unit}"
 
 
 def _is_trained(journal: Journal, styles: Mapping[str, str]) -> bool:
@@ -255,6 +268,20 @@ def _losses(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
             if picture := curves.loss_curves(seeds):
                 of_stage = f", {stage}" if stage else ""
                 yield Panel(f"Loss of {run.shown(name)}{of_stage}", styles[name], "", picture)
+
+
+def _teachers(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
+    """Dev score and loss of an ensemble's members and of successors, in a picture for each method that has some."""
+    for name in dict.fromkeys(each.name for each in run.teachers):
+        mine = [each for each in run.teachers if each.name == name]
+        style, many = styles.get(name, "teacher"), ", ".join(each.stage for each in mine)
+        seen = [curves.Curve(each, style) for each in mine]
+        for what, picture in (
+            (_on_dev(run), curves.dev_curves(seen, run.metric, None)),
+            ("Loss", curves.loss_curves(seen)),
+        ):
+            if picture:
+                yield Panel(f"{what} of {run.shown(name)}: {many}", style, "", picture)
 
 
 def _mappings(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
@@ -323,6 +350,7 @@ def _data(run: Run) -> DataTable | None:
         counted="Spans" if types else "Words" if run.tagging else "Label",
         labels=tuple(counts) if labels else (),
         largest=max((value for _, each in counts for value in each), default=1) or 1,
+        pairs=pair_table(report),
     )
 
 

@@ -5,7 +5,7 @@ Each draw has a random generator of its own, so that one draw more changes no ot
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,6 +36,19 @@ def limit(examples: list[Example], most: int, seed: int) -> list[Example]:
         return examples
     rows = np.sort(_random(seed, "limit").permutation(len(examples))[:most])
     return [examples[row] for row in rows]
+
+
+def limit_texts(examples: list[Example], most: int, seed: int) -> list[Example]:
+    """At most so many translated examples, drawn at random; all translations of a text go together."""
+    if most >= len(examples):
+        return examples
+    texts = _rows_by_text(enumerate(examples))
+    kept: set[int] = set()
+    for place in _random(seed, "limit").permutation(len(texts)):
+        if len(kept) + len(texts[place]) > most:
+            break
+        kept.update(texts[place])
+    return [example for row, example in enumerate(examples) if row in kept]
 
 
 def cut(
@@ -83,11 +96,7 @@ def cut_texts(
     Raises:
         LimbeckError: There are too few.
     """
-    rows_of: dict[str, list[int]] = {}
-    for row, example in enumerate(examples):
-        if example.targets:
-            rows_of.setdefault(example_key(example), []).append(row)
-    texts = list(rows_of.values())
+    texts = _rows_by_text((row, example) for row, example in enumerate(examples) if example.targets)
     off: set[int] = set()
     for place in _random(seed, role).permutation(len(texts))[: len(texts) - 1]:
         if len(off) >= wanted:
@@ -177,6 +186,14 @@ def _by_label(examples: Sequence[Example]) -> dict[str, list[int]]:
         elif example.labelled:
             groups.setdefault(ALIKE, []).append(row)
     return dict(sorted(groups.items()))
+
+
+def _rows_by_text(rows: Iterable[tuple[int, Example]]) -> list[list[int]]:
+    """Row numbers of each text, in the order in which texts come first."""
+    found: dict[str, list[int]] = {}
+    for row, example in rows:
+        found.setdefault(example_key(example), []).append(row)
+    return list(found.values())
 
 
 def _random(seed: int, draw: str) -> np.random.Generator:

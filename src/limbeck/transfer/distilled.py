@@ -14,7 +14,9 @@ from limbeck.transfer.decoded import Decoded, Translations
 from limbeck.transfer.transfer_set import TransferSet
 
 
-def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, seed: int) -> TransferSet:
+def distil(
+    transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, seed: int, language: str = ""
+) -> TransferSet:
     """A transfer set to learn a model's translations from: ids, texts and order stay as they are.
 
     Each text has one translation then: the model's likeliest; with ``nearest``, of those that it found, the one nearest
@@ -27,6 +29,7 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
         decoded: What the model found for all of them.
         distilled: Which translation is taken.
         seed: Of the draw of the texts that keep gold; a text's draw depends on it and on the text's id alone.
+        language: Code of the target language; ``nearest`` cuts zh, ja and ko by it.
 
     Raises:
         LimbeckError: A text was not decoded, or all translations are empty.
@@ -42,7 +45,7 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
         if not found:
             counts["empty"] += 1
             continue
-        best = nearest(found, example.targets) if distilled.nearest and example.targets else 0
+        best = nearest(found, example.targets, language) if distilled.nearest and example.targets else 0
         counts["other"] += best > 0
         examples.append(_taught(example, found[best][0], decoded.by))
     if not examples:
@@ -54,14 +57,15 @@ def distil(transfer_set: TransferSet, decoded: Decoded, distilled: Distilled, se
     return TransferSet(tuple(examples), transfer_set.labels)
 
 
-def nearest(translations: Translations, references: tuple[str, ...]) -> int:
+def nearest(translations: Translations, references: tuple[str, ...], language: str = "") -> int:
     """The place of the translation with the highest sentence BLEU against the references; of equals the first.
 
-    BLEU is sacrebleu's of sentences: 13a, exponential smoothing, n-grams up to the length of the sentence.
+    BLEU is sacrebleu's of sentences: words as it cuts those of the language (13a but for zh, ja and ko), exponential
+    smoothing, n-grams up to the length of the sentence.
     """
     from sacrebleu.metrics import BLEU  # type: ignore[attr-defined]
 
-    bleu = BLEU(effective_order=True)
+    bleu = BLEU(effective_order=True, trg_lang=language)
     scores = [bleu.sentence_score(text, list(references)).score for text, _ in translations]
     return scores.index(max(scores))
 

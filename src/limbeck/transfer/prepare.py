@@ -134,8 +134,10 @@ def _cut(
 ) -> tuple[list[Example], dict[HeldOut, list[Example]]]:
     """What stays to train on, and dev and test, cut from it where they have no source of their own."""
     if data.limit is not None and data.limit < len(train):
-        report["cut"]["limit"] = len(train) - data.limit
-        train = cutting.limit(train, data.limit, data.seed)
+        draw = cutting.limit_texts if task == "translation" else cutting.limit
+        kept = draw(train, data.limit, data.seed)
+        report["cut"]["limit"] = len(train) - len(kept)
+        train = kept
     check_gold(train, task)
     labelled = sum(example.labelled for example in train)
     sets = dict(held_out)
