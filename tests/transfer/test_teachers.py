@@ -239,8 +239,16 @@ def test_arrange_finds_every_label(order: list[int], rename: bool) -> None:
 @pytest.mark.parametrize(
     ("theirs", "renamed", "expected"),
     [
-        (["a", "c"], {}, r"labels \(a, c\) are not the data's \(a, b\); the teacher has no b; the data has no c"),
-        (["a", "c"], {}, r'Say which is which, e.g. teacher.labels=\{"c": b\}, or take a teacher of these labels'),
+        (
+            ["a", "c"],
+            {},
+            r"labels \(a, c\) are not the data's \(a, b\); the teacher has no b; the data has no c",
+        ),
+        (
+            ["a", "c"],
+            {},
+            r'Say which is which, e.g. teacher.labels=\{"c": b\}, or take a teacher of these labels',
+        ),
         (["a"], {}, r"labels \(a\) are not the data's \(a, b\); the teacher has no b. Take a teacher of"),
         (["a", "b", "c"], {}, r"labels \(a, b, c\) are not the data's \(a, b\); the data has no c. Take a"),
         (["x", "y"], {"x": "a", "y": "a"}, r"labels \(x, y, which 'teacher.labels' makes a, a\) are not"),
