@@ -105,7 +105,9 @@ def arrange(
     if sorted(names) != sorted(ours):
         after = f", which 'teacher.labels' makes {listing(names)}" if renamed else ""
         differing, fix = _difference(theirs, names, ours)
-        what = f"the teacher's labels ({listing(theirs)}{after}) are not the data's ({listing(ours)}){differing}"
+        what = (
+            f"the teacher's labels ({listing(theirs)}{after}) are not the data's ({listing(ours)}){differing}"
+        )
         raise LimbeckError(what, where=where, line=line, fix=fix)
     return [names.index(label) for label in ours]
 
