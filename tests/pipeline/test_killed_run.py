@@ -104,6 +104,7 @@ def test_translators_killed_in_each_of_their_steps_go_on(tmp_path: Path) -> None
 
 
 @pytest.mark.recipe
+@pytest.mark.timeout(900)
 def test_tinybert_killed_in_each_of_its_stages_goes_on(
     recipe_file: Callable[..., Path], reviews: Path, tmp_path: Path
 ) -> None:
