@@ -21,12 +21,11 @@ both students. Each is written as it is known; run again, it goes on where it st
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from typing import Any
 
+import command
 import translators
-from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe
 from limbeck.evaluate.cost import parameters
 from limbeck.pipeline import distill, steps
@@ -52,8 +51,8 @@ SHARED = ("teacher", "successors", "distilled")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    full = translators.asked_for_all(__doc__, arguments)
-    results = translators.opened("capacity", full)
+    full = command.asked_for_all(__doc__, arguments, translators.FULL)
+    results = command.opened("capacity", full)
     for size in SIZES:
         texts = texts_of(size)
         if not all(results.has(kind="summary", **place(size, text)) for text in texts):
@@ -62,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for text in texts:
                 summarise(size, text, results)
         results.finish(AIMS)
-    translators.judged(results, AIMS)
+    command.judged(results, AIMS)
 
 
 def texts_of(size: str) -> dict[str, str]:
@@ -199,7 +198,4 @@ AIMS = [
 ]  # fmt: skip
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"capacity: {error}")
+    command.run(main)

@@ -17,27 +17,24 @@ more than 9 GB for one product, and its losses minutes.
 
 from __future__ import annotations
 
-import argparse
 import gc
 import statistics
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+import command
 from limbeck.core.errors import LimbeckError
 from limbeck.losses import chain as losses
 from limbeck.structure import chain as chains
 from limbeck.structure.chain import Chain
-from results_file import Aim, ResultsFile, Row
+from results_file import Aim, Row
 
-RESULTS = Path(__file__).parent / "results" / "chain_speed.json"
 SHAPES = ((32, 40, 9), (32, 40, 23), (32, 128, 9), (8, 512, 50))
 """Batch, words, tags."""
 NLL = "negative log-likelihood"
@@ -241,10 +238,8 @@ def tokens(pairs: Tensor, case: Case) -> Tensor:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure what is not there yet, then judge the aims."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="four times the rounds")
-    full = parser.parse_args(arguments).full
-    results = ResultsFile(RESULTS, "python benchmarks/chain_speed.py" + " --full" * full)
+    full = command.asked_for_all(__doc__, arguments, "four times the rounds")
+    results = command.opened("chain_speed", full)
     for shape in SHAPES:
         case = Case(*shape)
         for name, contenders in programs(case).items():
@@ -256,9 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(
                     *shape, name, {key: round(value, 3) for key, value in row.items() if key.endswith("_ms")}
                 )
-    for aim in results.finish(AIMS):
-        met = "met    " if aim["met"] else "NOT MET"
-        print(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+    command.judged(results, AIMS)
 
 
 def fits(case: Case, name: str, title: str) -> bool:
@@ -363,7 +356,4 @@ AIMS = [
 ]  # fmt: skip
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"chain_speed: {error}")
+    command.run(main)

@@ -18,13 +18,12 @@ where it stopped.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+import command
 import translators
-from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe
 from limbeck.pipeline import distill, steps
 from limbeck.pipeline.run import CONTROL, TEACHER
@@ -47,11 +46,11 @@ TITLES = {REAL: CONTROL, **{text: text.replace(" ", "_") for text in SEARCHES}}
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    full = translators.asked_for_all(__doc__, arguments)
-    results = translators.opened("decoding", full)
+    full = command.asked_for_all(__doc__, arguments, translators.FULL)
+    results = command.opened("decoding", full)
     if len(results.find(kind="summary")) < len(TITLES):
         fill(TranslationRun(recipe(full)), results)
-    translators.judged(results, AIMS)
+    command.judged(results, AIMS)
 
 
 def recipe(full: bool) -> Recipe:
@@ -121,7 +120,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"decoding: {error}")
+    command.run(main)

@@ -18,16 +18,14 @@ it goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import command
 import translators
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.core.recipe import Recipe
@@ -35,8 +33,6 @@ from limbeck.pipeline import Run
 from limbeck.pipeline.study import study
 from results_file import Aim, ResultsFile, Row
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "modes.json"
 RUNS = Path("runs/modes")
 DATA = "tatoeba_multi_en_de_fr_es/multi.tsv"
 LANGUAGES = ("de", "fr", "es")
@@ -58,16 +54,11 @@ PANELS = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="all sentences, twice the epochs, three seeds")
-    full = parser.parse_args(arguments).full
-    progress.use(progress.RichReporter())
-    results = ResultsFile(RESULTS, "python benchmarks/modes.py" + " --full" * full)
+    full = command.asked_for_all(__doc__, arguments, "all sentences, twice the epochs, three seeds")
+    results = command.opened("modes", full)
     if not all(results.has(panel=panel) for panel in PANELS.values()):
         fill(recipe(full), results)
-    for aim in results.finish(AIMS):
-        met = "met    " if aim["met"] else "NOT MET"
-        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+    command.judged(results, AIMS)
 
 
 def fill(made: Recipe, results: ResultsFile) -> None:
@@ -77,7 +68,7 @@ def fill(made: Recipe, results: ResultsFile) -> None:
         if not results.has(panel=row["panel"]):
             results.append(**flat(row))
     assert found.picture is not None
-    with atomic_write(RESULTS.with_suffix(".svg")) as file:
+    with atomic_write(results.path.with_suffix(".svg")) as file:
         file.write(found.picture.read_text(encoding="utf-8"))
 
 
@@ -168,7 +159,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"modes: {error}")
+    command.run(main)

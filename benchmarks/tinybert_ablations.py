@@ -12,20 +12,15 @@ Each row is written as it is finished; run again, it goes on where it stopped.
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from limbeck.core import progress
-from limbeck.core.errors import LimbeckError
+import command
 from limbeck.pipeline.ablate import ablate
 from limbeck.pipeline.ablation_rows import Over, design
-from results_file import Aim, ResultsFile, Row
+from results_file import Aim, Row
 from tinybert import METRICS, recipe
 
-RESULTS = Path(__file__).parent / "results" / "tinybert_ablations.json"
 TASKS = ("sst2", "cola")
 PAPER: dict[Over, dict[str, float]] = {
     "procedures": {"TinyBERT": 75.3, "no GD": 72.5, "no TD": 68.5, "no DA": 68.4},
@@ -39,11 +34,8 @@ PAPER: dict[Over, dict[str, float]] = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="all training examples, five seeds")
-    full = parser.parse_args(arguments).full
-    progress.use(progress.RichReporter())
-    results = ResultsFile(RESULTS, "python benchmarks/tinybert_ablations.py" + " --full" * full)
+    full = command.asked_for_all(__doc__, arguments, "all training examples, five seeds")
+    results = command.opened("tinybert_ablations", full)
     for over in PAPER:
         for task in TASKS:
             if not results.has(table=over, task=task):
@@ -57,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for row in averages(results.find(table=over), over):
                 results.append(table=over, task="average", **row)
         results.finish(AIMS)
-    for aim in results.finish(AIMS):
-        met = "met    " if aim["met"] else "NOT MET"
-        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
+    command.judged(results, AIMS)
 
 
 def averages(rows: Sequence[Row], over: Over) -> list[Row]:
@@ -100,7 +90,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"tinybert_ablations: {error}")
+    command.run(main)

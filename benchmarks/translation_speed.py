@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,11 +32,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+import command
 import translators
 from limbeck import models
 from limbeck.core import progress
 from limbeck.core.decoding import Decoding
-from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Export, Recipe
 from limbeck.evaluate.bleu import score
@@ -97,8 +96,8 @@ class Pair:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time what is not there yet, then judge the aims."""
-    full = translators.asked_for_all(__doc__, arguments)
-    results = translators.opened("translation_speed", full)
+    full = command.asked_for_all(__doc__, arguments, translators.FULL)
+    results = command.opened("translation_speed", full)
     left = [size for size in SENTENCES if not results.has(size=size)]
     if left:
         run = TranslationRun(recipe(full))
@@ -108,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             pair = trained(run) if size == TRAINED else of_fixed_length(run)
             chosen = run.prepared.test.examples[: SENTENCES[size] * (4 if full else 1)]
             time_them(size, pair, chosen, results)
-    translators.judged(results, AIMS)
+    command.judged(results, AIMS)
 
 
 # Models.
@@ -288,7 +287,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"translation_speed: {error}")
+    command.run(main)

@@ -6,7 +6,6 @@ LIMBECK_DATA names the folder that holds both.
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -15,16 +14,14 @@ from typing import Any
 
 from limbeck.analyse.aligned import AlignedText
 from limbeck.analyse.measures import measure
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Recipe
 from limbeck.pipeline.distilling import stages_of
 from limbeck.pipeline.run import CONTROL
 from limbeck.pipeline.translation import TranslationRun
-from results_file import Aim, ResultsFile, Row
+from results_file import ResultsFile, Row
 
-HERE = Path(__file__).parent
 RUNS = Path("runs/translators")
 MAX_LENGTH = 64
 HELD_OUT: dict[str, Any] = {"dev": 500, "test": 1000}
@@ -43,30 +40,12 @@ TRAINING: dict[str, Any] = {
 """Small batches, of about 45 sentences of tatoeba: a parallel student needs many steps to get off the ground."""
 JOBS = 3
 """Students at a time: three on two cores leave less idle where their number is odd."""
+FULL = "more epochs, three seeds: for larger machines"
+"""What ``--full`` does."""
 RATES = {"teacher": 1e-3, "student": 2e-3}
 MEASURES = ("complexity", "faithfulness", "reordering", "text_bleu", "length_ratio")
 """Fields of a text: C(d), F(d), fuzzy reordering score, BLEU against the real text, words a source word."""
 Measured = Callable[[Sequence[Row]], float | None]
-
-
-def opened(name: str, full: bool) -> ResultsFile:
-    """The results of a benchmark."""
-    return ResultsFile(HERE / "results" / f"{name}.json", f"python benchmarks/{name}.py" + " --full" * full)
-
-
-def asked_for_all(doc: str | None, arguments: Sequence[str] | None) -> bool:
-    """Whether the command line says ``--full``; progress is shown from here on."""
-    parser = argparse.ArgumentParser(description=(doc or "").splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="more epochs, three seeds: for larger machines")
-    progress.use(progress.RichReporter())
-    return bool(parser.parse_args(arguments).full)
-
-
-def judged(results: ResultsFile, aims: Sequence[Aim]) -> None:
-    """Write down and say how far the aims are met."""
-    for aim in results.finish(aims):
-        met = "met    " if aim["met"] else "NOT MET"
-        progress.say(f"{met} {aim['what']}: {aim['measured']} ({aim['compare']} {aim['target']})")
 
 
 # Recipes.

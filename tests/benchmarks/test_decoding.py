@@ -12,6 +12,7 @@ from limbeck.core.errors import LimbeckError
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 try:
+    import command
     import decoding
     import translators
 finally:
@@ -78,8 +79,8 @@ def make_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     write_pairs(folder)
     monkeypatch.setenv("LIMBECK_DATA", str(folder))
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(translators.progress, "use", lambda _: None)
-    monkeypatch.setattr(translators, "HERE", folder)
+    monkeypatch.setattr(command.progress, "use", lambda _: None)
+    monkeypatch.setattr(command, "RESULTS", folder / "results")
     monkeypatch.setattr(translators, "HELD_OUT", {"dev": 10, "test": 20})
     monkeypatch.setattr(translators, "VOCABULARY", 320)
     monkeypatch.setattr(translators, "MAX_LENGTH", 8)
@@ -94,7 +95,7 @@ def test_all_rows_are_there_and_are_not_made_twice(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(decoding, "EPOCHS", {"teacher": 1, "student": 1})
     monkeypatch.setattr(decoding, "SCALE", 0.0625)
     decoding.main([])
-    results = translators.opened("decoding", full=False)
+    results = command.opened("decoding", full=False)
     texts = ["real", "sampling", "sampling among 10", "greedy", "beam 5"]
     for kind in ("text", "student", "summary"):
         assert [row["text"] for row in results.find(kind=kind)] == texts
@@ -103,4 +104,4 @@ def test_all_rows_are_there_and_are_not_made_twice(monkeypatch: pytest.MonkeyPat
     assert all(aim["measured"] is not None for aim in results.aims)
     monkeypatch.setattr(decoding, "fill", None)
     decoding.main([])
-    assert translators.opened("decoding", full=False).rows == results.rows
+    assert command.opened("decoding", full=False).rows == results.rows

@@ -140,6 +140,7 @@ def test_patience_compares_first_tokens_of_mapped_layers() -> None:
         ("tinybert", None, {}, "the student is no transformer"),
         ("tinybert", Shape(2, 8, 4), {}, "the student has 4 heads a layer, and the teacher 2"),
         ("tinybert", SMALL, {"layer_weights": [1.0]}, "1 weights for embeddings and 2 layers"),
+        ("tinybert", SMALL, {"layer_weights": [1.0, -1.0, 1.0]}, "greater than or equal to 0"),
         ("tinybert", SMALL, {"mapping": [1, 5]}, "no layer 5"),
         ("bert_pkd", Shape(2, 4, 2), {}, "4 wide here and 8 in the teacher"),
         ("minilm", SMALL, {"teacher_layer": 5}, "no layer 5: the teacher has layers 1 to 4"),

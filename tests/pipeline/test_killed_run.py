@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -16,10 +16,20 @@ from pipeline.translation_recipe import recipe as translation_recipe
 TRAIN = {"epochs": 60, "learning_rate": 0.01, "tokens_per_batch": 128, "checkpoint_seconds": 0}
 
 
-def weights(folder: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("model.safetensors"))
-    }
+def weights(folder: Path, name: str = "model.safetensors") -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob(name))}
+
+
+def kill_at(moments: Sequence[Path], words: Sequence[str]) -> None:
+    """Kill a command once at each moment, when this file is there, start it again, and let it end at last."""
+    for moment in moments:
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        while not moment.exists():
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @pytest.mark.recipe
@@ -86,15 +96,46 @@ def test_translators_killed_in_each_of_their_steps_go_on(tmp_path: Path) -> None
         run / "successors" / "born_again" / "generation_1.partial" / "checkpoint" / "checkpoint.safetensors",
         run / "students" / "born_again" / "seed-1.partial" / "checkpoint" / "checkpoint.safetensors",
     )
-    for moment in moments:
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
-        while not moment.exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
+    kill_at(moments, words)
     found = weights(run)
     assert found.keys() == expected.keys()
     assert all(found[name] == expected[name] for name in found)
     assert not list((tmp_path / "runs").rglob("*.partial"))
+
+
+@pytest.mark.recipe
+@pytest.mark.timeout(900)
+def test_tinybert_killed_in_each_of_its_stages_goes_on(
+    recipe_file: Callable[..., Path], reviews: Path, tmp_path: Path
+) -> None:
+    """General, intermediate and prediction: the same students, and the same projections beside them."""
+    from limbeck import distill
+
+    (tmp_path / "raw.txt").write_text(reviews.read_text().replace(",", " "))
+    recipe = recipe_file(
+        data={
+            "train": str(reviews),
+            "dev": 40,
+            "test": 60,
+            "labelled": 80,
+            "raw": str(tmp_path / "raw.txt"),
+            "raw_length": 16,
+        },
+        student={"kind": "transformer", "layers": 1, "hidden_size": 8, "heads": 2, "max_length": 32},
+        method={"name": "tinybert", "general_epochs": 1},
+        train=TRAIN | {"epochs": 3, "evaluate": 1},
+        evaluate={"latency_sentences": 0, "resamples": 50},
+        seeds=1,
+        control=False,
+    )
+    distill(recipe, f"out={tmp_path / 'peace'}")
+    student = tmp_path / "runs" / "tiny" / "students" / "tinybert" / "seed-1.partial"
+    stages = (student / "general", student / "intermediate", student)
+    kill_at(
+        [stage / "checkpoint" / "checkpoint.safetensors" for stage in stages],
+        [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(recipe)],
+    )
+    for name, count in (("model.safetensors", 4), ("objective.safetensors", 2)):
+        expected, found = (weights(tmp_path / out / "tiny", name) for out in ("peace", "runs"))
+        assert len(expected) == count
+        assert found == expected

@@ -60,6 +60,12 @@ def test_a_plan_counts_potentials(tmp_path: Path, encoder: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("spelling", ["cnn", "bilstm"])
+def test_a_plan_times_a_student_that_reads_spelling(tmp_path: Path, encoder: Path, spelling: str) -> None:
+    student = {"kind": "bilstm", "embeddings": "random", "dimension": 8, "hidden": 8, "spelling": spelling}
+    assert "chain_structural: 1 seed of" in plan(Run(load(recipe(tmp_path, encoder, student=student)))).text()
+
+
 @pytest.mark.parametrize(
     ("task", "method", "told"),
     [

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from killed_store import kill_after
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
@@ -234,13 +232,7 @@ ask(Slow(), asked, frozenset({"logits"}), AnswerStore(Path(sys.argv[1]), shard_r
 def test_a_killed_process_loses_at_most_the_shard_in_progress(tmp_path: Path, shards_before: int) -> None:
     folder, log = tmp_path / "store", tmp_path / "asked.txt"
     process = subprocess.Popen([sys.executable, "-c", SLOW, str(folder), str(log)])
-    deadline = time.monotonic() + 120
-    while len(list(folder.glob("*/shard-*"))) < shards_before:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_after(process, folder, shards_before)
 
     store, again = AnswerStore(folder, shard_rows=4), Counter()
     asked = examples(*map(str, range(64)))

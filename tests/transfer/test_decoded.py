@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from killed_store import kill_after
 from limbeck.cli import store as shown
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
@@ -233,13 +231,7 @@ def test_two_processes_fill_one_store(tmp_path: Path) -> None:
 def test_a_killed_process_loses_at_most_the_shard_in_progress(tmp_path: Path, shards_before: int) -> None:
     folder, log = tmp_path / "store", tmp_path / "asked.txt"
     process = start(folder, log)
-    deadline = time.monotonic() + 120
-    while len(list(folder.glob("*/shard-*"))) < shards_before:
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_after(process, folder, shards_before)
 
     store, asked, again = AnswerStore(folder, shard_rows=4), texts(64), Reverser()
     left = count_undecoded(again, asked, BEAM, store)

@@ -239,9 +239,18 @@ def test_arrange_finds_every_label(order: list[int], rename: bool) -> None:
 @pytest.mark.parametrize(
     ("theirs", "renamed", "expected"),
     [
-        (["a", "c"], {}, r"labels \(a, c\) are not the data's \(a, b\)"),
-        (["a"], {}, r"labels \(a\) are not"),
-        (["a", "b", "c"], {}, r"labels \(a, b, c\) are not"),
+        (
+            ["a", "c"],
+            {},
+            r"labels \(a, c\) are not the data's \(a, b\); the teacher has no b; the data has no c",
+        ),
+        (
+            ["a", "c"],
+            {},
+            r'Say which is which, e.g. teacher.labels=\{"c": b\}, or take a teacher of these labels',
+        ),
+        (["a"], {}, r"labels \(a\) are not the data's \(a, b\); the teacher has no b. Take a teacher of"),
+        (["a", "b", "c"], {}, r"labels \(a, b, c\) are not the data's \(a, b\); the data has no c. Take a"),
         (["x", "y"], {"x": "a", "y": "a"}, r"labels \(x, y, which 'teacher.labels' makes a, a\) are not"),
         (["a", "b"], {"A": "b"}, "'teacher.labels' renames 'A', and the teacher's labels are: a, b"),
     ],
@@ -249,6 +258,12 @@ def test_arrange_finds_every_label(order: list[int], rename: bool) -> None:
 def test_labels_that_are_not_ours(theirs: list[str], renamed: dict[str, str], expected: str) -> None:
     with pytest.raises(LimbeckError, match=expected):
         arrange(theirs, ["a", "b"], renamed)
+
+
+def test_labels_that_differ_are_told_where_the_lists_are_cut() -> None:
+    ours = ["O", *(f"{prefix}-{kind}" for kind in "abcdefgh" for prefix in "BI")]
+    with pytest.raises(LimbeckError, match="; the teacher has no I-h; the data has no B-i"):
+        arrange([*ours[:-1], "B-i"], ours, {})
 
 
 def test_long_lists_of_names_are_cut() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel
@@ -189,9 +190,26 @@ def _in_recipe(value: Any) -> Any:
 
 
 def _kind(field: FieldInfo) -> str:
-    bounds = [str(bound) for bound in field.metadata]
-    name = getattr(field.annotation, "__name__", str(field.annotation))
-    return name + (f" ({', '.join(_bound(bound) for bound in bounds)})" if bounds else "")
+    return _named(field.annotation) + _bounded(field.metadata)
+
+
+def _named(annotation: Any) -> str:
+    """A type as a person writes its values: ``scores | probabilities | null``."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _named(parts[0]) + _bounded(parts[1:])
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin in (Union, UnionType):
+        return " | ".join(map(_named, parts))
+    if origin is tuple:
+        return f"list of {_named(parts[0])}"
+    return "null" if annotation is NoneType else getattr(annotation, "__name__", str(annotation))
+
+
+def _bounded(bounds: Iterable[Any]) -> str:
+    told = ", ".join(_bound(str(bound)) for bound in bounds)
+    return told and f" ({told})"
 
 
 def _bound(text: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeFloat
 from torch import Tensor, nn
 
 from limbeck.core.errors import LimbeckError
@@ -59,7 +59,7 @@ class Settings(MethodSettings):
     """``uniform``, ``top``, ``bottom``, or a list of the teacher's layer for each of the student's, from 1."""
     heads: Literal["same", "mean"] = "same"
     """``same`` compares head by head; ``mean`` compares the mean over heads, however many each has."""
-    layer_weights: tuple[float, ...] | None = None
+    layer_weights: tuple[NonNegativeFloat, ...] | None = None
     """Lambda of the embeddings and of each layer; null is 1 for all."""
     temperature: float = Field(1.0, gt=0)
     """T of the answers."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck.core.errors import LimbeckError
+from limbeck.report.predictions import columns_of, read_predictions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -85,9 +86,8 @@ def read_disputes(
     Raises:
         LimbeckError: The file is damaged, or does not fit the labels.
     """
-    table = _read(path)
-    columns = {role: name if seed is None else f"{name}@{seed}" for role, (name, seed) in models.items()}
-    columns = {role: column for role, column in columns.items() if column in table.column_names}
+    table = read_predictions(path, ("id", "text", "gold"))
+    columns = {role: column for role, column in columns_of(models).items() if column in table.column_names}
     if not {"teacher", "student"} <= columns.keys():
         return None
     gold = _gold(table, labels, path)
@@ -109,19 +109,6 @@ def read_disputes(
         teacher_right=sentences(teacher_right & ~student_right, "student"),
         student_right=sentences(~teacher_right & student_right, "teacher"),
     )
-
-
-def _read(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise LimbeckError("not a readable Parquet file", where=path) from error
-    if missing := {"id", "text", "gold"} - set(table.column_names):
-        raise LimbeckError(f"the column '{min(missing)}' is missing", where=path)
-    return table
 
 
 def _gold(table: pa.Table, labels: Sequence[str], path: Path) -> NDArray[np.intp]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from limbeck.core.errors import LimbeckError
+from limbeck.report.predictions import columns_of, read_predictions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -146,14 +146,9 @@ def read_samples(
     Raises:
         LimbeckError: The file is damaged.
     """
-    order = ("teacher", "student", "control")
-    columns = {
-        role: models[role][0] if models[role][1] is None else f"{models[role][0]}@{models[role][1]}"
-        for role in order
-        if role in models
-    }
-    table = _read(path)
-    columns = {role: column for role, column in columns.items() if column in table.column_names}
+    table = read_predictions(path, ("id", "text", "references", "origin"))
+    order, found = ("teacher", "student", "control"), columns_of(models)
+    columns = {role: found[role] for role in order if found.get(role) in table.column_names}
     if "student" not in columns or not table.num_rows:
         return None
     texts = _texts(table, columns, language)
@@ -163,19 +158,6 @@ def read_samples(
         tallies=tuple(_tally(texts, role) for role in others),
         groups=tuple(_groups(texts, others)),
     )
-
-
-def _read(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise LimbeckError("not a readable Parquet file", where=path) from error
-    if missing := {"id", "text", "references", "origin"} - set(table.column_names):
-        raise LimbeckError(f"the column '{min(missing)}' is missing", where=path)
-    return table
 
 
 def _texts(table: pa.Table, columns: Mapping[str, str], language: str) -> _Texts:

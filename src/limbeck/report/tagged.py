@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from limbeck.core.errors import LimbeckError
 from limbeck.report.disputes import SHOWN
+from limbeck.report.predictions import columns_of, read_predictions
 from limbeck.text.tags import Span, mark_spans, spans
 
 if TYPE_CHECKING:
@@ -152,12 +153,8 @@ def read_tag_disputes(
     Raises:
         LimbeckError: The file is damaged.
     """
-    columns = {
-        role: name if seed is None else f"{name}@{seed}"
-        for role, (name, seed) in models.items()
-        if role in ("teacher", "student")
-    }
-    table = _read(path)
+    table = read_predictions(path, ("id", "words", "gold", "origin"))
+    columns = {role: column for role, column in columns_of(models).items() if role in ("teacher", "student")}
     if len(columns) < 2 or not set(columns.values()) <= set(table.column_names):
         return None
     rows = _rows(table, {"gold": "gold", **columns}, mark_spans(labels), path)
@@ -171,19 +168,6 @@ def read_tag_disputes(
         kinds=tuple(_kind(name, found, mark_spans(labels)) for name, found in kinds.items()),
         types=_types(rows),
     )
-
-
-def _read(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise LimbeckError("not a readable Parquet file", where=path) from error
-    if missing := {"id", "words", "gold", "origin"} - set(table.column_names):
-        raise LimbeckError(f"the column '{min(missing)}' is missing", where=path)
-    return table
 
 
 def _rows(table: pa.Table, columns: Mapping[str, str], has_spans: bool, path: Path) -> list[_Row]:

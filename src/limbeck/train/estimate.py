@@ -16,10 +16,14 @@ from limbeck.core.recipe import Training
 from limbeck.core.signals import Guess
 from limbeck.losses.translation import smoothed_cross_entropy
 from limbeck.models.outputs import say
+from limbeck.models.taggers.tagger import Tagger
 from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+BYTES = 5
+"""Of a middling word."""
 
 
 def seconds_per_step(
@@ -46,6 +50,8 @@ def seconds_per_step(
     optimiser = adamw(student, settings.learning_rate, settings.weight_decay)
     row_gradients = RowGradients(student, model.device)
     inputs = _middling(lengths, targets, settings, model.device)
+    if isinstance(model, Tagger):
+        inputs |= _words(inputs["input_ids"])
     taken = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -75,6 +81,13 @@ def _middling(
     ids = torch.zeros(rows, tokens, dtype=torch.int64, device=device)
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
     return inputs if targets is None else inputs | {"labels": ids.new_ones(rows, translated)}
+
+
+def _words(ids: Tensor) -> dict[str, Tensor]:
+    """What taggers read beside tokens, were every token a word."""
+    places = torch.arange(ids.shape[1], device=ids.device).expand_as(ids)
+    spelled = torch.ones(*ids.shape, BYTES, dtype=torch.uint8, device=ids.device)
+    return {"word_starts": places, "word_ends": places, "word_bytes": spelled}
 
 
 def _loss(student: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:

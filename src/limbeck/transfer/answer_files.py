@@ -104,14 +104,26 @@ def arrange(
     names = [renamed.get(name, name) for name in theirs]
     if sorted(names) != sorted(ours):
         after = f", which 'teacher.labels' makes {listing(names)}" if renamed else ""
-        example = ", ".join(f'"{name}": {label}' for name, label in zip(theirs[:2], ours[:2], strict=False))
-        raise LimbeckError(
-            f"the teacher's labels ({listing(theirs)}{after}) are not the data's ({listing(ours)})",
-            where=where,
-            line=line,
-            fix=f"Say which is which, e.g. teacher.labels={{{example}}}, or take a teacher of these labels",
+        differing, fix = _difference(theirs, names, ours)
+        what = (
+            f"the teacher's labels ({listing(theirs)}{after}) are not the data's ({listing(ours)}){differing}"
         )
+        raise LimbeckError(what, where=where, line=line, fix=fix)
     return [names.index(label) for label in ours]
+
+
+def _difference(theirs: Sequence[str], names: Sequence[str], ours: Sequence[str]) -> tuple[str, str]:
+    """Which labels one side lacks, for an error, and what to do; ``names`` are ``theirs`` as they are renamed."""
+    lacking = [label for label in ours if label not in names]
+    strange = [name for name, label in zip(theirs, names, strict=True) if label not in ours]
+    told = ""
+    if len(lacking) < len(ours):
+        told += f"; the teacher has no {listing(lacking)}" if lacking else ""
+        told += f"; the data has no {listing(strange)}" if strange else ""
+    example = ", ".join(f'"{name}": {label}' for name, label in zip(strange[:2], lacking[:2], strict=False))
+    known = "these labels" if example else "the data's labels"
+    fix = f"Say which is which, e.g. teacher.labels={{{example}}}, or take" if example else "Take"
+    return told, f"{fix} a teacher of {known}"
 
 
 def listing(names: Sequence[str]) -> str:
