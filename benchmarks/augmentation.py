@@ -25,7 +25,6 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -36,8 +35,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+import command
 from limbeck.core import progress
-from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.models.masked_lm import load_masked_lm
 from limbeck.text.letters import is_word
@@ -97,10 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     torch.set_num_threads(cores())
     with tempfile.TemporaryDirectory() as folder, progress.silently():
         measure(prepare(Path(folder)), SIZES[flag], results)
-    for aim in results.finish(AIMS):
-        print(
-            f"{'met    ' if aim['met'] else 'NOT MET'} {aim['what']}: {aim['measured']} (>= {aim['target']:g})"
-        )
+    command.judged(results, AIMS)
 
 
 def prepare(folder: Path) -> Setting:
@@ -290,7 +286,4 @@ AIMS = [
 ]
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LimbeckError as error:
-        sys.exit(f"augmentation: {error}")
+    command.run(main)
