@@ -24,10 +24,12 @@ if TYPE_CHECKING:
 Task = Literal["classification", "tagging", "translation"]
 
 KINDS: dict[Task, tuple[str, ...]] = {
-    "classification": ("bilstm", "static", "transformer"),
+    "classification": ("bilstm", "forest", "static", "transformer"),
     "tagging": ("bilstm", "transformer"),
     "translation": ("autoregressive", "vanilla"),
 }
+GROWN = frozenset({"forest"})
+"""Kinds that are grown from data in one go, and not trained by gradients."""
 FOLDERS: dict[Task, str] = {
     "classification": __name__,
     "tagging": f"{__name__}.taggers",

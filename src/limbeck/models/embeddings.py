@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ DIMENSION = 128
 class TokeniserSettings(Settings):
     """How a student reads text."""
 
+    tells_sides: ClassVar[bool] = False
+    """Whether a student is told which of a pair's texts a word is of."""
     tokeniser: Literal["auto", "teacher", "words"] = "auto"
     """``auto``: words for a word-vector file or without a teacher model, else the teacher's pieces."""
     vocabulary: int = Field(30_000, gt=0)
@@ -92,7 +94,7 @@ def tokeniser_for(
     if settings.tokeniser == "words" or (settings.tokeniser == "auto" and wants_words):
         own = [] if path is None else _open(settings, path).words
         vocabulary = _vocabulary(texts, own, settings, punctuation)
-        return word_tokeniser(vocabulary, settings.lowercase, punctuation)
+        return word_tokeniser(vocabulary, settings.lowercase, punctuation, settings.tells_sides)
     if teacher_tokeniser is None:
         fix = "Choose tokeniser: words"
         raise LimbeckError("'student.tokeniser': a file of answers has no tokeniser to share", fix=fix)
