@@ -104,7 +104,8 @@ class StudentChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
     kind: str = "bilstm"
-    """bilstm, forest, static or transformer; of taggers bilstm or transformer; of translators autoregressive or vanilla."""
+    """bilstm, forest, static or transformer; of taggers bilstm or transformer; of translators autoregressive or
+    vanilla."""
     max_length: int = Field(128, gt=2)
     """Tokens kept of a sentence, special tokens included; longer ones are cut and counted."""
 

@@ -38,6 +38,11 @@ FOLDERS: dict[Task, str] = {
 """Where the kinds' modules are."""
 
 
+def is_grown(kind: str) -> bool:
+    """Whether students of a kind are grown from data in one go, and not trained by gradients."""
+    return kind in GROWN
+
+
 def kinds(task: Task = "classification") -> list[str]:
     """Names of the kinds of student for a task."""
     return list(KINDS[task])

@@ -190,7 +190,8 @@ class ForestForSequenceClassification(PreTrainedModel):
         if self.rarity is None:
             return counts.float()
         weighed = counts * self.rarity.double()
-        return (weighed / weighed.norm(dim=1, keepdim=True).clamp(min=1e-12)).float()
+        shares: Tensor = weighed / weighed.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        return shares.float()
 
     def walk(self, features: Tensor) -> Tensor:
         """What the trees say: ``(batch, columns) -> (batch, classes)``, probabilities or logits."""
@@ -199,7 +200,9 @@ class ForestForSequenceClassification(PreTrainedModel):
             feature = self.features[at].long()
             above = features.gather(1, feature.clamp(min=0)) > self.thresholds[at]
             at = torch.where(feature < 0, at, self.below[at, above.long()].long())
-        said: Tensor = self.said[self.below[at, 0].long()].sum(1)  # a leaf's is divided by the number of trees
+        said: Tensor = self.said[self.below[at, 0].long()].sum(
+            1
+        )  # a leaf's is divided by the number of trees
         return said
 
     def take(self, grown: Grown) -> None:
@@ -207,7 +210,12 @@ class ForestForSequenceClassification(PreTrainedModel):
         config, trees = self.config, grown.trees
         config.trees, config.nodes, config.leaves = len(trees.roots), len(trees.features), len(trees.said)
         config.depth, config.temperature = trees.depth, grown.temperature
-        self.roots, self.features, self.below, self.said = trees.roots, trees.features, trees.below, trees.said
+        self.roots, self.features, self.below, self.said = (
+            trees.roots,
+            trees.features,
+            trees.below,
+            trees.said,
+        )
         self.thresholds = nn.Parameter(trees.thresholds, requires_grad=False)
 
     def take_ngrams(self, keys: Tensor, rarity: Tensor | None) -> None:
@@ -220,7 +228,9 @@ class ForestForSequenceClassification(PreTrainedModel):
         assert self.keys is not None
         config = self.config
         counts = torch.zeros(len(digits), config.columns, dtype=torch.float64, device=digits.device)
-        for keys in keys_in(digits, config.vocab_size, config.shortest, config.longest) if config.columns else ():
+        for keys in (
+            keys_in(digits, config.vocab_size, config.shortest, config.longest) if config.columns else ()
+        ):
             place = torch.searchsorted(self.keys, keys).clamp(max=config.columns - 1)
             counts.scatter_add_(1, place, (self.keys[place] == keys).double())
         return counts

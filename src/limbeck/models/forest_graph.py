@@ -124,9 +124,7 @@ def _said(model: ForestForSequenceClassification, constants: dict[str, Any]) -> 
     """Logits, ``(batch, classes)``."""
     temperature = model.config.temperature
     logits = OUTPUT if temperature is None else "said"
-    yield helper.make_node(
-        "TreeEnsembleRegressor", ["features"], [logits], domain=OF_TREES, **_trees(model)
-    )
+    yield helper.make_node("TreeEnsembleRegressor", ["features"], [logits], domain=OF_TREES, **_trees(model))
     if temperature is not None:
         constants |= {"least": np.float32(LEAST), "temperature": np.float32(temperature)}
         yield helper.make_node("Max", ["said", "least"], ["likely"])
@@ -136,10 +134,10 @@ def _said(model: ForestForSequenceClassification, constants: dict[str, Any]) -> 
 
 def _trees(model: ForestForSequenceClassification) -> dict[str, Any]:
     """Attributes of the operator for trees; nodes are numbered within their tree."""
-    roots, features, below, said = (
-        each.cpu().numpy().astype(np.int64) if each.dtype.is_floating_point is False else each.cpu().numpy()
-        for each in (model.roots, model.features, model.below, model.said)
+    roots, features, below = (
+        each.cpu().numpy().astype(np.int64) for each in (model.roots, model.features, model.below)
     )
+    said = model.said.cpu().numpy()
     tree = np.searchsorted(roots, np.arange(len(features)), side="right") - 1
     within = np.arange(len(features)) - roots[tree]
     is_leaf = features < 0

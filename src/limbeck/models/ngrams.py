@@ -59,7 +59,8 @@ def keys_in(digits: Tensor, vocabulary: int, shortest: int, longest: int) -> Ite
 
 def tokens_of(key: int, vocabulary: int) -> list[int]:
     """The tokens of an n-gram; those of a pair's second text are raised by the vocabulary."""
-    base, tokens = base_of(vocabulary), []
+    base = base_of(vocabulary)
+    tokens: list[int] = []
     while key:
         key, digit = divmod(key, base)
         tokens.insert(0, digit - 1)
