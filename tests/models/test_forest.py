@@ -54,9 +54,7 @@ def student(values, texts, seconds=(), targets=None, seed=1):
     settings = models.settings_for("forest", values)
     known = [*texts, *seconds]
     own = models.tokeniser_for(settings, teacher_tokeniser=None, texts=known)
-    examples = [
-        Example(str(n), text, second=seconds[n] if seconds else "") for n, text in enumerate(texts)
-    ]
+    examples = [Example(str(n), text, second=seconds[n] if seconds else "") for n, text in enumerate(texts)]
     encoded = encode(own, examples, None, 64)
     model = models.build("forest", settings, labels=LABELS, tokeniser=own, teacher=None, seed=seed)
     aims = targets or Targets(soft(texts))
@@ -103,8 +101,8 @@ def test_ngrams_are_those_of_scikit_learns_vectorisers(values):
     np.testing.assert_allclose(featurise(model, encoded).toarray(), expected[:, order], rtol=1e-6)
 
 
-def test_mean_embedding_is_numpys(texts=("word1 word2 word1", "word3")):
-    many = [*texts, *sentences(40)]
+def test_mean_embedding_is_numpys():
+    many = ["word1 word2 word1", "word3", *sentences(40)]
     model, tokeniser, encoded, _ = student(KINDS["embeddings"], many)
     table = model.embeddings.weight.detach().numpy()
     for row, text in enumerate(many):
@@ -199,7 +197,7 @@ def test_what_is_told_of_a_tree_is_scikit_learns():
     assert sum(used["share"] for used in facts["used"]) == pytest.approx(1)
 
 
-def test_a_large_tree_is_told_where_most_texts_come_by():
+def test_of_a_large_tree_the_splits_are_told_that_gain_most():
     texts = sentences(300)
     model, tokeniser, _, grown = student({"trees": 3}, texts)
     facts = told(model, tokeniser, grown, Targets(soft(texts)))

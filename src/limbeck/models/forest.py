@@ -10,7 +10,7 @@ flat arrays that PyTorch walks, saved as safetensors and never pickled. Axes: ``
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -40,6 +40,9 @@ class Settings(EmbeddingSettings):
 
     tells_sides: ClassVar[bool] = True
 
+    tokeniser: Literal["auto", "teacher", "words"] = "auto"
+    """``auto`` is words for n-grams (pieces of words are hard to read) and for a word-vector file; for other embeddings
+    the teacher's pieces."""
     trees: int = Field(100, gt=0)
     """1 is a single decision tree, which can be read as a whole; more are a random forest, each tree grown on a
     bootstrap sample of the texts, their answers averaged."""
@@ -50,12 +53,12 @@ class Settings(EmbeddingSettings):
     min_leaf: int = Field(2, gt=0)
     """Texts in a leaf at least."""
     split_features: float | None = Field(None, gt=0, le=1)
-    """Share of the features that are tried at each split, drawn anew; null is all of them for a single tree, and the
-    root of their number for a forest."""
+    """Share of the features that are tried at each split, drawn anew; null is all of them for a single tree, and a
+    third for a forest."""
     features: Literal["ngrams", "embeddings"] = "ngrams"
     """What trees split on: which ``ngrams`` a text has, or the dimensions of its mean embedding (those of
     ``embeddings``), which no person can read."""
-    ngrams: tuple[int, int] = (1, 2)
+    ngrams: Annotated[list[int], Field(min_length=2, max_length=2)] = [1, 2]
     """Tokens of the shortest n-gram and of the longest, 3 at most."""
     values: Literal["presence", "counts", "tfidf"] = "presence"
     """What is told of an n-gram: whether it is there, how often, or its TF-IDF (scikit-learn's, of length one)."""
@@ -67,7 +70,7 @@ class Settings(EmbeddingSettings):
     @model_validator(mode="before")
     @classmethod
     def _read_words(cls, values: Any) -> Any:
-        """N-grams are of words, unless the recipe says otherwise: pieces of words are hard to read."""
+        """N-grams are of words, unless the recipe says otherwise."""
         if not isinstance(values, Mapping) or values.get("features", "ngrams") != "ngrams":
             return values
         stray = next((key for key in OF_EMBEDDINGS if values.get(key) not in (None, "auto")), None)

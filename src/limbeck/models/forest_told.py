@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 USED = 30
 """Features that are told, those that do the most first."""
 MOST_LEAVES = 24
-"""Of the tree that is told; where it has more, those are split further that most texts fall into."""
+"""Of the tree that is told; where it has more, those splits are told that take off most of the squared distances."""
 DEEPEST = 24
 """Splits on the way to a leaf of the tree that is told."""
 
@@ -106,7 +106,7 @@ def _nodes(estimator: Any, grown: Grown, names: Sequence[str]) -> list[dict[str,
     texts = np.asarray(estimator.decision_path(grown.features).sum(0)).ravel()
     shares = _shares(tree.value[:, :, 0], grown.temperature)
     depth, splits = _depths_and_splits(tree.children_left, tree.children_right)
-    opened = _opened(tree.children_left, tree.children_right, texts, depth)
+    opened = _opened(tree, depth)
     order = [int(node) for node in np.flatnonzero(opened["shown"])]
     place = {node: number for number, node in enumerate(order)}
     found = []
@@ -149,12 +149,13 @@ def _depths_and_splits(
     return depth, splits
 
 
-def _opened(
-    left: NDArray[np.int64], right: NDArray[np.int64], texts: NDArray[Any], depth: NDArray[np.int64]
-) -> dict[str, NDArray[np.bool_]]:
+def _opened(tree: Any, depth: NDArray[np.int64]) -> dict[str, NDArray[np.bool_]]:
     """Which nodes are ``shown``, and at which the ``split`` is."""
+    left, right = tree.children_left, tree.children_right
+    rest = tree.impurity * tree.weighted_n_node_samples  # squared distances to a node's mean
+    gain = np.where(left >= 0, rest - rest[left] - rest[right], 0)
     shown, split = np.zeros(len(left), bool), np.zeros(len(left), bool)
-    shown[0], leaves, waiting = True, 1, [(-float(texts[0]), 0)]
+    shown[0], leaves, waiting = True, 1, [(-float(gain[0]), 0)]
     while waiting and leaves < MOST_LEAVES:
         _, node = heapq.heappop(waiting)
         if left[node] < 0 or depth[node] >= DEEPEST:
@@ -162,5 +163,5 @@ def _opened(
         split[node], leaves = True, leaves + 1
         for below in (int(left[node]), int(right[node])):
             shown[below] = True
-            heapq.heappush(waiting, (-float(texts[below]), below))
+            heapq.heappush(waiting, (-float(gain[below]), below))
     return {"shown": shown, "split": split}

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 OPSETS = {"": 17, "ai.onnx.ml": 1}
 """Of the graph that skl2onnx writes: the version that came with its operator for regression by trees."""
-WEIGHTS = "target_weights"
+OF_A_FOREST = 1 / 3
+"""Share of the features that each split of a forest tries (Breiman's for regression). The root of their number, which
+suits few dense features, finds hardly any word that a text has."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def trees_of(estimator: Any) -> Trees:
     said = np.zeros((is_leaf.sum(), told["n_targets"]), dtype=np.float32)
     leaf = np.cumsum(is_leaf) - 1
     of = roots[np.array(told["target_treeids"])] + np.array(told["target_nodeids"])
-    said[leaf[of], np.array(told["target_ids"])] = told[WEIGHTS]
+    said[leaf[of], np.array(told["target_ids"])] = told["target_weights"]
     ways = np.array([told["nodes_truenodeids"], told["nodes_falsenodeids"]]).T + roots[tree][:, None]
     below = np.where(is_leaf[:, None], leaf[:, None], ways)
     features = np.where(is_leaf, -1, told["nodes_featureids"])
@@ -160,9 +162,9 @@ def _estimator(settings: Settings, seed: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.tree import DecisionTreeRegressor
 
-    tried: float | str | None = settings.split_features
+    tried = settings.split_features
     if tried is None and settings.trees > 1:
-        tried = "sqrt"
+        tried = OF_A_FOREST
     shape = {
         "max_depth": settings.depth,
         "max_leaf_nodes": settings.leaves,

@@ -47,13 +47,13 @@ class ForestView:
         """How large it is, and what the tree below is, in a sentence or two."""
         forest = self.forest
         nodes = f"{words.plural(forest.nodes, 'node')}, {words.plural(forest.leaves, 'leaf', 'leaves')}"
-        text = f"grown on {words.plural(forest.texts, 'text')}"
+        grown = f"grown on {words.plural(forest.texts, 'text')}"
+        share = words.percent(forest.shown.agreement)
         if forest.trees == 1:
-            share = words.percent(forest.shown.agreement)
-            return f"One tree of {nodes}, {text}, to whose class it agrees in {share}."
-        share = f"It agrees with the class to be learnt in {words.percent(forest.shown.agreement)} of them."
-        tree = f"Shown is the tree nearest to what was to be learnt, number {forest.shown.tree + 1}."
-        return f"{words.count(forest.trees)} trees of {nodes} in all, {text}. {tree} {share}"
+            return f"One tree of {nodes}, {grown}; it says the class to be learnt in {share} of them."
+        tree = f"Shown is number {forest.shown.tree + 1}, which is nearest to what was to be learnt"
+        trees = f"{words.count(forest.trees)} trees of {nodes} in all, {grown}"
+        return f"{trees}. {tree}: it says that class in {share} of them."
 
 
 def view(forest: Forest, title: str, style: str) -> ForestView:
