@@ -106,3 +106,30 @@ def test_a_ramp_stays_between_its_ends_and_never_turns() -> None:
         values = [ramp(done / 50, 0.2, 0.9, 0.3, 0.7, shape) for done in range(51)]
         assert values[:16] == [0.2] * 16 and values[35:] == [0.9] * 16
         assert values == sorted(values)
+
+
+NAMED = {
+    "gold": {},
+    "hard_labels": {},
+    "soft_labels": {"temperature": 3},
+    "soft_labels ": {"temperature": 1, "gold_weight": 0.4},
+    "logit_regression": {},
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_the_mean_of_targets_is_where_the_loss_of_a_constant_is_least(name):
+    objective = methods.objective(name.strip(), **NAMED[name])
+    draw = torch.Generator().manual_seed(0)
+    teacher = Signals(logits=torch.randn(7, 3, generator=draw) * 2)
+    gold = torch.tensor([0, 1, 2, 0, 1, 2, 2])
+    if "soft" in name:
+        gold[:3] = NO_GOLD
+    targets = objective.targets(teacher, gold, 3)
+    weights = torch.ones(7) if targets.weights is None else targets.weights
+    mean = (weights[:, None] * targets.values).sum(0) / weights.sum()
+    logits = mean if targets.temperature is None else targets.temperature * mean.clamp(min=1e-9).log()
+    constant = logits.clone().requires_grad_()
+    batch = Batch(tuple("abcdefg"), {}, gold)
+    objective(Signals(logits=constant.expand(7, 3)), teacher, batch).total.backward()
+    torch.testing.assert_close(constant.grad, torch.zeros(3), atol=2e-5, rtol=0)

@@ -56,7 +56,7 @@ KINDS = [(family, SMALL) for family in SPECIAL] + [("bert", values) for values i
 def tokeniser_like(family: str) -> PreTrainedTokenizerFast:
     """Whole words, put together as a family's tokenisers do."""
     if family == "words":
-        return word_tokeniser(WORDS, typed=True)
+        return word_tokeniser(WORDS, sides=True)
     start, end = SPECIAL[family]
     names = ["[PAD]", "[UNK]", *filter(None, (start, end)), *WORDS]
     backend = Tokenizer(pieces.WordLevel({name: n for n, name in enumerate(names)}, unk_token="[UNK]"))

@@ -185,7 +185,10 @@ def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
 # Sentences, or pairs of them, with labels.
 
 
-OF_SENTENCES = {"second": "", "student": "bilstm                   # or static (fastest), or transformer"}
+OF_SENTENCES = {
+    "second": "",
+    "student": "bilstm                   # or static (fastest), transformer, or forest (to be read)",
+}
 OF_PAIRS = {
     "student": "siamese                  # each text by itself, by one BiLSTM; or transformer (both at once; slower)"
 }

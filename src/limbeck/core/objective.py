@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
 
 NO_GOLD = -100
@@ -83,6 +84,23 @@ class Shape:
     heads: int
 
 
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What a student that is grown, and not trained by gradients, should say of each example.
+
+    Of all constants, the weighted mean of the values is the one that minimises the objective over a set of examples.
+
+    Attributes:
+        values: ``(examples, classes)``.
+        weights: How much each example counts, ``(examples,)``; None for one each.
+        temperature: The values are ``softmax(z / temperature)`` for logits z; None where they are logits themselves.
+    """
+
+    values: Tensor
+    weights: Tensor | None = None
+    temperature: float | None = 1.0
+
+
 class Objective(nn.Module):
     """What a student is taught from a batch. It never calls a model: it is given what the models said.
 
@@ -129,6 +147,19 @@ class Objective(nn.Module):
             classes: Of the student.
         """
         return None
+
+    def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:
+        """The objective for a student that is grown from data in one go, such as a forest.
+
+        Args:
+            teacher: What it says of the examples, logits ``(examples, classes)``.
+            gold: Label indices, ``(examples,)``.
+            classes: Of the student.
+
+        Raises:
+            LimbeckError: The objective has no such form.
+        """
+        raise LimbeckError(f"{type(self).__name__} is followed by gradients only")
 
     def told(self) -> str:
         """What a plan says of it once it is fitted, such as which layers it compares; empty for nothing."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+from torch.nn import functional
+
 from limbeck.core.method import Card, MethodSettings, Stage
-from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.objective import Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
 from limbeck.losses.classification import gold_cross_entropy
 
@@ -36,6 +39,10 @@ class GoldObjective(Objective):
         assert student.logits is not None
         losses = gold_cross_entropy(student.logits, batch.gold)
         return Loss({"gold": losses.sum()}, len(batch.ids))
+
+    def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:
+        """Gold itself, all other classes at nought."""
+        return Targets(functional.one_hot(gold, classes).float())
 
 
 def tiny() -> Settings:

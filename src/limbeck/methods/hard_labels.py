@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+from torch.nn import functional
+
 from limbeck.core.method import Card, MethodSettings, Stage
-from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.objective import Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
 from limbeck.losses.classification import gold_cross_entropy
 
@@ -34,6 +37,11 @@ class HardLabelObjective(Objective):
         assert student.logits is not None and teacher.logits is not None
         losses = gold_cross_entropy(student.logits, teacher.logits.argmax(-1))
         return Loss({"hard": losses.sum()}, len(batch.ids))
+
+    def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:
+        """The teacher's choice, all other classes at nought."""
+        assert teacher.logits is not None
+        return Targets(functional.one_hot(teacher.logits.argmax(-1), classes).float())
 
 
 def tiny() -> Settings:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
+from torch import Tensor
 
+from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
-from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.objective import Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
 from limbeck.losses.classification import gold_cross_entropy, gold_or_teachers_choice, squared_distance
 
@@ -50,6 +52,18 @@ class LogitRegressionObjective(Objective):
             target = gold_or_teachers_choice(batch.gold, teacher.logits)
             parts["cross_entropy"] = self.alpha * gold_cross_entropy(student.logits, target).sum()
         return Loss(parts, len(batch.ids))
+
+    def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:
+        """The teacher's logits.
+
+        Raises:
+            LimbeckError: Cross-entropy joins: then no mean minimises both terms.
+        """
+        if self.alpha:
+            what = "a student that is grown cannot follow cross-entropy beside squared distances"
+            raise LimbeckError(what, where="method", fix="Set alpha: 0, or choose soft_labels")
+        assert teacher.logits is not None
+        return Targets(teacher.logits.float(), temperature=None)
 
 
 def tiny() -> Settings:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pydantic import Field
+from torch import Tensor
+from torch.nn import functional
 
+from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
-from limbeck.core.objective import Batch, Loss, Objective
+from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
 from limbeck.losses.classification import gold_cross_entropy, softened_divergence
 
@@ -52,6 +55,28 @@ class SoftLabelObjective(Objective):
         if self.gold_weight > 0:
             parts["gold"] = self.gold_weight * gold_cross_entropy(student.logits, batch.gold).sum()
         return Loss(parts, len(batch.ids))
+
+    def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:
+        """The teacher's softened probabilities; at temperature 1, mixed with gold where there is some.
+
+        Raises:
+            LimbeckError: Gold joins at another temperature: then no mean of probabilities minimises both terms.
+        """
+        assert teacher.logits is not None
+        soft = (teacher.logits.float() / self.temperature).softmax(-1)
+        if not self.gold_weight:
+            return Targets(soft, temperature=self.temperature)
+        if self.temperature != 1:
+            raise LimbeckError(
+                "a student that is grown cannot follow 'gold_weight' at a temperature other than 1",
+                where="method",
+                fix="Set gold_weight: 0 or temperature: 1",
+            )
+        weight = self.gold_weight * (gold != NO_GOLD).float()  # (examples,)
+        mixed = (1 - self.gold_weight) * soft
+        mixed = mixed + weight[:, None] * functional.one_hot(gold.clamp(min=0), classes)
+        whole = 1 - self.gold_weight + weight
+        return Targets(mixed / whole.clamp(min=1e-9)[:, None], whole)
 
 
 def tiny() -> Settings:

@@ -24,16 +24,23 @@ if TYPE_CHECKING:
 Task = Literal["classification", "tagging", "translation"]
 
 KINDS: dict[Task, tuple[str, ...]] = {
-    "classification": ("bilstm", "siamese", "static", "transformer"),
+    "classification": ("bilstm", "forest", "siamese", "static", "transformer"),
     "tagging": ("bilstm", "transformer"),
     "translation": ("autoregressive", "vanilla"),
 }
+GROWN = frozenset({"forest"})
+"""Kinds that are grown from data in one go, and not trained by gradients."""
 FOLDERS: dict[Task, str] = {
     "classification": __name__,
     "tagging": f"{__name__}.taggers",
     "translation": f"{__name__}.translators",
 }
 """Where the kinds' modules are."""
+
+
+def is_grown(kind: str) -> bool:
+    """Whether students of a kind are grown from data in one go, and not trained by gradients."""
+    return kind in GROWN
 
 
 def kinds(task: Task = "classification") -> list[str]:

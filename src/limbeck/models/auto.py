@@ -20,6 +20,7 @@ CONFIGS = "limbeck.models.configs"
 STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
+    "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
     "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),
     "TransformerTaggerConfig": ("limbeck.models.taggers.transformer", "TransformerForTokenClassification"),
@@ -56,14 +57,14 @@ def register_configs() -> None:
 def register_models() -> None:
     """Tell the Auto class of each student's task about it; without PyTorch, nothing.
 
-    What a model's class says after ``For`` names the Auto class: ``AutoModelForTokenClassification``, say.
+    What a model's class says after its last ``For`` names the Auto class: ``AutoModelForTokenClassification``, say.
     """
     if find_spec("torch") is None:
         return
     auto = import_module("transformers.models.auto.modeling_auto")
     for name, (module, model) in STUDENTS.items():
         config = getattr(import_module(CONFIGS), name)
-        auto_class = getattr(auto, f"AutoModelFor{model.partition('For')[2]}")
+        auto_class = getattr(auto, f"AutoModelFor{model.rpartition('For')[2]}")
         auto_class.register(config, getattr(import_module(module), model), exist_ok=True)
 
 

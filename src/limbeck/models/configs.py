@@ -85,6 +85,41 @@ class StaticConfig(StudentConfig):
     token_weights: bool = False
 
 
+class ForestConfig(PreTrainedConfig):
+    """Configuration of :class:`limbeck.models.forest.ForestForSequenceClassification`.
+
+    Attributes:
+        vocab_size: Tokens that the tokeniser knows.
+        features: What the trees split on: ``ngrams`` or ``embeddings``.
+        shortest: Tokens of the shortest n-gram.
+        longest: Tokens of the longest.
+        values: What is told of an n-gram: ``presence``, ``counts`` or ``tfidf``.
+        columns: How many n-grams there are.
+        embedding_size: Width of the embeddings.
+        trees: Their number.
+        nodes: Of all trees together.
+        leaves: Of all trees together.
+        depth: Splits on the longest way from a root to a leaf.
+        temperature: The trees say ``softmax(z / temperature)`` of the logits z; None where they say logits.
+    """
+
+    model_type = "limbeck-forest"
+
+    vocab_size: int = 30522
+    features: str = "ngrams"
+    shortest: int = 1
+    longest: int = 1
+    values: str = "presence"
+    columns: int = 0
+    embedding_size: int = 0
+    trees: int = 1
+    nodes: int = 1
+    leaves: int = 1
+    depth: int = 0
+    temperature: float | None = 1.0
+    pad_token_id: int | None = 0
+
+
 class BiLSTMTaggerConfig(EmbeddingConfig):
     """Configuration of :class:`limbeck.models.taggers.bilstm.BiLSTMForTokenClassification`.
 

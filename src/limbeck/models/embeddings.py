@@ -38,8 +38,9 @@ class TokeniserSettings(Settings):
     """How a student reads text."""
 
     of_pairs: ClassVar[bool] = False
-    """Whether it must be told which text of a pair a token is of, and so reads nothing but pairs."""
-
+    """Whether a student reads nothing but pairs of texts."""
+    tells_sides: ClassVar[bool] = False
+    """Whether a student is told which of a pair's texts a word is of."""
     tokeniser: Literal["auto", "teacher", "words"] = "auto"
     """``auto``: words for a word-vector file or without a teacher model, else the teacher's pieces."""
     vocabulary: int = Field(30_000, gt=0)
@@ -95,7 +96,7 @@ def tokeniser_for(
     if settings.tokeniser == "words" or (settings.tokeniser == "auto" and wants_words):
         own = [] if path is None else _open(settings, path).words
         vocabulary = _vocabulary(texts, own, settings, punctuation)
-        return word_tokeniser(vocabulary, settings.lowercase, punctuation, typed=settings.of_pairs)
+        return word_tokeniser(vocabulary, settings.lowercase, punctuation, settings.tells_sides)
     if teacher_tokeniser is None:
         fix = "Choose tokeniser: words"
         raise LimbeckError("'student.tokeniser': a file of answers has no tokeniser to share", fix=fix)

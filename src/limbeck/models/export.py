@@ -18,6 +18,8 @@ from limbeck.core.files import write_json
 from limbeck.core.recipe import Export
 from limbeck.models.bundling import appearing, provenance, save_tokeniser, spread
 from limbeck.models.card import card_page
+from limbeck.models.forest import ForestForSequenceClassification
+from limbeck.models.forest_graph import forest_graph
 from limbeck.models.graph import AXES
 from limbeck.models.graphs import OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
 from limbeck.models.outputs import evaluating
@@ -76,6 +78,7 @@ def export(
         pairs = not isinstance(model, Tagger) and not all(isinstance(text, str) for text in texts)
         save_onnx(model, tokeniser, partial / MODELS["fp32"], pairs)
         task.advance()
+        settings = suited(model, settings)
         if settings.int8:
             quantise(partial / MODELS["fp32"], partial / MODELS["int8"])
         task.advance()
@@ -92,7 +95,7 @@ def export(
 def save_onnx(
     model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, path: Path, pairs: bool = False
 ) -> None:
-    """Write the float32 graph of a model: by hand for our own layers, by PyTorch's exporter for others.
+    """Write the float32 graph of a model: by hand for our own layers and trees, by PyTorch's exporter for others.
 
     Args:
         model: A classifier or a tagger.
@@ -106,8 +109,17 @@ def save_onnx(
     with evaluating(model):
         if isinstance(model, Student | BiLSTMForTokenClassification):
             onnx.save(graph_of(model), str(path))
+        elif isinstance(model, ForestForSequenceClassification):
+            onnx.save(forest_graph(model, pairs), str(path))
         else:
             _trace(model, tokeniser, path, pairs)
+
+
+def suited(model: PreTrainedModel, settings: Export) -> Export:
+    """The settings without int8 for a forest: its trees compare and look up, and multiply no matrices."""
+    if not isinstance(model, ForestForSequenceClassification):
+        return settings
+    return settings.model_copy(update={"int8": False})
 
 
 class _Scores(nn.Module):

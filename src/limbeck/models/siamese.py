@@ -38,6 +38,7 @@ class Settings(bilstm.Settings):
     """Keys of a recipe's ``student`` with ``kind: siamese``."""
 
     of_pairs: ClassVar[bool] = True
+    tells_sides: ClassVar[bool] = True
 
     layers: int = Field(1, ge=0)
     """Bidirectional layers; 0 pools the embeddings themselves, which is fastest and reads no order of words."""

@@ -6,10 +6,13 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from limbeck import methods, models
 from limbeck.core.errors import LimbeckError
+from limbeck.core.objective import Objective
 from limbeck.core.recipe import TeacherChoice
-from limbeck.core.signals import OF_TOKENS
+from limbeck.core.signals import OF_TOKENS, Signals
 from limbeck.pipeline.folders import Folders
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.transfer import rewrites
@@ -81,6 +84,11 @@ class Chosen(Folders):
         return found
 
     @property
+    def grows(self) -> bool:
+        """Whether students are grown from data in one go, and not trained by gradients."""
+        return models.is_grown(self.recipe.student.kind)
+
+    @property
     def control(self) -> str | None:
         """The name of the control, where there is one."""
         return CONTROL if self.recipe.control else None
@@ -107,6 +115,30 @@ class Chosen(Folders):
                     where="method",
                     fix=f"Methods for {self.recipe.task}: {', '.join(suited)}",
                 )
+        if self.grows:
+            self._check_growable(title, stages)
+
+    def _check_growable(self, title: str, stages: Sequence[Stage]) -> None:
+        """Insist that a method says what a student should say, for one that follows no gradient."""
+        if len(stages) == 1 and _has_targets(stages[0].objective):
+            none = torch.zeros(0, 2)
+            stages[0].objective.targets(Signals(logits=none), none[:, 0].long(), 2)
+            return
+        suited = [name for name in methods.names() if _grows(methods.get(name))]
+        raise LimbeckError(
+            f"a {self.recipe.student.kind} follows no gradient, and '{title}' is nothing but one",
+            where="method",
+            fix=f"Methods for it: {', '.join(suited)}",
+        )
+
+
+def _has_targets(objective: Objective) -> bool:
+    return type(objective).targets is not Objective.targets
+
+
+def _grows(method: Method) -> bool:
+    stages = method.tiny.stages()
+    return len(stages) == 1 and _has_targets(stages[0].objective)
 
 
 def _suits(method: Method, signal: SignalName) -> bool:

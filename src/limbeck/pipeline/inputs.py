@@ -77,7 +77,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
         "max_length": run.recipe.student.max_length,
-        "train": lasting(run.recipe.train),
+        "train": {"metric": run.training.metric} if run.grows else lasting(run.recipe.train),
         "seed": seed,
         "data": [run.transfer_set.fingerprint, run.prepared.dev.fingerprint],
         "tokeniser": run.tokeniser_fingerprint,

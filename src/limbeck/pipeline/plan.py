@@ -16,6 +16,7 @@ from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
 from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.first_token import first_token_only
+from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.outputs import tokens_at_a_time
 from limbeck.models.student import longest_input, readable
 from limbeck.pipeline import inputs, plan_translation, steps
@@ -28,6 +29,7 @@ from limbeck.text.encode import Encoded, collate
 from limbeck.text.packing import estimate
 from limbeck.text.raw import raw_files
 from limbeck.train.estimate import seconds_per_step
+from limbeck.train.grow import seconds_to_grow
 from limbeck.train.loop import check_trackers, total_steps
 from limbeck.transfer.ask import choose, count_missing
 from limbeck.transfer.prepare import prepare
@@ -35,6 +37,8 @@ from limbeck.transfer.teachers import FileTeacher
 
 ROUGHLY = {"export": 5, "evaluate": 15, "report": 3}
 """Seconds of the steps that are short in any run, as seen on two cores: not worth a trial."""
+GROWN_ON = 300
+"""Texts on which a few trees are grown for an estimate."""
 SAMPLE = 3
 """Batches that are timed for an estimate."""
 
@@ -272,6 +276,9 @@ def _answers(run: Run) -> Planned:
 def _train(run: Run, taught: bool) -> Iterator[Planned]:
     """One line a method: all its seeds."""
     student = run.new_student(run.recipe.seeds[0])
+    if isinstance(student, ForestForSequenceClassification):
+        yield from _grow(run, taught, student)
+        return
     _check_positions(run, student)
     text = run.encoded_train
     targets = None if text.targets is None else text.targets.lengths
@@ -279,23 +286,45 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
     if run.hears_raw:
         each[True] = seconds_per_step(student, run.raw_lengths, run.recipe.train)
     for title, (method, keys) in run.methods.items():
-        left = [
-            seed
-            for seed in run.recipe.seeds
-            if not (
-                taught and run.student_folder(title, seed).is_done(inputs.student_inputs(run, title, seed))
-            )
-        ]
+        left = _left(run, title, taught)
         stages = [stage for stage in method.stages(keys) if stage.trains == "student"]
         counts = steps_of(run, title)
         seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))
-        seeds = "1 seed" if len(run.recipe.seeds) == 1 else f"{len(run.recipe.seeds)} seeds"
+        seeds = _seeds(run)
         told = [fitted(run, stage, student, 0).objective.told() for stage in stages]
         what = f"{title}: {seeds} of {sum(counts):,} steps, {run.recipe.student.kind}"
         what += "".join(f"; {each}" for each in dict.fromkeys(filter(None, told)))
         weights = len(run.recipe.seeds) * tensor_bytes(student)
         at_once = max(1, min(run.recipe.jobs, len(left)))
         yield Planned("train", what, len(left) * seconds / at_once, weights, not left)
+
+
+def _grow(run: Run, taught: bool, student: ForestForSequenceClassification) -> Iterator[Planned]:
+    """One line a method, of students that are grown."""
+    settings, texts = run.student_settings, run.transfer_set.examples
+    assert isinstance(settings, ForestSettings)
+    each = seconds_to_grow(student, settings, run.encoded(texts[:GROWN_ON]), len(texts))
+    at_once = max(1, min(run.recipe.jobs, len(run.recipe.seeds)))
+    for title in run.methods:
+        left = _left(run, title, taught)
+        size = "1 tree" if settings.trees == 1 else f"{settings.trees:,} trees"
+        what = f"{title}: {_seeds(run)} of {size}; epochs, rates and batches do not matter to them"
+        yield Planned("train", what, len(left) * each / at_once, done=not left)
+
+
+def _left(run: Run, title: str, taught: bool) -> list[int]:
+    """Seeds of a method that are not trained yet."""
+    folders = {seed: run.student_folder(title, seed) for seed in run.recipe.seeds}
+    return [
+        seed
+        for seed, folder in folders.items()
+        if not (taught and folder.is_done(inputs.student_inputs(run, title, seed)))
+    ]
+
+
+def _seeds(run: Run) -> str:
+    count = len(run.recipe.seeds)
+    return "1 seed" if count == 1 else f"{count} seeds"
 
 
 def _measure(run: Run, trained: bool) -> Iterator[Planned]:

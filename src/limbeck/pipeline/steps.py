@@ -14,6 +14,7 @@ from limbeck.core import progress, recipe, tasks
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
+from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import judge, side_by_side
 from limbeck.pipeline.budget import steps_of
@@ -36,9 +37,11 @@ from limbeck.pipeline.translation import TranslationRun
 from limbeck.text import resources
 from limbeck.text.packing import pack as pack_text
 from limbeck.train.adapt import adapt
+from limbeck.train.grow import grow
 from limbeck.train.loop import Trained, train as train_model
 from limbeck.transfer import rewrites
 from limbeck.transfer.prepare import prepare as prepare_data
+from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -177,6 +180,10 @@ def train_student(run: Run, title: str, seed: int) -> None:
     method, settings = run.methods[title]
     stages = [stage for stage in method.stages(settings) if stage.trains == "student"]
     model = run.new_student(seed, stages[0])
+    if run.grows:
+        with _writing(run, run.student_folder(title, seed), inputs) as folder:
+            _grow(run, title, seed, stages[0], model, folder)
+        return
     with _writing(run, run.student_folder(title, seed), inputs) as folder:
         for stage, budget in zip(stages, steps_of(run, title), strict=True):
             last = stage is stages[-1]
@@ -200,6 +207,31 @@ def train_student(run: Run, title: str, seed: int) -> None:
             )
             _note_layers(run, stage, model, folder if last else folder / stage.name)
     _tell(what, trained, run.training.metric)
+
+
+def _grow(run: Run, title: str, seed: int, stage: Stage, model: PreTrainedModel, folder: Path) -> None:
+    """Grow a student that follows no gradient."""
+    answers, settings = answers_for(run, title, stage), run.student_settings
+    assert isinstance(model, ForestForSequenceClassification) and isinstance(settings, ForestSettings)
+    assert not isinstance(answers, TokenAnswers)
+    trained = grow(
+        model,
+        run.tokeniser,
+        settings,
+        stage.objective,
+        heard(run, title, stage),
+        answers,
+        run.encoded_dev,
+        folder,
+        seed,
+        score=run.score,
+        metric=run.training.metric,
+        stage=stage.name,
+    )
+    size = f"{model.config.nodes:,} nodes, {trained.seconds:.0f} s"
+    score = tasks.shown(run.training.metric, trained.dev_score)
+    what = f"train     {title}, seed {seed}: {run.training.metric} {score} on dev; {size}"
+    progress.say(what, **asdict(trained))
 
 
 def _note_layers(run: Run, stage: Stage, student: PreTrainedModel, folder: Path) -> None:

@@ -42,10 +42,10 @@ class Curve:
 
 
 def dev_curves(curves: Sequence[Curve], metric: str, teacher: float | None) -> Markup | None:
-    """The dev score by step of every seed; the teacher's best as a level."""
+    """The dev score by step of every seed, the teacher's best as a level; None where no seed was scored twice."""
     points = [(curve, curve.scores(metric)) for curve in curves]
     values = [value for _, each in points for _, value in each] + ([] if teacher is None else [teacher])
-    if not any(each for _, each in points):
+    if not any(len(each) > 1 for _, each in points):
         return None
     y = Scale(*around(values, 0.08, words.least_reach(metric)), PANEL[1] - 42, 12)
     name = words.METRICS.get(metric, metric)

@@ -187,6 +187,53 @@ class LayerMapping:
 
 
 @dataclass(frozen=True)
+class TreeNode:
+    """A node of a tree; a leaf has no ``name``, nor what follows it but ``more``, the splits left out there."""
+
+    texts: int
+    shares: list[float]
+    name: str | None = None
+    threshold: Number = None
+    below: int | None = None
+    above: int | None = None
+    more: int = 0
+
+
+@dataclass(frozen=True)
+class ShownTree:
+    """A tree of a forest, the root first, and how often it says the class that was to be learnt."""
+
+    tree: int
+    agreement: float
+    nodes: list[TreeNode]
+
+
+@dataclass(frozen=True)
+class UsedFeature:
+    """What splits look at: its share of all importance, and how many splits there are on it."""
+
+    name: str
+    share: float
+    splits: int
+
+
+@dataclass(frozen=True)
+class Forest:
+    """``forest.json`` of a student that is a forest; see :func:`limbeck.models.forest_told.told`."""
+
+    features: str
+    values: str
+    texts: int
+    trees: int
+    nodes: int
+    leaves: int
+    depth: int
+    labels: list[str]
+    used: list[UsedFeature]
+    shown: ShownTree
+
+
+@dataclass(frozen=True)
 class Parity:
     """How far a bundle's file is from PyTorch.
 
@@ -226,6 +273,7 @@ class Run:
         mappings: The layers that methods compared.
         samples: Of translators: test sentences worth reading.
         text: Where the transfer set comes from, and what the teacher says of it.
+        forests: Of methods whose students are forests, that of the seed with the best dev score.
         measures: Of translators: what was measured of each distilled text, by its folder in the run's.
         modes: Of translators: what the study of modes found, and its picture (SVG); both empty where there is none.
         recipe: The resolved recipe's values.
@@ -251,6 +299,7 @@ class Run:
     recipe_text: str
     versions: dict[str, Any]
     steps: tuple[Step, ...]
+    forests: dict[str, Forest] = field(default_factory=dict)
 
     @property
     def tagging(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from limbeck.report import words
+from limbeck.report import forest, words
 from limbeck.report.by_type import TypeTable
 from limbeck.report.disputes import Disputes, Sentence
 from limbeck.report.facts import ENGINES, Run, Summary
@@ -17,6 +17,8 @@ from limbeck.report.views import RunView
 SHOWN = 5
 """Disputed sentences of each kind; the page has more."""
 
+DECIDING = 15
+"""Features of a forest; the page has more."""
 
 WHO_IS_RIGHT = {
     "teacher": "Only the teacher is right",
@@ -44,6 +46,14 @@ def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
     yield f"**{text(each.headline.sentence)}**"
     if each.headline.basis:
         yield " ".join(text(sentence) for sentence in each.headline.basis)
+    yield from _outcome(each, level)
+    yield from translated(each, level)
+    yield from _texts(each, level)
+
+
+def _outcome(each: RunView, level: str) -> Iterator[str]:
+    """What came out of a run: scores, gains, costs, and the student itself where it can be read."""
+    run = each.run
     yield f"{level} Results on test"
     yield results(each)
     if run.translating:
@@ -55,7 +65,14 @@ def _run(each: RunView, level: str, named: bool) -> Iterator[str]:
     if run.evaluation.cost:
         yield f"{level} Cost"
         yield _costs(run)
-    yield from translated(each, level)
+    for grown in each.forests[:1]:
+        yield f"{level} The tree of {text(grown.title)}"
+        yield from _forest(grown)
+
+
+def _texts(each: RunView, level: str) -> Iterator[str]:
+    """What models learned from, and the texts on which they part."""
+    run = each.run
     if each.data:
         yield f"{level} Data"
         yield from _data(each)
@@ -127,6 +144,17 @@ def compared(each: RunView) -> tuple[str, ...]:
         f"{words.times(faster)}×" if faster else words.MISSING,
         words.size(cost.bytes) if cost else words.MISSING,
     )
+
+
+def _forest(grown: forest.ForestView) -> Iterator[str]:
+    """A tree as text, and the features that decide most."""
+    yield text(grown.size)
+    yield f"```text\n{forest.as_text(grown.forest)}\n```"
+    rows = [
+        [text(used.name), words.count(used.splits), words.percent(used.share)]
+        for used in grown.forest.used[:DECIDING]
+    ]
+    yield table(["Feature", "Splits", "Importance"], rows)
 
 
 def _head(metric: str) -> str:

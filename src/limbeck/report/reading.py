@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -15,10 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.report.disputes import Disputes, read_disputes
-from limbeck.report.facts import DevScore, Evaluation, Journal, LayerMapping, Parity, Run, Step, Term
+from limbeck.report.facts import DevScore, Evaluation, Forest, Journal, LayerMapping, Parity, Run, Step, Term
 from limbeck.report.samples import Samples, read_samples
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
 from limbeck.report.transfer_text import read_transfer_text
+
+Facts = TypeVar("Facts")
 
 
 def read_run(folder: Path) -> Run:
@@ -55,7 +57,7 @@ def read_run(folder: Path) -> Run:
     )
     if run.translating:
         return replace(run, samples=_samples(run))
-    return replace(run, disputes=_disputes(run))
+    return replace(run, disputes=_disputes(run), forests=dict(_forests(run)))
 
 
 def _disputes(run: Run) -> Disputes | TagDisputes | None:
@@ -83,6 +85,14 @@ def _shown_models(run: Run) -> dict[str, tuple[str, int | None]]:
     }
 
 
+def _forests(run: Run) -> Iterator[tuple[str, Forest]]:
+    """Of each method whose students are forests, the one with the best dev score."""
+    for name in dict.fromkeys(name for name, _, _ in _students(run.folder)):
+        path = run.folder / "students" / name / f"seed-{_best_seed(run, name)}" / "forest.json"
+        if path.is_file():
+            yield name, _valid(Forest, path)
+
+
 def _measures(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """What was measured of each distilled text, by its folder."""
     for path in sorted(folder.rglob("measures.json")):
@@ -108,8 +118,17 @@ def _evaluation(path: Path) -> Evaluation:
     if not path.is_file():
         fix = "Run 'limbeck evaluate' or 'limbeck distill' first"
         raise LimbeckError("this run has not been evaluated", where=path.parent.parent, fix=fix)
+    return _valid(Evaluation, path)
+
+
+def _valid(kind: type[Facts], path: Path) -> Facts:
+    """What a JSON file holds, as facts of this kind.
+
+    Raises:
+        LimbeckError: It does not hold them.
+    """
     try:
-        return TypeAdapter(Evaluation).validate_python(read_json(path))
+        return TypeAdapter(kind).validate_python(read_json(path))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the file"

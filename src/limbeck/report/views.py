@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from limbeck.report import curves, figures, mapping, words
+from limbeck.report import curves, figures, forest, mapping, words
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
 from limbeck.report.measures import MeasureView, Table, measure_view
@@ -126,6 +126,7 @@ class RunView:
     faults: tuple[FaultRow, ...]
     measures: MeasureView | None
     modes: ModesView | None
+    forests: tuple[forest.ForestView, ...]
 
     @property
     def roles(self) -> dict[str, str]:
@@ -167,6 +168,11 @@ def view(run: Run, key: str) -> RunView:
         faults=fault_rows(run, styles, _ordered(run, styles)),
         measures=measure_view(run.measures),
         modes=modes_view(*run.modes),
+        forests=tuple(
+            forest.view(run.forests[name], run.shown(name), styles[name])
+            for name in _ordered(run, styles)
+            if name in run.forests
+        ),
     )
 
 

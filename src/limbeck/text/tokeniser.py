@@ -64,7 +64,7 @@ def open_tokeniser(ref: str | Path) -> PreTrainedTokenizerBase:
 
 
 def word_tokeniser(
-    words: Sequence[str], lowercase: bool = True, punctuation: bool = True, typed: bool = False
+    words: Sequence[str], lowercase: bool = True, punctuation: bool = True, sides: bool = False
 ) -> PreTrainedTokenizerFast:
     """A tokeniser whose tokens are words and punctuation marks, split as BERT does before it cuts pieces.
 
@@ -76,7 +76,7 @@ def word_tokeniser(
         lowercase: Lower-case the text first; accents stay.
         punctuation: Whether marks are tokens of their own; else words are what stands between spaces, as a tagger
             is given them.
-        typed: Whether models are told which text of a pair a token is of.
+        sides: Whether its models are told which of a pair's texts a token is of.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
@@ -91,7 +91,7 @@ def word_tokeniser(
         tokenizer_object=backend,
         pad_token=PAD,
         unk_token=UNKNOWN,
-        model_input_names=["input_ids", *["token_type_ids"] * typed, "attention_mask"],
+        model_input_names=["input_ids", *["token_type_ids"] * sides, "attention_mask"],
     )
 
 
