@@ -15,7 +15,7 @@ from limbeck.losses.classification import gold_cross_entropy, softened_divergenc
 
 CARD = Card(
     title="Teacher annealing",
-    paper="Clark et al., 2019: BAM! Born-again multi-task networks for natural language understanding (section 2.3)",
+    paper="Clark et al., 2019: BAM! Born-again multi-task networks for natural language understanding",
     equation="L = w(t) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - (1 - w(t)) log "
     "softmax(z_student)[gold],   w(t) from 1 to 0 over the training t",
     what="The student first learns from the teacher, and more and more from gold, so that in the end the teacher's "
