@@ -44,9 +44,13 @@ def successors(run: Run) -> Iterator[tuple[str, int, Stage]]:
 
 
 def train_all(run: Run) -> None:
-    """Train every chain."""
+    """Train every chain, and ask its end what students will hear of it."""
     for title, number, _ in successors(run):
         train_successor(run, title, number)
+    for title in run.methods:
+        for stage in run.students_stages(title):
+            if stage.teacher in OF_SUCCESSORS:
+                answers_of(run, title, stage)
 
 
 def train_successor(run: Run, title: str, number: int) -> None:
@@ -64,7 +68,7 @@ def train_successor(run: Run, title: str, number: int) -> None:
             run.tokeniser,
             stage.objective,
             run.encoded_labelled if stage.hears == "labelled" else run.encoded_train,
-            _answers(run, title, number) if stage.objective.needs else None,
+            answers_of(run, title, stage) if stage.objective.needs else None,
             run.encoded_dev,
             settings,
             partial,
@@ -126,14 +130,13 @@ def successor_inputs(run: Run, title: str, number: int) -> dict[str, Any]:
     stage = run.stages_of(title)[number]
     method, settings = run.methods[title]
     kind, shape = shape_of(run, stage)
-    of_text = run.transfer_set.labelled if stage.hears == "labelled" else run.transfer_set
     return {
         "stage": stage.name,
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": kind, **shape.model_dump(mode="json")},
         "max_length": run.recipe.student.max_length,
         "train": settings_of(run, stage).model_dump(mode="json", exclude={"checkpoint_seconds", "trackers"}),
-        "data": [of_text.fingerprint, run.prepared.dev.fingerprint],
+        "data": [run.text_of(title, stage).fingerprint, run.prepared.dev.fingerprint],
         "tokeniser": run.tokeniser_fingerprint,
         "teacher": run.teacher.fingerprint,
         "heard": [successor_inputs(run, title, each) for each in _heard(run, title, number)],
@@ -145,6 +148,14 @@ def inputs_heard(run: Run, title: str) -> list[dict[str, Any]]:
     stages = run.stages_of(title)
     heard = [_heard(run, title, n) for n, stage in enumerate(stages) if stage.trains == "student"]
     return [successor_inputs(run, title, each) for several in heard for each in several]
+
+
+def answers_of(run: Run, title: str, stage: Stage) -> Answers:
+    """What the teacher of a stage, be it the recipe's or one of a chain, says about the stage's text."""
+    if stage.teacher not in OF_SUCCESSORS:
+        return run.answers
+    text = run.text_of(title, stage)
+    return ask(teacher_of(run, title, stage), text.examples, stage.objective.needs, run.store)
 
 
 def teacher_of(run: Run, title: str, stage: Stage) -> ModelTeacher | EnsembleTeacher:
@@ -161,15 +172,6 @@ def _heard(run: Run, title: str, number: int) -> list[int]:
     stages = run.stages_of(title)
     before = [place for place in range(number) if stages[place].trains == "successor"]
     return {"previous": before[-1:], "successors": before}.get(stages[number].teacher, [])
-
-
-def _answers(run: Run, title: str, number: int) -> Answers:
-    """What the teacher of a stage says about its text."""
-    stage = run.stages_of(title)[number]
-    if stage.teacher not in OF_SUCCESSORS:
-        return run.answers
-    text = run.transfer_set.labelled if stage.hears == "labelled" else run.transfer_set
-    return ask(teacher_of(run, title, stage), text.examples, stage.objective.needs, run.store)
 
 
 def _as_teacher(run: Run, title: str, number: int) -> ModelTeacher:

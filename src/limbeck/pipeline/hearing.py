@@ -10,7 +10,6 @@ from limbeck.core.errors import LimbeckError
 from limbeck.models.masked_head import head_for
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import chain
-from limbeck.transfer.ask import ask
 from limbeck.transfer.teachers import ModelTeacher
 from limbeck.transfer.tokenwise import TokenAnswers, check_same_tokens
 
@@ -42,7 +41,7 @@ def answers_for(run: Run, title: str, stage: Stage) -> Answers | TokenAnswers | 
     if not needs:
         return None
     if stage.teacher in chain.OF_SUCCESSORS:
-        return ask(chain.teacher_of(run, title, stage), run.text_of(title, stage).examples, needs, run.store)
+        return chain.answers_of(run, title, stage)
     if stage.objective.aligned_by != "token" or run.recipe.task == "translation":
         return run.answers_on(run.text_of(title, stage), stage)
     if len(run.members) > 1:
