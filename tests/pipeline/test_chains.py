@@ -71,7 +71,9 @@ def test_chains_pass_on_what_the_one_before_says(recipe_file: Callable[..., Path
     # The chain is none of the student's budget.
     control = json.loads((result.folder / "students/gold/seed-1/trained.json").read_text())
     assert control["steps"] == student["steps"]
-    assert "successors/assistant/assistant_1" in (result.folder / "report.html").read_text()
+    for name in ("report.html", "report.md"):
+        page = (result.folder / name).read_text()
+        assert "Before the student" in page and f"{sizes[0]:,}" in page and "assistant/assistant_1" in page
 
 
 @pytest.mark.recipe

@@ -214,6 +214,23 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Forerunner:
+    """A model that was trained before the student: one of several teachers, an assistant, or a generation.
+
+    Attributes:
+        name: Its place in the run's folder.
+        parameters: Their number.
+        steps: That it was trained for.
+        dev_score: By the metric that picked its weights.
+    """
+
+    name: str
+    parameters: Number
+    steps: Number
+    dev_score: Number
+
+
+@dataclass(frozen=True)
 class Run:
     """One run folder.
 
@@ -222,6 +239,7 @@ class Run:
         earlier: Of students whose method has several stages, how those before the last went.
         doctors: The loss doctor's terms by method, of its first seed.
         mappings: The layers that methods compared.
+        forerunners: Members of an ensemble of teachers, and models between teacher and student.
         samples: Of translators: test sentences worth reading.
         measures: Of translators: what was measured of each distilled text, by its folder in the run's.
         recipe: The resolved recipe's values.
@@ -235,6 +253,7 @@ class Run:
     earlier: tuple[Journal, ...]
     doctors: dict[str, tuple[Term, ...]]
     mappings: dict[str, LayerMapping]
+    forerunners: tuple[Forerunner, ...]
     disputes: Disputes | TagDisputes | None
     samples: Samples | None
     measures: dict[str, dict[str, Any]]

@@ -15,7 +15,17 @@ from pydantic import TypeAdapter, ValidationError
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.report.disputes import Disputes, read_disputes
-from limbeck.report.facts import DevScore, Evaluation, Journal, LayerMapping, Parity, Run, Step, Term
+from limbeck.report.facts import (
+    DevScore,
+    Evaluation,
+    Forerunner,
+    Journal,
+    LayerMapping,
+    Parity,
+    Run,
+    Step,
+    Term,
+)
 from limbeck.report.samples import Samples, read_samples
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
 
@@ -39,6 +49,7 @@ def read_run(folder: Path) -> Run:
         earlier=tuple(_earlier(folder)),
         doctors=dict(_doctors(folder)),
         mappings=dict(_mappings(folder)),
+        forerunners=tuple(_forerunners(folder)),
         disputes=None,
         samples=None,
         measures=dict(_measures(folder)),
@@ -122,6 +133,13 @@ def _earlier(folder: Path) -> Iterator[Journal]:
             yield replace(_journal(path, name, seed), stage=path.parent.name)
 
 
+def _forerunners(folder: Path) -> Iterator[Forerunner]:
+    for pattern in ("teacher/member-*/trained.json", "successors/*/*/trained.json"):
+        for path in sorted(folder.glob(pattern)):
+            found, name = _object(path), path.parent.relative_to(folder).as_posix()
+            yield Forerunner(name, *(found.get(key) for key in ("parameters", "steps", "dev_score")))
+
+
 def _students(folder: Path) -> list[tuple[str, int, Path]]:
     """Method, seed and folder of every student, in order."""
     found = (folder / "students").glob("*/seed-*")
@@ -188,7 +206,8 @@ def _parity(path: Path) -> Iterator[Parity]:
 def _steps(folder: Path) -> Iterator[Step]:
     """Finished steps in the order of a run."""
     students = [student.relative_to(folder) for _, _, student in _students(folder)]
-    early = (Path("prepared"), Path("rewritten"), Path("packed"), Path("teacher"))
+    members = [path.relative_to(folder) for path in sorted((folder / "teacher").glob("member-*"))]
+    early = (Path("prepared"), Path("rewritten"), Path("packed"), Path("teacher"), *members, Path("weights"))
     texts = [
         path.relative_to(folder)
         for name in ("distilled", "successors")
