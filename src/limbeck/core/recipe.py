@@ -194,8 +194,8 @@ class TeacherChoice(Settings):
         """The teachers that make it up, one by one: those of ``ensemble``, and a seed for each of ``members``."""
         if self.ensemble:
             return [member for choice in self.ensemble for member in choice.each]
-        if self.members == 1 or self.fine_tune is None:
-            return [self]
+        if self.members == 1 or self.fine_tune is None or self.scratch is not None:
+            return [self]  # translators' members are one teacher
         seeded = [
             self.fine_tune.model_copy(update={"seed": self.fine_tune.seed + n}) for n in range(self.members)
         ]

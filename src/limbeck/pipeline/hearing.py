@@ -44,7 +44,7 @@ def answers_for(run: Run, title: str, stage: Stage) -> Answers | TokenAnswers | 
         return chain.answers_of(run, title, stage)
     if stage.objective.aligned_by != "token" or run.recipe.task == "translation":
         return run.answers_on(run.text_of(title, stage), stage)
-    if len(run.members) > 1:
+    if run.members and stage.teacher == "tuned":
         what = (
             f"'{title}' compares tokens or derivatives, and an ensemble of teachers gives probabilities only"
         )

@@ -143,6 +143,7 @@ def _truncated(run: Run) -> dict[str, int]:
     """How many test sentences each tokeniser cut."""
     counts = {"student": run.encoded_test.truncated}
     if run.teacher_tokeniser is not None:
-        examples, choice = prefixed(run.prepared.test.examples, run.recipe.teacher.prefix), run.recipe.teacher
+        choice = next((each for each in run.recipe.teacher.each if each.model), run.recipe.teacher)
+        examples = prefixed(run.prepared.test.examples, choice.prefix)
         counts[TEACHER] = run.task.encode(run.teacher_tokeniser, examples, None, choice.max_length).truncated
     return counts
