@@ -40,7 +40,7 @@ class Settings(MethodSettings):
     shape: ramp.Shape = "linear"
     """``linear`` (the paper's) or ``cosine``, which is slow at both ends."""
     temperature: float = Field(1.0, gt=0)
-    """T of the soft labels; the paper has 1."""
+    """T of the soft labels."""
     without_gold: Literal["teacher", "fade"] = "teacher"
     """A sentence without gold goes on learning from the ``teacher`` in full, or fades with w."""
 

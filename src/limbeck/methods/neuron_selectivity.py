@@ -21,7 +21,7 @@ CARD = Card(
     "however many, are to be distributed over such preferences as the teacher's are, by maximum mean discrepancy; "
     "no neuron has a partner, and no projection is learnt.",
     when="Students narrower than their teacher, and BiLSTMs; teacher and student share their tokeniser. The paper "
-    "has gold in the place of soft labels, and found the polynomial kernel best.",
+    "has gold in the place of soft labels.",
     reads="The teacher's logits and hidden states, asked again at every step; no gold.",
 )
 
