@@ -54,7 +54,7 @@ def test_overrides_reach_into_groups_and_lists(tmp_path: Path) -> None:
         ("train.epochs=many", "'train.epochs': input should be a valid number"),
         ("data.dev={path: d.csv, txt: y}", "unknown key 'data.dev.txt'. Did you mean 'text'?"),
         ("data.dev=-1", "'data.dev': input should be greater than 0"),
-        ("teacher.answers=a.jsonl", "'teacher': give one of 'model', 'scratch' and 'answers'"),
+        ("teacher.answers=a.jsonl", "'teacher': give one of 'model', 'scratch', 'answers' and 'ensemble'"),
         ("teacher=null", "'teacher'"),
         ("nonsense", "'nonsense' is not an override. Write key=value"),
         ("name=a/b", "'name': letters, digits, '_', '.' and '-' only"),

@@ -10,7 +10,7 @@ from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective
 from limbeck.core.signals import Signals
 
 BATCH, CLASSES = 6, 3
-MATCHING = {"soft_labels", "logit_regression", "noisy_logits", "annealed"}
+MATCHING = {"soft_labels", "logit_regression", "noisy_logits", "annealed", "assistant", "born_again"}
 """Methods whose teacher terms vanish where student equals teacher."""
 
 
@@ -28,7 +28,7 @@ def reads_logits(name: str) -> bool:
 
 def objectives(name: str) -> list[Objective]:
     """In evaluation mode, so that nothing is drawn at random, as noise is."""
-    return [stage.objective.eval() for stage in methods.get(name).tiny.stages()]
+    return [stage.objective.eval() for stage in methods.get(name).tiny.stages_for("classification")]
 
 
 @pytest.fixture(params=methods.names())
@@ -99,7 +99,7 @@ def test_objective_reads_only_what_it_declares(of_classifiers: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(MATCHING))
 def test_student_equal_to_teacher_gets_no_gradient_from_it(name: str) -> None:
-    for stage in methods.get(name).settings({}).stages():
+    for stage in methods.get(name).settings({}).stages_for("classification"):
         stage.objective.eval()
         student = signals(1).logits.requires_grad_()
         unlabelled = batch(torch.full((BATCH,), NO_GOLD))

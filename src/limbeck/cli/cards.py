@@ -29,6 +29,10 @@ from limbeck.core.tasks import METRICS_OF
 from limbeck.transfer import rewrites
 
 WIDTH = 100
+ENSEMBLE = (
+    "An ensemble is a teacher, and goes with every method that reads answers: `teacher.members` trains several, "
+    "`teacher.ensemble` lists several, `teacher.weights` says how they are averaged."
+)
 
 
 def overview() -> str:
@@ -36,7 +40,7 @@ def overview() -> str:
     cards = {name: methods.get(name).card for name in methods.names()}
     width = max(map(len, cards))
     lines = [f"{name:<{width}}  {card.title} — {card.paper.split(':')[0]}" for name, card in cards.items()]
-    return "\n".join([*lines, "", "limbeck methods NAME tells more of one."])
+    return "\n".join([*lines, "", _fill("", ENSEMBLE), "", "limbeck methods NAME tells more of one."])
 
 
 def card(name: str) -> str:
@@ -72,7 +76,8 @@ def page(name: str) -> str:
         if rows
         else ["None."]
     )
-    example = [f"  {key}: {_in_recipe(value)}" for key, value in method.tiny]
+    of_others = method.settings_class.only_for.keys() - method.tiny.model_fields_set
+    example = [f"  {key}: {_in_recipe(value)}" for key, value in method.tiny if key not in of_others]
     return "\n".join(
         [
             f"# {told.title}",
@@ -167,7 +172,7 @@ def write_pages(folder: Path) -> None:
         with atomic_write(folder / f"{name}.md") as file:
             file.write(page(name))
     with atomic_write(folder / "README.md") as file:
-        file.write("\n".join(index) + "\n")
+        file.write("\n".join([*index, "", f"{ENSEMBLE} Every key: [recipes](../recipes.md)."]) + "\n")
 
 
 def _fields(schema: type[BaseModel], within: str = "") -> Iterator[tuple[str, FieldInfo]]:
@@ -184,6 +189,8 @@ def _in_recipe(value: Any) -> Any:
         inner: Any = [one.model_dump(mode="json", exclude_defaults=True) for one in value]
     elif isinstance(value, BaseModel):
         inner = value.model_dump(mode="json", exclude_defaults=True)
+    elif isinstance(value, tuple):
+        inner = list(value)
     else:
         return value
     return yaml.safe_dump(inner, default_flow_style=True, sort_keys=False).strip()

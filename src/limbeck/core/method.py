@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
+
+from limbeck.core.tasks import Task
 
 if TYPE_CHECKING:
     from limbeck.core.decoding import Decoding
     from limbeck.core.objective import Objective
+
+Size: TypeAlias = Mapping[str, Any] | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +68,15 @@ class Stage:
         epochs: Overrides the recipe's number of epochs.
         keeps: The weights that it ends with: the ``best`` on dev, or the ``last``, where the objective does not
             teach what dev is scored by, as one of hidden states does not.
-        teacher: ``tuned``, the one that knows the labels, or its encoder before it was fine-tuned, ``pretrained``.
+        teacher: ``tuned``, the one that knows the labels; its encoder before it was fine-tuned, ``pretrained``; of
+            classifiers also the successor that the stage before trained, ``previous``, or the mean of the
+            probabilities of all ``successors`` before.
         masked: Share of the tokens that are guessed: masked for student and teacher, otherwise at every step.
         distilled: The translations that it trains on; None for gold's, or where nothing is translated.
-        trains: The ``student``, or a ``successor`` of the teacher, alike and new: the next stage may hear it.
+        trains: The ``student``, or a ``successor`` of the teacher, whom the next stage may hear: of translators a new
+            model like the teacher, of classifiers one like the student, in its own size.
+        size: Of a classifier's successor: keys of the student that are other ones, or how far it is from teacher (0)
+            to student (1); None is the student's.
     """
 
     name: str
@@ -74,17 +84,24 @@ class Stage:
     hears: Literal["labelled", "all", "raw"] = "all"
     epochs: float | None = None
     keeps: Literal["best", "last"] = "best"
-    teacher: Literal["tuned", "pretrained"] = "tuned"
+    teacher: Literal["tuned", "pretrained", "previous", "successors"] = "tuned"
     masked: float = 0.0
     distilled: Distilled | None = None
     trains: Literal["student", "successor"] = "student"
+    size: Size | None = None
 
 
 class MethodSettings(BaseModel):
     """Base of every method's settings; the fields are the recipe's keys under ``method``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    only_for: ClassVar[Mapping[str, Task]] = {}
+    """Keys that mean something to one task only, of a method for several."""
 
     def stages(self) -> tuple[Stage, ...]:
         """The training runs that make up the method, in order."""
         raise NotImplementedError
+
+    def stages_for(self, task: Task) -> tuple[Stage, ...]:
+        """The same, of a method that goes otherwise about each task."""
+        return self.stages()

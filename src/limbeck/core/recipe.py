@@ -126,7 +126,14 @@ class TeacherChoice(Settings):
     scratch: StudentChoice | None = None
     """For translators: a kind of student with its keys, built here from nothing and trained as ``fine_tune`` says."""
     members: int = Field(1, gt=0)
-    """Of ``scratch``: so many are trained, from other seeds, and asked together: the mean of their probabilities."""
+    """Of ``scratch``, and of classifiers that are fine-tuned: so many are trained, from other seeds, and asked together
+    as an ensemble: the mean of their probabilities."""
+    ensemble: list[TeacherChoice] = []
+    """For classifiers: several teachers, each said like one, that are asked together; each is asked once, and its
+    answers are stored by themselves, so that other ``weights`` ask nothing again."""
+    weights: Literal["equal", "fitted"] | list[Annotated[float, Field(ge=0)]] = "equal"
+    """Of an ensemble of classifiers: how its members' probabilities are averaged; ``fitted`` takes the weights under
+    which dev's gold is the likeliest, a list gives one a member (they are divided by their sum)."""
     engine: Literal["pytorch", "ctranslate2"] = "pytorch"
     """For translators: what decodes the texts; ``ctranslate2`` is quicker, and takes one autoregressive model."""
     prefix: str = ""
@@ -146,8 +153,13 @@ class TeacherChoice(Settings):
 
     @model_validator(mode="after")
     def _one_of(self) -> TeacherChoice:
-        if sum(each is not None for each in (self.model, self.scratch, self.answers)) != 1:
-            raise ValueError("give one of 'model', 'scratch' and 'answers'")
+        given = (self.model, self.scratch, self.answers, self.ensemble or None)
+        if sum(each is not None for each in given) != 1:
+            raise ValueError("give one of 'model', 'scratch', 'answers' and 'ensemble'")
+        if self.ensemble and self.fine_tune is not None:
+            raise ValueError("'fine_tune' is of a model; say it of each member of 'ensemble' that is one")
+        if any(each.ensemble or each.scratch or each.weights != "equal" for each in self.ensemble):
+            raise ValueError("a member of 'ensemble' is a model or a file of answers")
         if self.scratch is not None and self.fine_tune is None:
             raise ValueError(
                 "'scratch' builds a model that knows nothing; say in 'fine_tune' how it is trained"
@@ -158,8 +170,8 @@ class TeacherChoice(Settings):
 
     @model_validator(mode="after")
     def _translators_fit(self) -> TeacherChoice:
-        if self.members > 1 and self.scratch is None:
-            raise ValueError("'members' are built from 'scratch'; a 'model' is one")
+        if self.members > 1 and self.fine_tune is None:
+            raise ValueError("'members' are built from 'scratch', or fine-tuned; a 'model' as it is is one")
         if self.members > 1 and self.engine == "ctranslate2":
             raise ValueError("'members' asks for several models, and CTranslate2 decodes with one")
         if self.model is None and (self.prefix or self.languages):
@@ -167,6 +179,30 @@ class TeacherChoice(Settings):
                 "'prefix' and 'languages' are of a 'model' that knows them; what is built here does not"
             )
         return self
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> TeacherChoice:
+        if self.weights != "equal" and len(self.each) == 1:
+            raise ValueError("'weights' are of an ensemble, and there is one teacher")
+        if isinstance(self.weights, list):
+            if len(self.weights) != len(self.each):
+                raise ValueError(f"{len(self.weights)} 'weights' for {len(self.each)} members")
+            if not sum(self.weights):
+                raise ValueError("all 'weights' are nought")
+        return self
+
+    @property
+    def each(self) -> list[TeacherChoice]:
+        """The teachers that make it up, one by one: those of ``ensemble``, and a seed for each of ``members``."""
+        if self.ensemble:
+            return [member for choice in self.ensemble for member in choice.each]
+        if self.members == 1 or self.fine_tune is None or self.scratch is not None:
+            return [self]  # translators' members are one teacher
+        seeded = [
+            self.fine_tune.model_copy(update={"seed": self.fine_tune.seed + n}) for n in range(self.members)
+        ]
+        alone = {"members": 1, "weights": "equal"}
+        return [self.model_copy(update={**alone, "fine_tune": fine_tune}) for fine_tune in seeded]
 
 
 class Choice(BaseModel):
@@ -284,10 +320,13 @@ class Recipe(Settings):
     @field_validator("teacher", mode="after")
     @classmethod
     def _teacher_fits_task(cls, teacher: TeacherChoice, info: ValidationInfo) -> TeacherChoice:
-        if teacher.fine_tune is None:
-            return teacher
-        fitted = _fitted(teacher.fine_tune, info.data.get("task", "classification"))
-        return teacher.model_copy(update={"fine_tune": fitted})
+        task = info.data.get("task", "classification")
+        changes: dict[str, Any] = {
+            "ensemble": [cls._teacher_fits_task(each, info) for each in teacher.ensemble]
+        }
+        if teacher.fine_tune is not None:
+            changes["fine_tune"] = _fitted(teacher.fine_tune, task)
+        return teacher.model_copy(update=changes)
 
     @property
     def folder(self) -> Path:

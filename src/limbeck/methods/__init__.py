@@ -19,6 +19,7 @@ from limbeck.core.schema import validate
 
 if TYPE_CHECKING:
     from limbeck.core.objective import Objective
+    from limbeck.core.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,10 @@ class Method:
         """
         return validate(self.settings_class, values, where=where, prefix="method")
 
-    def stages(self, values: Mapping[str, Any]) -> tuple[Stage, ...]:
-        """The training runs for a recipe's keys."""
-        return self.settings(values).stages()
+    def stages(self, values: Mapping[str, Any], task: Task | None = None) -> tuple[Stage, ...]:
+        """The training runs for a recipe's keys, and its task."""
+        settings = self.settings(values)
+        return settings.stages() if task is None else settings.stages_for(task)
 
 
 def names() -> list[str]:
@@ -68,6 +70,8 @@ def get(name: str) -> Method:
             raise
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
         fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names())}"
+        if name.startswith("ensemble"):
+            fix = "An ensemble is a teacher: say 'teacher.members' or 'teacher.ensemble', with any method on answers"
         raise LimbeckError(f"no method '{name}'", where="method", fix=fix) from None
     missing = [part for part in ("CARD", "Settings", "tiny") if not hasattr(module, part)]
     if missing:

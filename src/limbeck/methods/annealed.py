@@ -15,7 +15,7 @@ from limbeck.losses.classification import gold_cross_entropy, softened_divergenc
 
 CARD = Card(
     title="Teacher annealing",
-    paper="Clark et al., 2019: BAM! Born-again multi-task networks for natural language understanding (section 2.3)",
+    paper="Clark et al., 2019: BAM! Born-again multi-task networks for natural language understanding",
     equation="L = w(t) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - (1 - w(t)) log "
     "softmax(z_student)[gold],   w(t) from 1 to 0 over the training t",
     what="The student first learns from the teacher, and more and more from gold, so that in the end the teacher's "
@@ -40,7 +40,7 @@ class Settings(MethodSettings):
     shape: ramp.Shape = "linear"
     """``linear`` (the paper's) or ``cosine``, which is slow at both ends."""
     temperature: float = Field(1.0, gt=0)
-    """T of the soft labels; the paper has 1."""
+    """T of the soft labels."""
     without_gold: Literal["teacher", "fade"] = "teacher"
     """A sentence without gold goes on learning from the ``teacher`` in full, or fades with w."""
 

@@ -83,14 +83,23 @@ class Settings(MethodSettings):
 
     def stages(self) -> tuple[Stage, ...]:
         """One, on the labelled sentences if all methods train on these alone, else on the whole transfer set."""
-        stages = [_only_stage(part) for part in self.objectives]
-        titles = [part.title for part in self.objectives]
-        if twice := sorted({title for title in titles if titles.count(title) > 1}):
-            fix = "Give each a 'label' of its own"
-            raise LimbeckError(f"it lists '{twice[0]}' twice", where="method.objectives", fix=fix)
-        taught = CombinedObjective(self.objectives, [stage.objective for stage in stages])
-        labelled = all(stage.hears == "labelled" for stage in stages)
-        return (Stage("combined", taught, hears="labelled" if labelled else "all"),)
+        return (combined_stage(self.objectives),)
+
+
+def combined_stage(parts: tuple[Part, ...]) -> Stage:
+    """The stage that teaches what several methods teach, added up.
+
+    Raises:
+        LimbeckError: One is listed twice, or cannot be combined.
+    """
+    stages = [_only_stage(part) for part in parts]
+    titles = [part.title for part in parts]
+    if twice := sorted({title for title in titles if titles.count(title) > 1}):
+        fix = "Give each a 'label' of its own"
+        raise LimbeckError(f"it lists '{twice[0]}' twice", where="method.objectives", fix=fix)
+    taught = CombinedObjective(parts, [stage.objective for stage in stages])
+    labelled = all(stage.hears == "labelled" for stage in stages)
+    return Stage("combined", taught, hears="labelled" if labelled else "all")
 
 
 def _only_stage(part: Part) -> Stage:

@@ -20,9 +20,8 @@ CARD = Card(
     what="Each neuron of a hidden layer likes some tokens of a sentence more than others. The student's neurons, "
     "however many, are to be distributed over such preferences as the teacher's are, by maximum mean discrepancy; "
     "no neuron has a partner, and no projection is learnt.",
-    when="Students narrower than their teacher, and BiLSTMs (not siamese ones: they read other rows); "
-    "teacher and student share their tokeniser. The paper has gold in the place of soft labels, and "
-    "found the polynomial kernel best.",
+    when="Students narrower than their teacher, and BiLSTMs (not siamese ones: they read other rows); teacher and "
+    "student share their tokeniser. The paper has gold in the place of soft labels.",
     reads="The teacher's logits and hidden states, asked again at every step; no gold.",
 )
 

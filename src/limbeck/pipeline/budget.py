@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
 def steps_of(run: Run, title: str) -> list[int]:
     """Steps of each stage that trains the student, of a method or the control."""
-    method, settings = run.methods[title]
-    stages = [stage for stage in method.stages(settings) if stage.trains == "student"]
+    stages = run.students_stages(title)
     passes = [control_epochs(run)] if title == run.control else [_epochs(run, stage) for stage in stages]
     return [
         total_steps(_lengths(run, stage), run.recipe.train.model_copy(update={"epochs": epochs}))
@@ -26,14 +25,13 @@ def steps_of(run: Run, title: str) -> list[int]:
 
 
 def control_epochs(run: Run) -> float:
-    """Passes over the transfer set, as many as the longest method makes in all its stages there."""
+    """Passes over the transfer set, as many as the longest method makes in all stages there that train its student.
+
+    What trains others, such as assistants, is none of the student's budget.
+    """
     return max(
-        sum(
-            _epochs(run, stage)
-            for stage in method.stages(settings)
-            if stage.hears != "raw" and stage.trains == "student"
-        )
-        for method, settings in run.methods.values()
+        sum(_epochs(run, stage) for stage in run.students_stages(title) if stage.hears != "raw")
+        for title in run.methods
     )
 
 

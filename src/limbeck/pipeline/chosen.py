@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 CONTROL = "gold"
 """Name of the control."""
-OF_TRANSLATORS = ("scratch", "members", "engine", "prefix", "languages")
+OF_TRANSLATORS = ("scratch", "engine", "prefix", "languages")
 """Keys of ``teacher`` that mean nothing to other tasks."""
 
 
@@ -46,6 +46,10 @@ class Chosen(Folders):
                 raise LimbeckError(
                     what, where=f"teacher.{key}", fix="Leave it out, or set 'task: translation'"
                 )
+
+        if len(choice.each) > 1 and self.recipe.task != "classification":
+            what = f"an ensemble of teachers is for classification or translation, not for {self.recipe.task}"
+            raise LimbeckError(what, where="teacher", fix="Name one teacher")
 
     @cached_property
     def task(self) -> Task:
@@ -80,7 +84,8 @@ class Chosen(Folders):
         if self.recipe.control:
             found.setdefault(CONTROL, (methods.get(self.task.control), {}))
         for title, (method, settings) in found.items():
-            self._check_method(title, method.stages(settings))
+            self._check_keys(title, method, settings)
+            self._check_method(title, method.stages(settings, self.recipe.task))
         return found
 
     @property
@@ -93,15 +98,31 @@ class Chosen(Folders):
         """The name of the control, where there is one."""
         return CONTROL if self.recipe.control else None
 
+    def stages_of(self, title: str) -> tuple[Stage, ...]:
+        """The stages of a method, in order."""
+        method, settings = self.methods[title]
+        return method.stages(settings, self.recipe.task)
+
+    def students_stages(self, title: str) -> list[Stage]:
+        """Those that train the student."""
+        return [stage for stage in self.stages_of(title) if stage.trains == "student"]
+
     def stages(self) -> Iterator[Stage]:
         """The stages of all methods."""
-        for method, settings in self.methods.values():
-            yield from method.stages(settings)
+        for title in self.methods:
+            yield from self.stages_of(title)
 
     @cached_property
     def hears_raw(self) -> bool:
         """Whether some method has a stage on raw text."""
         return any(stage.hears == "raw" for stage in self.stages())
+
+    def _check_keys(self, title: str, method: Method, settings: dict[str, Any]) -> None:
+        """Insist on keys that mean something to this task."""
+        for key, task in method.settings_class.only_for.items():
+            if key in settings and task != self.recipe.task:
+                what = f"'{key}' of '{title}' is for {task}, and this recipe's task is {self.recipe.task}"
+                raise LimbeckError(what, where=f"method.{key}", fix="Leave it out")
 
     def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
         """Insist that a method reads what this task's students say."""
@@ -109,7 +130,7 @@ class Chosen(Folders):
             compared = stage.objective.reads | stage.objective.needs
             strange = sorted(compared - {self.task.signal} - self.task.heard - OF_TOKENS)
             if strange:
-                suited = [name for name in methods.names() if _suits(methods.get(name), self.task.signal)]
+                suited = [name for name in methods.names() if self._suits(methods.get(name))]
                 raise LimbeckError(
                     f"'{title}' compares {', '.join(strange)}, and in {self.recipe.task} there are {self.task.signal}",
                     where="method",
@@ -131,6 +152,10 @@ class Chosen(Folders):
             fix=f"Methods for it: {', '.join(suited)}",
         )
 
+    def _suits(self, method: Method) -> bool:
+        stages = method.tiny.stages_for(self.recipe.task)
+        return all(stage.objective.reads <= {self.task.signal} for stage in stages)
+
 
 def _has_targets(objective: Objective) -> bool:
     return type(objective).targets is not Objective.targets
@@ -139,7 +164,3 @@ def _has_targets(objective: Objective) -> bool:
 def _grows(method: Method) -> bool:
     stages = method.tiny.stages()
     return len(stages) == 1 and _has_targets(stages[0].objective)
-
-
-def _suits(method: Method, signal: SignalName) -> bool:
-    return all(stage.objective.reads <= {signal} for stage in method.tiny.stages())

@@ -33,6 +33,7 @@ from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
+from limbeck.transfer.ensemble import EnsembleTeacher
 from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 from limbeck.transfer.translation_teacher import prefixed
 
@@ -155,10 +156,19 @@ def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
         answer = translating(asked.models, asked.subwords, asked.max_length, decoding, asked.prefix)
         _try_export(run, lambda: _export_translator(run, bundle))
         yield Timed(TEACHER, asked.models, answer, bundle)
-    elif not isinstance(teacher := run.teacher, FileTeacher):
+    elif isinstance(teacher := run.teacher, EnsembleTeacher):
+        if len(models := teacher.models) == len(teacher.members):
+            answers = [_in_pytorch(each.model, each.tokeniser, each.max_length) for each in models]
+            yield Timed(TEACHER, [each.model for each in models], _one_after_the_other(answers), bundle)
+    elif not isinstance(teacher, FileTeacher):
         answer = _in_pytorch(teacher.model, teacher.tokeniser, teacher.max_length)
         _try_export(run, lambda: _export_teacher(run, teacher, bundle))
         yield Timed(TEACHER, [teacher.model], answer, bundle)
+
+
+def _one_after_the_other(members: Sequence[Contender]) -> Contender:
+    """What all members of an ensemble say, in turn."""
+    return lambda texts: [answer(texts) for answer in members]
 
 
 def _try_export(run: Run, export_it: Callable[[], None]) -> None:

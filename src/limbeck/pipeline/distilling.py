@@ -28,25 +28,14 @@ TEXT = "transfer"
 """Name of the transfer set in its folder."""
 
 
-def stages_of(run: TranslationRun, title: str) -> tuple[Stage, ...]:
-    """The stages of a method, in order."""
-    method, settings = run.methods[title]
-    return method.stages(settings)
-
-
 def text_folder(run: TranslationRun, title: str, stage: Stage) -> StepFolder:
     """Where the text that a stage trains on lies."""
     return StepFolder(run.folder / "distilled" / title / stage.name)
 
 
-def successor_folder(run: TranslationRun, title: str, stage: Stage) -> StepFolder:
-    """Where the successor that a stage trains lies."""
-    return StepFolder(run.folder / "successors" / title / stage.name)
-
-
 def text_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     """What the text of a stage depends on."""
-    stages = stages_of(run, title)
+    stages = run.stages_of(title)
     distilled = stages[number].distilled
     assert distilled is not None
     decoding = distilled.decoding and distilled.decoding.model_dump(mode="json")
@@ -68,7 +57,7 @@ def real_text(run: TranslationRun, stage: Stage) -> TransferSet:
 
 def successor_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     """What the successor that a stage trains depends on."""
-    stage = stages_of(run, title)[number]
+    stage = run.stages_of(title)[number]
     text = text_inputs(run, title, number) if stage.distilled else real_text(run, stage).fingerprint
     method, settings = run.methods[title]
     taught = method.settings(settings).model_dump(mode="json")
@@ -78,7 +67,7 @@ def successor_inputs(run: TranslationRun, title: str, number: int) -> dict[str, 
 def distil_all(run: TranslationRun) -> None:
     """Make the text of every stage that asks for a model's translations, and the successors in between."""
     for title in run.methods:
-        for number, stage in enumerate(stages_of(run, title)):
+        for number, stage in enumerate(run.stages_of(title)):
             if stage.distilled is not None:
                 _distil(run, title, number)
             if stage.trains == "successor":
@@ -89,7 +78,7 @@ def decodings(run: TranslationRun) -> dict[Decoding, list[tuple[str, Stage]]]:
     """Every way in which the teacher itself translates text to train on, and the stages that ask for it."""
     ways: dict[Decoding, list[tuple[str, Stage]]] = {}
     for title in run.methods:
-        for stage in stages_of(run, title):
+        for stage in run.stages_of(title):
             if stage.distilled and stage.distilled.by == "teacher" and stage.distilled.decoding:
                 ways.setdefault(stage.distilled.decoding, []).append((title, stage))
     return ways
@@ -116,14 +105,14 @@ def text_of(run: TranslationRun, title: str, stage: Stage) -> TransferSet:
     if stage.distilled is None:
         return real_text(run, stage).labelled
     folder = text_folder(run, title, stage)
-    number = [each.name for each in stages_of(run, title)].index(stage.name)
+    number = [each.name for each in run.stages_of(title)].index(stage.name)
     if not folder.is_done(text_inputs(run, title, number)):
         _distil(run, title, number)
     return TransferSet.load(folder.path, TEXT)
 
 
 def _distil(run: TranslationRun, title: str, number: int) -> None:
-    stage = stages_of(run, title)[number]
+    stage = run.stages_of(title)[number]
     folder, inputs = text_folder(run, title, stage), text_inputs(run, title, number)
     distilled = stage.distilled
     assert distilled is not None
@@ -136,7 +125,7 @@ def _distil(run: TranslationRun, title: str, number: int) -> None:
 
 def _translated(run: TranslationRun, title: str, number: int, distilled: Distilled) -> TransferSet:
     """The transfer set, with the translations that a stage asks for."""
-    text, seed = real_text(run, stages_of(run, title)[number]), run.recipe.data.seed
+    text, seed = real_text(run, run.stages_of(title)[number]), run.recipe.data.seed
     if distilled.decoding is None:
         return reduced(text, seed)
     teacher = run.teacher if distilled.by == "teacher" else _successor(run, title, number - 1)
@@ -146,7 +135,7 @@ def _translated(run: TranslationRun, title: str, number: int, distilled: Distill
 
 def _successor(run: TranslationRun, title: str, number: int) -> TranslationTeacher:
     """The successor that a stage trains; trained now, where it is not yet."""
-    folder = successor_folder(run, title, stages_of(run, title)[number])
+    folder = run.successor_folder(title, run.stages_of(title)[number])
     if not folder.is_done(successor_inputs(run, title, number)):
         run.train_successor(title, number)
     return run.as_teacher(folder)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder
 from limbeck.core.recipe import Recipe
 from limbeck.transfer.store import AnswerStore
+
+if TYPE_CHECKING:
+    from limbeck.core.method import Stage
 
 
 class Folders:
@@ -41,9 +45,18 @@ class Folders:
         """What ``teach`` writes, for a teacher that is fine-tuned here."""
         return StepFolder(self.folder / "teacher")
 
+    @property
+    def weights_folder(self) -> StepFolder:
+        """What ``teach`` writes of an ensemble whose weights are fitted."""
+        return StepFolder(self.folder / "weights")
+
     def student_folder(self, method: str, seed: int) -> StepFolder:
         """What ``train`` writes for one student."""
         return StepFolder(self.folder / "students" / method / f"seed-{seed}")
+
+    def successor_folder(self, method: str, stage: Stage) -> StepFolder:
+        """What ``ask`` writes for the model that a stage trains before the student: an assistant, a generation."""
+        return StepFolder(self.folder / "successors" / method / stage.name)
 
     @property
     def evaluation_folder(self) -> StepFolder:

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from limbeck.core.errors import LimbeckError
 from limbeck.models.masked_head import head_for
 from limbeck.models.shapes import shape_of
+from limbeck.pipeline import chain
 from limbeck.transfer.teachers import ModelTeacher
 from limbeck.transfer.tokenwise import TokenAnswers, check_same_tokens
 
@@ -38,8 +40,15 @@ def answers_for(run: Run, title: str, stage: Stage) -> Answers | TokenAnswers | 
     needs = stage.objective.needs
     if not needs:
         return None
+    if stage.teacher in chain.OF_SUCCESSORS:
+        return chain.answers_of(run, title, stage)
     if stage.objective.aligned_by != "token" or run.recipe.task == "translation":
         return run.answers_on(run.text_of(title, stage), stage)
+    if run.members and stage.teacher == "tuned":
+        what = (
+            f"'{title}' compares tokens or derivatives, and an ensemble of teachers gives probabilities only"
+        )
+        raise LimbeckError(what, where="method", fix="Name one teacher, or choose a method that reads logits")
     model = model_heard(run, stage)
     assert model is not None  # the objective was fitted to it
     data, student = run.recipe.data, run.recipe.student
@@ -55,7 +64,7 @@ def model_heard(run: Run, stage: Stage) -> PreTrainedModel | None:
     Raises:
         LimbeckError: It was to be the teacher before it was fine-tuned, and that cannot be loaded.
     """
-    if stage.teacher == "tuned":
+    if stage.teacher != "pretrained":
         return run.teacher_model
     return run.masked_lm if "vocabulary" in stage.objective.needs else run.pretrained
 

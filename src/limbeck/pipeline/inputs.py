@@ -9,6 +9,7 @@ from limbeck.core import recipe
 from limbeck.core.files import StepFolder
 from limbeck.core.sources import RAW, Source
 from limbeck.pipeline.budget import control_epochs
+from limbeck.pipeline.ensembles import is_fitted
 from limbeck.pipeline.hearing import model_heard
 from limbeck.text import resources
 from limbeck.text.raw import fingerprint_raw, raw_files
@@ -65,10 +66,26 @@ def teach_inputs(run: Run) -> dict[str, Any]:
     }
 
 
+def weights_inputs(run: Run) -> dict[str, Any]:
+    """What the fitted weights of an ensemble depend on."""
+    members = [_member_inputs(each) for each in run.members]
+    return {"members": members, "dev": run.prepared.dev.fingerprint}
+
+
+def _member_inputs(member: Run) -> dict[str, Any]:
+    choice = member.recipe.teacher
+    if choice.fine_tune is not None:
+        return teach_inputs(member)
+    source = choice.model or choice.answers
+    assert source is not None
+    read_as = choice.model_dump(mode="json", include={"answers_are", "labels", "max_length"})
+    return {"source": resources.contents(source), **read_as}
+
+
 def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     """What a student's weights depend on."""
     method, settings = run.methods[title]
-    stages = method.stages(settings)
+    stages = run.stages_of(title)
     hears_teacher = any(stage.objective.needs or stage.distilled for stage in stages)
     starts_from_teacher = run.recipe.teacher.answers is None
     longest = control_epochs(run) if title == run.control else run.recipe.train.epochs
@@ -119,14 +136,23 @@ def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
         yield run.rewritten_folder, rewrite_inputs(run)
     elif name == "pack" and run.hears_raw:
         yield run.packed_folder, pack_inputs(run)
-    elif name == "teach" and run.recipe.teacher.fine_tune is not None:
-        yield run.teacher_folder, teach_inputs(run)
+    elif name == "teach":
+        yield from _taught(run)
     elif name == "train":
         for title in run.methods:
             for seed in run.recipe.seeds:
                 yield run.student_folder(title, seed), student_inputs(run, title, seed)
     elif name == "export":
         yield run.bundle_folder, export_inputs(run)
+
+
+def _taught(run: Run) -> Iterator[tuple[StepFolder, dict[str, Any]]]:
+    for member in run.members:
+        yield from _taught(member)
+    if is_fitted(run):
+        yield run.weights_folder, weights_inputs(run)
+    if run.recipe.teacher.fine_tune is not None and not run.members:
+        yield run.teacher_folder, teach_inputs(run)
 
 
 def lasting(settings: recipe.Training) -> dict[str, Any]:

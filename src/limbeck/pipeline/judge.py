@@ -11,6 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from limbeck.core import progress
+from limbeck.core.tasks import shown
 from limbeck.evaluate.evaluate import Model, Role, evaluate
 from limbeck.evaluate.tagging import TagModel, evaluate_tagging
 from limbeck.evaluate.translation import TranslationModel, evaluate_translations
@@ -71,7 +72,18 @@ def _teacher(run: Run) -> list[Model]:
         return []
     logits = run.test_answers.signals(run.prepared.test.ids, torch.device("cpu")).logits
     assert logits is not None
+    _tell_members(run)
     return [Model(TEACHER, "teacher", None, logits.numpy())]
+
+
+def _tell_members(run: Run) -> None:
+    """How each of an ensemble's members does on test, beside the ensemble."""
+    gold = np.array([run.labels.index(example.gold or "") for example in run.prepared.test.examples])
+    metric = run.training.metric
+    for each in run.members:
+        (alone,) = _teacher(each)
+        score = run.task.scorer(run.labels, run.prepared.test.examples)(gold, alone.logits.argmax(1))[metric]
+        progress.say(f"evaluate  {each.teacher_called}: {metric} {shown(metric, score)} on test, alone")
 
 
 def _students(run: Run) -> list[Model]:
@@ -131,6 +143,7 @@ def _truncated(run: Run) -> dict[str, int]:
     """How many test sentences each tokeniser cut."""
     counts = {"student": run.encoded_test.truncated}
     if run.teacher_tokeniser is not None:
-        examples, choice = prefixed(run.prepared.test.examples, run.recipe.teacher.prefix), run.recipe.teacher
+        choice = next((each for each in run.recipe.teacher.each if each.model), run.recipe.teacher)
+        examples = prefixed(run.prepared.test.examples, choice.prefix)
         counts[TEACHER] = run.task.encode(run.teacher_tokeniser, examples, None, choice.max_length).truncated
     return counts

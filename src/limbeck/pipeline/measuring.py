@@ -13,7 +13,7 @@ from limbeck.analyse.measures import measure
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import DONE, write_json
-from limbeck.pipeline.distilling import TEXT, stages_of, text_folder
+from limbeck.pipeline.distilling import TEXT, text_folder
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def is_installed() -> bool:
 def distilled_folders(run: TranslationRun) -> Iterator[Path]:
     """Where the finished texts of all stages lie."""
     for title in run.methods:
-        for stage in stages_of(run, title):
+        for stage in run.stages_of(title):
             folder = text_folder(run, title, stage).path
             if stage.distilled is not None and (folder / DONE).is_file():
                 yield folder

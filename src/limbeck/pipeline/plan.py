@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from limbeck.models.first_token import first_token_only
 from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.outputs import tokens_at_a_time
 from limbeck.models.student import longest_input, readable
-from limbeck.pipeline import inputs, plan_translation, steps
+from limbeck.pipeline import chain, inputs, plan_chain, plan_translation, steps
 from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.run import Run
@@ -33,7 +33,7 @@ from limbeck.train.grow import seconds_to_grow
 from limbeck.train.loop import check_trackers, total_steps
 from limbeck.transfer.ask import choose, count_missing
 from limbeck.transfer.prepare import prepare
-from limbeck.transfer.teachers import FileTeacher
+from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 
 ROUGHLY = {"export": 5, "evaluate": 15, "report": 3}
 """Seconds of the steps that are short in any run, as seen on two cores: not worth a trial."""
@@ -97,8 +97,8 @@ def check(run: Run) -> None:
     run.check()
     settings = run.student_settings
     run.rewriters  # noqa: B018 - reading them is their check
-    for title, (method, keys) in run.methods.items():
-        for stage in method.stages(keys):
+    for title in run.methods:
+        for stage in run.stages_of(title):
             if stage.hears == "raw" and not run.recipe.data.raw:
                 raise LimbeckError(
                     f"'{title}' has a stage on raw text ('{stage.name}'), and 'data.raw' names no text",
@@ -129,14 +129,16 @@ def check_student(run: Run) -> None:
         return
     _ = run.transfer_set, run.tokeniser  # read once, for the trial and for the run
     trial = copy.copy(run)
-    if run.recipe.teacher.fine_tune is not None:
+    if run.is_taught_here:
         trial.use_untaught_teacher()
     trial.check_text()
     seed = run.recipe.seeds[0]
     student = trial.new_student(seed)
-    for title, (method, keys) in trial.methods.items():
-        for stage in method.stages(keys):
+    for title in trial.methods:
+        for stage in trial.stages_of(title):
             fitted(trial, stage, student, seed)
+            if stage.trains == "successor" and run.recipe.task != "translation":
+                chain.untaught(trial, stage, 0)  # making it is its check
             if stage.objective.aligned_by == "token" and run.recipe.task != "translation":
                 answers_for(trial, title, stage)
     _check_positions(trial, student)
@@ -165,8 +167,7 @@ def plan(run: Run) -> Plan:
     rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(inputs.rewrite_inputs(run))
     if not rewritten:
         run.use_transfer_set(steps.rewritten(run, sketch=True).transfer_set)
-    fine_tune = run.recipe.teacher.fine_tune
-    taught = fine_tune is None or (prepared and run.teacher_folder.is_done(inputs.teach_inputs(run)))
+    taught = all(prepared and folder.is_done(of) for folder, of in inputs.made(run, "teach"))
     if not taught:
         run.use_untaught_teacher()
     run.check_text()
@@ -181,7 +182,7 @@ def plan(run: Run) -> Plan:
             _prepare(run, prepared),
             *_rewrite(run, rewritten),
             *packed,
-            _teach(run, taught),
+            *_teach(run, taught),
             *_ask(run, taught),
             *trained,
             _short("export", "the best student on dev, to ONNX", exported),
@@ -235,17 +236,23 @@ def _pack(run: Run) -> Iterator[Planned]:
     yield Planned("pack", what, about.seconds, about.bytes)
 
 
-def _teach(run: Run, done: bool) -> Planned:
+def _teach(run: Run, done: bool) -> Iterator[Planned]:
     choice, teacher = run.recipe.teacher, run.teacher
-    if choice.fine_tune is None or isinstance(teacher, FileTeacher):
-        return Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
-    if isinstance(run, TranslationRun):
-        return Planned("teach", *plan_translation.teaching(run, done), done=done)
-    data = run.encoded_for_teacher
-    count = total_steps(data.lengths, choice.fine_tune)
-    seconds = 0 if done else count * seconds_per_step(teacher.model, data.lengths, choice.fine_tune)
-    what = f"{choice.model}: {count:,} steps on {len(data):,} sentences"
-    return Planned("teach", what, seconds, tensor_bytes(teacher.model), done)
+    if run.members:
+        for member in run.members:
+            folders = inputs.made(member, "teach")
+            yield from _teach(member, all(folder.is_done(of) for folder, of in folders))
+    elif choice.fine_tune is None or isinstance(teacher, FileTeacher):
+        yield Planned("teach", f"nothing: {choice.answers or choice.model} is taken as it is", done=True)
+    elif isinstance(run, TranslationRun):
+        yield Planned("teach", *plan_translation.teaching(run, done), done=done)
+    else:
+        assert isinstance(teacher, ModelTeacher)
+        data = run.encoded_for_teacher
+        count = total_steps(data.lengths, choice.fine_tune)
+        seconds = 0 if done else count * seconds_per_step(teacher.model, data.lengths, choice.fine_tune)
+        what = f"{run.teacher_called}: {count:,} steps on {len(data):,} sentences"
+        yield Planned("teach", what, seconds, tensor_bytes(teacher.model), done)
 
 
 def _ask(run: Run, taught: bool) -> Iterator[Planned]:
@@ -253,20 +260,25 @@ def _ask(run: Run, taught: bool) -> Iterator[Planned]:
         for what, seconds, done in plan_translation.asking(run, taught):
             yield Planned("ask", what, seconds, done=done)
     else:
-        yield _answers(run)
+        asked: Sequence[Run] = run.members or [run]
+        yield from (_answers(run, each) for each in asked)
+        for what, seconds, size, done in plan_chain.successors(run, taught):
+            yield Planned("ask", what, seconds, size, done)
 
 
-def _answers(run: Run) -> Planned:
-    examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), run.teacher
+def _answers(run: Run, asked: Run) -> Planned:
+    """What a teacher, one of several maybe, is asked of the run's texts."""
+    examples, teacher = (*run.transfer_set.examples, *run.prepared.test.examples), asked.teacher
     choice = choose(run.needs, examples, len(run.labels))
-    what = f"{len(examples):,} sentences; {choice.why}"
+    what = f"{len(examples):,} sentences; {choice.why}" + f", by {asked.teacher_called}" * (asked is not run)
     if isinstance(teacher, FileTeacher):
         teacher.require(run.transfer_set.examples)
         return Planned(
             "ask", f"{len(run.transfer_set):,} sentences, all answered in {teacher.path}", done=True
         )
+    assert isinstance(teacher, ModelTeacher)
     left = count_missing(teacher, examples, run.store, run.task.signal)
-    data = run.task.encode(teacher.tokeniser, run.transfer_set.examples, None, run.recipe.teacher.max_length)
+    data = run.task.encode(teacher.tokeniser, run.transfer_set.examples, None, teacher.max_length)
     seconds = len(batches(data.lengths, tokens_at_a_time(teacher.device))) * _seconds_per_batch(
         teacher.model, data
     )
@@ -285,9 +297,9 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
     each = {False: seconds_per_step(student, text.lengths, run.recipe.train, targets=targets)}
     if run.hears_raw:
         each[True] = seconds_per_step(student, run.raw_lengths, run.recipe.train)
-    for title, (method, keys) in run.methods.items():
+    for title in run.methods:
         left = _left(run, title, taught)
-        stages = [stage for stage in method.stages(keys) if stage.trains == "student"]
+        stages = run.students_stages(title)
         counts = steps_of(run, title)
         seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))
         seeds = _seeds(run)

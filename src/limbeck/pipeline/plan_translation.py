@@ -15,8 +15,6 @@ from limbeck.pipeline.distilling import (
     TEXT,
     decodings,
     real_text,
-    stages_of,
-    successor_folder,
     successor_inputs,
     text_folder,
     text_inputs,
@@ -85,7 +83,7 @@ def asking(run: TranslationRun, taught: bool) -> Iterator[tuple[str, float, bool
         what = f"{len(texts):,} texts translated by {describe(decoding)}, for {titles}"
         yield what, timed.translating(left, decoding), not left
     for title in run.methods:
-        for number, stage in enumerate(stages_of(run, title)):
+        for number, stage in enumerate(run.stages_of(title)):
             if stage.trains == "successor":
                 yield _succession(run, title, number, timed, taught)
             elif stage.objective.needs:
@@ -103,7 +101,7 @@ def measuring(run: TranslationRun, trained: bool) -> Iterator[tuple[str, float, 
         run: The run.
         trained: Whether its students are, on the texts that lie in its folder.
     """
-    stages = [(title, stage) for title in run.methods for stage in stages_of(run, title) if stage.distilled]
+    stages = [(title, stage) for title in run.methods for stage in run.stages_of(title) if stage.distilled]
     if run.recipe.evaluate.measures and stages and is_installed():
         real = run.transfer_set.labelled
         what = f"words of {len(real):,} pairs aligned, of gold and of {len(stages)} distilled texts"
@@ -121,7 +119,7 @@ def _succession(
     run: TranslationRun, title: str, number: int, timed: _Timed, taught: bool
 ) -> tuple[str, float, bool]:
     """A successor: its training, and the translations of the text that the stage after it asks for."""
-    stage, *after = stages_of(run, title)[number : number + 2]
+    stage, *after = run.stages_of(title)[number : number + 2]
     heirs = [each for each in after if each.distilled and each.distilled.by == "previous"]
     choice, text = run.recipe.teacher.fine_tune, real_text(run, stage)
     assert choice is not None
@@ -129,7 +127,7 @@ def _succession(
     steps = total_steps(timed.data.sizes, settings) * len(text) / max(1, len(timed.data))
     what = f"{title}, {stage.name}: a successor of {steps:,.0f} steps"
     what += f", which translates {len(text):,} texts" if heirs else ""
-    if taught and successor_folder(run, title, stage).is_done(successor_inputs(run, title, number)):
+    if taught and run.successor_folder(title, stage).is_done(successor_inputs(run, title, number)):
         if all(text_folder(run, title, each).is_done(text_inputs(run, title, number + 1)) for each in heirs):
             return what, 0.0, True
         steps = 0
@@ -144,7 +142,7 @@ def _next_tokens(
     run: TranslationRun, title: str, number: int, timed: _Timed, taught: bool
 ) -> tuple[str, float, bool]:
     """What the teacher expects at every place of a stage's text; of text that is yet to be translated, as of gold."""
-    stage = stages_of(run, title)[number]
+    stage = run.stages_of(title)[number]
     texts, known = real_text(run, stage).examples, taught
     if stage.distilled is not None:
         folder = text_folder(run, title, stage)

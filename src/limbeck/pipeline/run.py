@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from limbeck import models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import read_json
-from limbeck.core.recipe import Training, main_metric
+from limbeck.core.files import StepFolder, read_json
+from limbeck.core.recipe import TeacherChoice, Training, main_metric
 from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.masked_lm import load_masked_lm, mask_id
 from limbeck.models.taggers.transformer import load_encoder
+from limbeck.pipeline import chain, ensembles
 from limbeck.pipeline.chosen import CONTROL
 from limbeck.pipeline.folders import require
 from limbeck.pipeline.hearing import model_heard
@@ -23,6 +24,7 @@ from limbeck.pipeline.texts import Texts
 from limbeck.text import resources
 from limbeck.text.tags import mark_spans
 from limbeck.transfer.ask import Answers, ask
+from limbeck.transfer.ensemble import EnsembleTeacher
 from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 
 if TYPE_CHECKING:
@@ -69,12 +71,20 @@ class Run(Texts):
         return run
 
     @cached_property
-    def teacher(self) -> ModelTeacher | FileTeacher:
+    def members(self) -> list[Member]:
+        """Of an ensemble of teachers, a run for each of them alone; none where there is one teacher."""
+        several = self.recipe.teacher.each
+        return [Member(self, *each) for each in enumerate(several, 1)] if len(several) > 1 else []
+
+    @cached_property
+    def teacher(self) -> ModelTeacher | FileTeacher | EnsembleTeacher:
         """The teacher, ready to be asked.
 
         Raises:
             LimbeckError: ``teach`` has not run, or the teacher's labels are not ours.
         """
+        if self.members:
+            return ensembles.assembled(self)
         choice, labels = self.recipe.teacher, self.labels
         if choice.answers is not None:
             path = Path(resources.resolve(choice.answers))
@@ -86,11 +96,21 @@ class Run(Texts):
         assert reference is not None
         return self.task.load_teacher(reference, labels, choice.max_length, choice.labels)
 
+    @property
+    def is_taught_here(self) -> bool:
+        """Whether ``teach`` has something to do: a model to fine-tune, or weights to fit."""
+        return ensembles.is_fitted(self) or any(each.fine_tune for each in self.recipe.teacher.each)
+
     def use_untaught_teacher(self) -> None:
         """Let the encoder that is yet to be fine-tuned stand in for the teacher: for a plan's estimates."""
+        self.__dict__.pop("members", None)  # those of a run that this is a copy of
+        if self.members:
+            self.__dict__["teacher"] = ensembles.untaught(self)
+            return
         choice = self.recipe.teacher
-        assert choice.fine_tune is not None and self.teacher_reference is not None
-        assert self.teacher_tokeniser is not None
+        if choice.fine_tune is None:
+            return
+        assert self.teacher_reference is not None and self.teacher_tokeniser is not None
         model = self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed)
         tokeniser = self.teacher_tokeniser
         self.__dict__["teacher"] = self.task.teacher(model, tokeniser, self.labels, choice.max_length)
@@ -136,6 +156,7 @@ class Run(Texts):
                 f"only translations are made in parts, and this is {self.recipe.task}", fix=fix
             )
         _ = self.answers, self.test_answers
+        chain.train_all(self)
 
     @property
     def untaught_inputs(self) -> dict[str, Any]:
@@ -144,13 +165,21 @@ class Run(Texts):
         return {"model": resources.contents(self.recipe.teacher.model)}
 
     def text_inputs(self, title: str) -> dict[str, Any]:
-        """What a method's text depends on, beside transfer set and teacher."""
-        return {}
+        """What a method's text, and who teaches on it, depend on, beside transfer set and teacher."""
+        heard = chain.inputs_heard(self, title)
+        return {"successors": heard} if heard else {}
 
     @property
     def teacher_name(self) -> str:
         """What a person calls the teacher."""
+        if self.members:
+            return ensembles.name_of(self)
         return self.recipe.teacher.answers or self.recipe.teacher.model or TEACHER
+
+    @property
+    def teacher_called(self) -> str:
+        """The teacher's name, and which of several it is."""
+        return self.teacher_name
 
     def untaught_teachers(self) -> Iterator[tuple[str, PreTrainedModel, int]]:
         """The teacher before it is fine-tuned here: its place in the teacher's folder, the model, the seed."""
@@ -164,8 +193,9 @@ class Run(Texts):
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
-        """The teacher's model; None for a file of answers."""
-        return self.teacher.model if isinstance(self.teacher, ModelTeacher) else None
+        """The teacher's model, of an ensemble the first one; None for files of answers."""
+        found = self.teacher.models if isinstance(self.teacher, EnsembleTeacher) else [self.teacher]
+        return next((each.model for each in found if isinstance(each, ModelTeacher)), None)
 
     @cached_property
     def pretrained(self) -> PreTrainedModel:
@@ -194,7 +224,7 @@ class Run(Texts):
     def test_answers(self) -> Answers | None:
         """The teacher's answers for the test set; None for a file of answers that lacks some of them."""
         examples = self.prepared.test.examples
-        if isinstance(self.teacher, FileTeacher) and not self.teacher.holds(examples):
+        if isinstance(self.teacher, FileTeacher | EnsembleTeacher) and not self.teacher.holds(examples):
             progress.warn("The file of answers does not cover the test set: the teacher itself is not scored")
             return None
         return ask(self.teacher, examples, self.needs, self.store)
@@ -232,6 +262,11 @@ class Run(Texts):
             seed=seed,
             task=self.recipe.task,
         )
+
+    @cached_property
+    def pattern(self) -> PreTrainedModel:
+        """A student, to take sizes from."""
+        return self.new_student(self.recipe.seeds[0])
 
     def load_student(self, method: str, seed: int) -> PreTrainedModel:
         """A trained student."""
@@ -275,6 +310,42 @@ class Run(Texts):
         students = [title for title in self.methods if title != CONTROL] or [CONTROL]
         pairs = [(title, seed) for title in students for seed in self.recipe.seeds]
         return max(pairs, key=lambda pair: self.dev_score(*pair))
+
+
+class Member(Run):
+    """One of several teachers: the run of a recipe that names it alone, on the same data.
+
+    Args:
+        whole: The run of them all.
+        number: Which one, from 1.
+        choice: What the recipe says of it.
+    """
+
+    def __init__(self, whole: Run, number: int, choice: TeacherChoice) -> None:
+        super().__init__(whole.recipe.model_copy(update={"teacher": choice}))
+        self.whole, self.folder, self.number = whole, whole.folder, number
+        self.use_prepared(whole.prepared)
+
+    @property
+    def teacher_folder(self) -> StepFolder:
+        """What ``teach`` writes, for a teacher that is fine-tuned here."""
+        return StepFolder(super().teacher_folder.path / self.title)
+
+    @property
+    def teacher_called(self) -> str:
+        """The teacher's name, and which of several it is."""
+        return f"{self.teacher_name}, {self.title}"
+
+    @property
+    def alone(self) -> ModelTeacher | FileTeacher:
+        """The teacher, which is no ensemble."""
+        assert not isinstance(self.teacher, EnsembleTeacher)
+        return self.teacher
+
+    @property
+    def title(self) -> str:
+        """What it is called among the members."""
+        return f"member-{self.number}"
 
 
 def versions() -> dict[str, str]:

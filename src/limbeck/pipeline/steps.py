@@ -16,7 +16,7 @@ from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
 from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.shapes import shape_of
-from limbeck.pipeline import judge, side_by_side
+from limbeck.pipeline import ensembles, judge, side_by_side
 from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.folders import require
 from limbeck.pipeline.hearing import answers_for, fitted, heard
@@ -29,6 +29,7 @@ from limbeck.pipeline.inputs import (
     rewrite_inputs,
     student_inputs,
     teach_inputs,
+    weights_inputs,
 )
 from limbeck.pipeline.measuring import measure_texts
 from limbeck.pipeline.run import Run, versions
@@ -114,11 +115,14 @@ def pack(run: Run) -> None:
 def teach(run: Run) -> None:
     """Fine-tune the teacher on the labelled examples, where the recipe asks for it; else check that it can teach."""
     require_current(run, "prepare")
+    if run.members:
+        _teach_members(run)
+        return
     choice = run.recipe.teacher
     if choice.fine_tune is None:
         _ = run.teacher  # loading it is the check
         what = "" if run.recipe.task == "translation" else "; its labels are ours"
-        progress.say(f"teach     {run.teacher_name}: taken as it is{what}")
+        progress.say(f"teach     {run.teacher_called}: taken as it is{what}")
         return
     inputs = teach_inputs(run)
     if _skip(run.teacher_folder, inputs, "teach"):
@@ -128,7 +132,7 @@ def teach(run: Run) -> None:
     dev = run.as_teacher_reads(run.prepared.dev.examples)
     with _writing(run, run.teacher_folder, inputs) as folder:
         for place, model, seed in run.untaught_teachers():
-            what = f"teach     {run.teacher_name}" + f", {place}" * (place != ".")
+            what = f"teach     {run.teacher_called}" + f", {place}" * (place != ".")
             trained = train_model(
                 model,
                 tokeniser,
@@ -144,6 +148,18 @@ def teach(run: Run) -> None:
                 what=what,
             )
             _tell(what, trained, settings.metric)
+
+
+def _teach_members(run: Run) -> None:
+    """Each of an ensemble's members by itself, and their weights, where these are fitted."""
+    for member in run.members:
+        teach(member)
+    if not ensembles.is_fitted(run):
+        return
+    inputs = weights_inputs(run)
+    if not _skip(run.weights_folder, inputs, "teach     weights"):
+        with run.weights_folder.writing(inputs) as folder:
+            ensembles.fit(run, folder)
 
 
 def ask(run: Run, shard: Shard | None = None) -> None:
@@ -177,8 +193,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
     inputs = student_inputs(run, title, seed)
     if _skip(run.student_folder(title, seed), inputs, what):
         return
-    method, settings = run.methods[title]
-    stages = [stage for stage in method.stages(settings) if stage.trains == "student"]
+    stages = run.students_stages(title)
     model = run.new_student(seed, stages[0])
     if run.grows:
         with _writing(run, run.student_folder(title, seed), inputs) as folder:
@@ -302,7 +317,7 @@ def _writing(run: Run, folder: StepFolder, inputs: Mapping[str, Any]) -> Iterato
 
 def note(run: Run) -> None:
     """Write down the resolved recipe and the versions that it ran with."""
-    recipe.save(run.recipe, run.folder / "recipe.yaml")
+    recipe.save(getattr(run, "whole", run).recipe, run.folder / "recipe.yaml")
     write_json(run.folder / "versions.json", {"python": platform.python_version(), **versions()})
 
 

@@ -34,7 +34,7 @@ from limbeck.core.files import StepFolder, read_json, write_json
 from limbeck.evaluate.bleu import score
 from limbeck.models.translators.decode import translate
 from limbeck.pipeline import steps
-from limbeck.pipeline.distilling import stages_of, text_of
+from limbeck.pipeline.distilling import text_of
 from limbeck.pipeline.inputs import student_inputs
 from limbeck.pipeline.plan import check_student
 from limbeck.pipeline.run import TEACHER, Run
@@ -162,7 +162,7 @@ def _inputs(run: TranslationRun) -> dict[str, Any]:
 
 def _last_stage(run: TranslationRun, title: str) -> Stage:
     """The stage of a method that its student ends with."""
-    return [stage for stage in stages_of(run, title) if stage.trains == "student"][-1]
+    return run.students_stages(title)[-1]
 
 
 def learned_by(run: TranslationRun) -> dict[str, str]:

@@ -81,8 +81,11 @@ class Texts(Chosen):
 
     @cached_property
     def teacher_reference(self) -> Path | str | None:
-        """Folder or hub name of the teacher's weights as the recipe names them; None for a file of answers."""
-        model = self.recipe.teacher.model
+        """Folder or hub name of the teacher's weights as the recipe names them; None for a file of answers.
+
+        Of an ensemble, the first model's.
+        """
+        model = next((each.model for each in self.recipe.teacher.each if each.model), None)
         return None if model is None else resources.resolve(model)
 
     @cached_property

@@ -23,6 +23,7 @@ from limbeck.pipeline.translation_checks import (
     check_decodings,
     check_engine,
     check_lengths,
+    check_members,
     check_methods,
     check_pieces,
     stages_by_title,
@@ -120,6 +121,7 @@ class TranslationRun(Run):
             )
         if self.recipe.teacher.scratch is not None:
             _ = self.scratch_settings
+        check_members(self.recipe)
         check_lengths(self.recipe)
         check_methods(self)
         check_decodings(self)
@@ -265,7 +267,7 @@ class TranslationRun(Run):
 
     def text_inputs(self, title: str) -> dict[str, Any]:
         """What the translations that a method trains on depend on, beside transfer set and teacher."""
-        stages = enumerate(distilling.stages_of(self, title))
+        stages = enumerate(self.stages_of(title))
         made = [distilling.text_inputs(self, title, number) for number, stage in stages if stage.distilled]
         return {"distilled": made} if made else {}
 
@@ -293,8 +295,8 @@ class TranslationRun(Run):
 
     def train_successor(self, title: str, number: int) -> None:
         """Train the successor of the teacher that a stage of a method asks for, on the stage's text."""
-        stage = distilling.stages_of(self, title)[number]
-        folder, choice = distilling.successor_folder(self, title, stage), self.recipe.teacher
+        stage = self.stages_of(title)[number]
+        folder, choice = self.successor_folder(title, stage), self.recipe.teacher
         inputs = distilling.successor_inputs(self, title, number)
         what = f"ask       {title}, {stage.name}"
         if folder.is_done(inputs):

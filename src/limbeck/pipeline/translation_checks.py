@@ -20,8 +20,8 @@ AUTOREGRESSIVE = "autoregressive"
 
 def stages_by_title(run: TranslationRun) -> Iterator[tuple[str, Stage]]:
     """All stages, each with the title of its method."""
-    for title, (method, settings) in run.methods.items():
-        for stage in method.stages(settings):
+    for title in run.methods:
+        for stage in run.stages_of(title):
             yield title, stage
 
 
@@ -111,6 +111,21 @@ def _check_one_after_the_other(run: TranslationRun, title: str) -> None:
         )
         fix = "Give teacher.max_length and student.max_length one value"
         raise LimbeckError(what, where="student.max_length", fix=fix)
+
+
+def check_members(recipe: Recipe) -> None:
+    """Insist that a teacher of several models is built here.
+
+    Raises:
+        LimbeckError: It is an ensemble as of classifiers.
+    """
+    choice = recipe.teacher
+    if choice.ensemble or choice.weights != "equal" or (choice.members > 1 and choice.scratch is None):
+        raise LimbeckError(
+            "an ensemble of translators is of 'members' that are built from 'scratch', with equal weights",
+            where="teacher",
+            fix="Say teacher.scratch and teacher.members, and leave out 'ensemble' and 'weights'",
+        )
 
 
 def check_lengths(recipe: Recipe) -> None:

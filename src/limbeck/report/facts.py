@@ -262,6 +262,23 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Forerunner:
+    """A model that was trained before the student: one of several teachers, an assistant, or a generation.
+
+    Attributes:
+        name: Its place in the run's folder.
+        parameters: Their number.
+        steps: That it was trained for.
+        dev_score: By the metric that picked its weights.
+    """
+
+    name: str
+    parameters: Number
+    steps: Number
+    dev_score: Number
+
+
+@dataclass(frozen=True)
 class Run:
     """One run folder.
 
@@ -271,6 +288,7 @@ class Run:
         teachers: How the teacher's members learned, where it is an ensemble, and the successors that methods train.
         doctors: The loss doctor's terms by method, of its first seed.
         mappings: The layers that methods compared.
+        forerunners: Members of an ensemble of teachers, and models between teacher and student.
         samples: Of translators: test sentences worth reading.
         text: Where the transfer set comes from, and what the teacher says of it.
         forests: Of methods whose students are forests, that of the seed with the best dev score.
@@ -288,6 +306,7 @@ class Run:
     teachers: tuple[Journal, ...]
     doctors: dict[str, tuple[Term, ...]]
     mappings: dict[str, LayerMapping]
+    forerunners: tuple[Forerunner, ...]
     disputes: Disputes | TagDisputes | None
     samples: Samples | None
     text: TransferText | None

@@ -65,6 +65,9 @@ def _outcome(each: RunView, level: str) -> Iterator[str]:
     if run.evaluation.cost:
         yield f"{level} Cost"
         yield _costs(run)
+    if run.forerunners:
+        yield f"{level} Before the student"
+        yield _forerunners(run)
     for grown in each.forests[:1]:
         yield f"{level} The tree of {text(grown.title)}"
         yield from _forest(grown)
@@ -85,6 +88,21 @@ def _texts(each: RunView, level: str) -> Iterator[str]:
     if run.disputes:
         yield f"{level} Where teacher and {text(run.disputes.student)} part ways"
         yield from _tagged(run.disputes) if isinstance(run.disputes, TagDisputes) else _disputes(run.disputes)
+
+
+def _forerunners(run: Run) -> str:
+    """Teachers that make up an ensemble, and models between teacher and student."""
+    heads = ["Model", "Parameters", "Steps", f"{words.METRICS.get(run.metric, run.metric)} on dev"]
+    rows = [
+        [
+            text(each.name),
+            words.count(each.parameters),
+            words.count(each.steps),
+            words.score(run.metric, each.dev_score),
+        ]
+        for each in run.forerunners
+    ]
+    return table(heads, rows)
 
 
 def results(each: RunView) -> str:

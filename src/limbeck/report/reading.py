@@ -15,7 +15,18 @@ from pydantic import TypeAdapter, ValidationError
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.report.disputes import Disputes, read_disputes
-from limbeck.report.facts import DevScore, Evaluation, Forest, Journal, LayerMapping, Parity, Run, Step, Term
+from limbeck.report.facts import (
+    DevScore,
+    Evaluation,
+    Forerunner,
+    Forest,
+    Journal,
+    LayerMapping,
+    Parity,
+    Run,
+    Step,
+    Term,
+)
 from limbeck.report.samples import Samples, read_samples
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
 from limbeck.report.transfer_text import read_transfer_text
@@ -43,6 +54,7 @@ def read_run(folder: Path) -> Run:
         teachers=tuple(_teachers(folder)),
         doctors=dict(_doctors(folder)),
         mappings=dict(_mappings(folder)),
+        forerunners=tuple(_forerunners(folder)),
         disputes=None,
         samples=None,
         text=read_transfer_text(folder / "evaluation" / "transfer_text.json"),
@@ -159,6 +171,13 @@ def _teachers(folder: Path) -> Iterator[Journal]:
         yield replace(_journal(path, path.parents[1].name, None), stage=path.parent.name)
 
 
+def _forerunners(folder: Path) -> Iterator[Forerunner]:
+    for pattern in ("teacher/member-*/trained.json", "successors/*/*/trained.json"):
+        for path in sorted(folder.glob(pattern)):
+            found, name = _object(path), path.parent.relative_to(folder).as_posix()
+            yield Forerunner(name, *(found.get(key) for key in ("parameters", "steps", "dev_score")))
+
+
 def _students(folder: Path) -> list[tuple[str, int, Path]]:
     """Method, seed and folder of every student, in order."""
     found = (folder / "students").glob("*/seed-*")
@@ -225,7 +244,8 @@ def _parity(path: Path) -> Iterator[Parity]:
 def _steps(folder: Path) -> Iterator[Step]:
     """Finished steps in the order of a run."""
     students = [student.relative_to(folder) for _, _, student in _students(folder)]
-    early = (Path("prepared"), Path("rewritten"), Path("packed"), Path("teacher"))
+    members = [path.relative_to(folder) for path in sorted((folder / "teacher").glob("member-*"))]
+    early = (Path("prepared"), Path("rewritten"), Path("packed"), Path("teacher"), *members, Path("weights"))
     texts = [
         path.relative_to(folder)
         for name in ("distilled", "successors")

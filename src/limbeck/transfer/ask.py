@@ -20,6 +20,7 @@ from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
 from limbeck.core.teacher import Teacher
 from limbeck.transfer import filling
+from limbeck.transfer.ensemble import EnsembleTeacher
 from limbeck.transfer.said import asked, name_of, signals_of
 from limbeck.transfer.shards import DIGEST, LAYOUTS, VALUE, Digests, Kept
 from limbeck.transfer.store import AnswerStore
@@ -123,6 +124,8 @@ def ask(
         LimbeckError: The teacher does not offer these signals, answers with NaN, or is a file that lacks
             answers; two texts have one id; the store is damaged or cannot be written.
     """
+    if isinstance(teacher, EnsembleTeacher) and needs <= teacher.offers:
+        return EnsembleAnswers(teacher, [ask(each, examples, needs, store) for each in teacher.members])
     if lacking := sorted(needs - teacher.offers):
         raise LimbeckError(f"this teacher does not give {', '.join(lacking)}", where=name_of(teacher))
     by_id = filling.by_id(examples)
@@ -148,7 +151,12 @@ def ask(
 def count_missing(
     teacher: Teacher, examples: Sequence[Example], store: AnswerStore, signal: SignalName = "logits"
 ) -> int:
-    """How many texts :func:`ask` would ask the teacher about: those that the store holds no answer for."""
+    """How many texts :func:`ask` would ask the teacher about: those that the store holds no answer for.
+
+    Of an ensemble each member's count.
+    """
+    if isinstance(teacher, EnsembleTeacher):
+        return sum(count_missing(each, examples, store, signal) for each in teacher.models)
     return len(filling.missing(_table(teacher, signal, store), _digests(examples, signal)))
 
 
@@ -208,6 +216,23 @@ class LiveAnswers:
             raise _not_asked(error.args[0]) from None
         said = self._teacher.answer(asked, self._needs)
         return said.mapped(lambda values: values.to(device), lambda chain: chain.to(device))
+
+
+class EnsembleAnswers:
+    """Answers of an ensemble, put together of its members' at every call.
+
+    Args:
+        teacher: The ensemble.
+        members: The answers of each of its members.
+    """
+
+    def __init__(self, teacher: EnsembleTeacher, members: Sequence[Answers]) -> None:
+        self._teacher = teacher
+        self._members = members
+
+    def signals(self, ids: Sequence[str], device: torch.device) -> Signals:
+        """What the ensemble says about these examples, in their order: logits ``(ids, classes)``."""
+        return self._teacher.combined([each.signals(ids, device) for each in self._members])
 
 
 def _digests(examples: Iterable[Example], signal: SignalName) -> Digests:
