@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 if TYPE_CHECKING:
     from limbeck.core.decoding import Decoding
     from limbeck.core.objective import Objective
+    from limbeck.core.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Card:
         what: What it does, in two sentences.
         when: When to choose it, and when not.
         reads: What it needs, in words: gold labels, teacher logits, unlabelled text.
+        tasks: What it can teach; None for whatever says the signals that it reads.
     """
 
     title: str
@@ -31,6 +33,7 @@ class Card:
     what: str
     when: str
     reads: str
+    tasks: tuple[Task, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

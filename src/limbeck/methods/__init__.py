@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.schema import validate
+from limbeck.core.signals import OF_TOKENS, SAID
 
 if TYPE_CHECKING:
     from limbeck.core.objective import Objective
+    from limbeck.core.tasks import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,14 @@ class Method:
         """The training runs for a recipe's keys."""
         return self.settings(values).stages()
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What it can teach: what its card says, or else the tasks whose models say what it reads."""
+        if self.card.tasks is not None:
+            return self.card.tasks
+        read = {name for stage in self.tiny.stages() for name in stage.objective.reads | stage.objective.needs}
+        return tuple(task for task, said in SAID.items() if read - OF_TOKENS <= said)
+
 
 def names() -> list[str]:
     """Names of the methods that come with Limbeck."""
@@ -74,6 +84,27 @@ def get(name: str) -> Method:
         fix = "A method's module defines CARD, Settings and tiny()"
         raise LimbeckError(f"the module '{module_name}' lacks {', '.join(missing)}", where="method", fix=fix)
     return Method(name, module.CARD, module.Settings, module.tiny())
+
+
+def require(method: Method, task: Task, title: str | None = None) -> None:
+    """Insist that a method can teach a task.
+
+    Args:
+        method: Which one.
+        task: What its student shall do.
+        title: What the recipe calls it.
+
+    Raises:
+        LimbeckError: It cannot.
+    """
+    if task in method.tasks:
+        return
+    suited = [name for name in names() if task in get(name).tasks]
+    raise LimbeckError(
+        f"'{title or method.name}' teaches {' and '.join(method.tasks)}, and this recipe's task is {task}",
+        where="method",
+        fix=f"Methods for {task}: {', '.join(suited)}",
+    )
 
 
 def objective(name: str, *, stage: str | None = None, **settings: Any) -> Objective:

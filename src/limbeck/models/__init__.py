@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from limbeck.core.tasks import OF_SENTENCES, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from limbeck.core.schema import Settings
     from limbeck.models.embeddings import TokeniserSettings
     from limbeck.text.subwords import Subwords
-
-Task = Literal["classification", "tagging", "translation"]
 
 KINDS: dict[Task, tuple[str, ...]] = {
     "classification": ("bilstm", "static", "transformer"),
@@ -34,6 +34,8 @@ FOLDERS: dict[Task, str] = {
     "translation": f"{__name__}.translators",
 }
 """Where the kinds' modules are."""
+for _task in ("regression", "multilabel"):  # students of texts, of which only the loss is another
+    KINDS[_task], FOLDERS[_task] = KINDS["classification"], FOLDERS["classification"]
 
 
 def kinds(task: Task = "classification") -> list[str]:
@@ -119,6 +121,10 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         student: PreTrainedModel = module.build(settings, labels=labels, tokeniser=tokeniser, teacher=teacher)
+    if task in OF_SENTENCES:
+        from limbeck.models.student import PROBLEM_TYPES
+
+        student.config.problem_type = PROBLEM_TYPES[task]
     return student
 
 

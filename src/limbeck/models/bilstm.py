@@ -112,7 +112,7 @@ class BiLSTMForSequenceClassification(Student):
             input_ids: ``(batch, tokens)``.
             attention_mask: One where a token is real, ``(batch, tokens)``; padding is on the right.
             token_type_ids: Not read; teachers' tokenisers give them.
-            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
+            labels: Gold as :meth:`loss` takes it; with it the output has a loss.
             output_hidden_states: Whether to give embeddings and each layer's states, ``(batch, tokens,
                 width)``.
         """
@@ -124,7 +124,7 @@ class BiLSTMForSequenceClassification(Student):
         pooled, layers = self._read(embedded, mask, keep=bool(output_hidden_states))
         logits = self.classify(pooled)
         return SequenceClassifierOutput(
-            loss=None if labels is None else functional.cross_entropy(logits, labels),
+            loss=self.loss(logits, labels),
             logits=logits,
             hidden_states=(embedded, *layers) if output_hidden_states else None,
         )

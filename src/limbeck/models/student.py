@@ -11,7 +11,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
 
+from limbeck.core.tasks import Task
 from limbeck.models.configs import EmbeddingConfig, StudentConfig
+
+
+PROBLEM_TYPES: Mapping[Task, str] = {
+    "classification": "single_label_classification",
+    "regression": "regression",
+    "multilabel": "multi_label_classification",
+}
+"""What transformers calls the tasks of texts; a model's own loss goes by it."""
+
+
+def task_of(config: PreTrainedConfig) -> Task:
+    """The task of a model of texts; classification where its configuration does not say."""
+    named = getattr(config, "problem_type", None)
+    return next((task for task, name in PROBLEM_TYPES.items() if name == named), "classification")
 
 
 def class_names(labels: Sequence[str]) -> dict[str, Any]:
@@ -110,3 +125,19 @@ class Student(EmbeddingModel):
         hidden = self.hidden(self.dropped(summary, self.config.dropout)).relu()
         logits: Tensor = self.classifier(self.dropped(hidden, self.config.dropout))
         return logits
+
+    def loss(self, logits: Tensor, labels: Tensor | None) -> Tensor | None:
+        """The mean loss of gold as transformers counts it for the configuration's ``problem_type``.
+
+        Args:
+            logits: ``(batch, labels)``.
+            labels: Label indices, or scores, ``(batch,)``; of several labels ones and noughts, ``(batch, labels)``.
+        """
+        if labels is None:
+            return None
+        task = task_of(self.config)
+        if task == "regression":
+            return functional.mse_loss(logits.squeeze(-1), labels.reshape(-1).to(logits.dtype))
+        if task == "multilabel":
+            return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        return functional.cross_entropy(logits, labels)

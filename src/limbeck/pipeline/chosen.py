@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from limbeck import methods, models
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import TeacherChoice
-from limbeck.core.signals import OF_TOKENS
+from limbeck.core.signals import OF_TOKENS, SAID
 from limbeck.pipeline.folders import Folders
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.transfer import rewrites
@@ -77,7 +77,7 @@ class Chosen(Folders):
         if self.recipe.control:
             found.setdefault(CONTROL, (methods.get(self.task.control), {}))
         for title, (method, settings) in found.items():
-            self._check_method(title, method.stages(settings))
+            self._check_method(title, method, method.stages(settings))
         return found
 
     @property
@@ -95,19 +95,17 @@ class Chosen(Folders):
         """Whether some method has a stage on raw text."""
         return any(stage.hears == "raw" for stage in self.stages())
 
-    def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
-        """Insist that a method reads what this task's students say."""
+    def _check_method(self, title: str, method: Method, stages: Sequence[Stage]) -> None:
+        """Insist that a method teaches this task, and reads what its students say."""
+        task = self.recipe.task
+        methods.require(method, task, title)
         for stage in stages:
-            compared = stage.objective.reads | stage.objective.needs
-            strange = sorted(compared - {self.task.signal} - self.task.heard - OF_TOKENS)
+            strange = sorted((stage.objective.reads | stage.objective.needs) - SAID[task] - OF_TOKENS)
             if strange:
-                suited = [name for name in methods.names() if _suits(methods.get(name), self.task.signal)]
+                suited = [name for name in methods.names() if task in methods.get(name).tasks]
                 raise LimbeckError(
-                    f"'{title}' compares {', '.join(strange)}, and in {self.recipe.task} there are {self.task.signal}",
+                    f"'{title}' compares {', '.join(strange)}, and in {task} there are {', '.join(sorted(SAID[task]))}",
                     where="method",
-                    fix=f"Methods for {self.recipe.task}: {', '.join(suited)}",
+                    fix=f"Methods for {task}: {', '.join(suited)}",
                 )
-
-
-def _suits(method: Method, signal: SignalName) -> bool:
-    return all(stage.objective.reads <= {signal} for stage in method.tiny.stages())
+            stage.objective.for_task(task)

@@ -40,7 +40,6 @@ class Task:
 
     Attributes:
         signal: What is asked of the teacher, and said by students.
-        heard: What else objectives may hear of the teacher.
         control: The method that trains without one.
         gold: The objective of gold, for teachers too.
         encode: Examples to what a model reads.
@@ -60,7 +59,6 @@ class Task:
     load_teacher: Callable[[Path | str, Sequence[str], int, Mapping[str, str]], ModelTeacher]
     load: Callable[[Path], PreTrainedModel]
     scorer: Callable[[Sequence[str], Sequence[Example]], Score]
-    heard: frozenset[SignalName] = frozenset()
 
 
 def task_of(recipe: Recipe) -> Task:
@@ -137,6 +135,5 @@ TASKS = {
         load_teacher=_no_teacher,
         load=load_translator,
         scorer=_no_teacher,
-        heard=frozenset({"next_tokens"}),
     ),
 }

@@ -114,13 +114,16 @@ def _summary(
 def _golds(example: Example) -> Sequence[str]:
     if example.tags is not None:
         return example.tags
+    if example.labels is not None:
+        return example.labels
     return () if example.gold is None else (example.gold,)
 
 
 def _columns(examples: Sequence[Example]) -> tuple[str, ...]:
     has = {
         "second": any(example.second for example in examples),
-        "label": any(example.gold is not None for example in examples),
+        "label": any(example.gold is not None or example.labels is not None for example in examples),
+        "score": any(example.score is not None for example in examples),
         "tags": any(example.tags is not None for example in examples),
     }
     return ("text", *(name for name, is_there in has.items() if is_there))
