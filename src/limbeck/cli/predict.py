@@ -15,7 +15,7 @@ from limbeck.text.tags import mark_spans
 
 if TYPE_CHECKING:
     from limbeck.core.decoding import Decoding
-    from limbeck.serve.bundle import Bundle
+    from limbeck.serve.bundle import Bundle, LabelsBundle, ScoreBundle, TextLabeller
     from limbeck.serve.opening import AnyBundle
     from limbeck.serve.tagger import Tagged, TaggerBundle
     from limbeck.serve.translator import TranslatorBundle
@@ -96,23 +96,37 @@ def write(
         out.flush()
 
 
-def _writer(model: AnyBundle, asked: Asked) -> _Labels | _Tags | _Translations:
+KINDS = {
+    "classification": "a classifier's",
+    "regression": "one of scores",
+    "multilabel": "one of sets of labels",
+    "tagging": "a tagger's",
+    "translation": "a translator's",
+}
+"""Whose bundle one is, by task."""
+
+
+def _writer(model: AnyBundle, asked: Asked) -> _Labels | _Sets | _Scores | _Tags | _Translations:
     """What asks this kind of student.
 
     Raises:
         LimbeckError: Something is asked of a student of another kind.
     """
+    from limbeck.serve.bundle import LabelsBundle, ScoreBundle
     from limbeck.serve.tagger import TaggerBundle
     from limbeck.serve.translator import TranslatorBundle
 
-    kind = {"classification": "a classifier's", "tagging": "a tagger's", "translation": "a translator's"}
-    told = f"and this bundle is {kind[model.task]}"
+    told = f"and this bundle is {KINDS[model.task]}"
     if asked.words and not isinstance(model, TaggerBundle):
         raise LimbeckError(f"--words is for taggers, {told}", where=model.folder)
     if isinstance(model, TranslatorBundle):
         return _Translations(model, asked)
     if asked.beams or asked.keep:
         raise LimbeckError(f"--beams and --keep are for translators, {told}", where=model.folder)
+    if isinstance(model, ScoreBundle):
+        return _Scores(model)
+    if isinstance(model, LabelsBundle):
+        return _Sets(model)
     return _Tags(model, asked.words) if isinstance(model, TaggerBundle) else _Labels(model)
 
 
@@ -131,19 +145,58 @@ class _Labels:
         self.header = ("text", "label", "score", *model.labels)
 
     def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
-        asked = [self._pair(text) for text in texts] if self.model.reads_pairs else texts
-        for text, told in zip(texts, self.model.predict(asked, batch_size=len(texts)), strict=True):
+        found = self.model.predict(_asked(self.model, texts), batch_size=len(texts))
+        for text, told in zip(texts, found, strict=True):
             scores = {label: _round(score) for label, score in told.scores.items()}
             line = {"text": text, "label": told.label, "score": _round(told.score), "scores": scores}
             yield _Answer(line, [[text, told.label, _round(told.score), *scores.values()]])
 
-    @staticmethod
-    def _pair(text: str) -> tuple[str, str]:
+
+class _Sets:
+    """Of a student of texts with several labels: those of a text, and the probability of each label."""
+
+    def __init__(self, model: LabelsBundle) -> None:
+        self.model = model
+        self.header = ("text", "labels", *model.labels)
+
+    def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
+        found = self.model.predict(_asked(self.model, texts), batch_size=len(texts))
+        for text, told in zip(texts, found, strict=True):
+            scores = {label: _round(score) for label, score in told.scores.items()}
+            line = {"text": text, "labels": list(told.labels), "scores": scores}
+            yield _Answer(line, [[text, json.dumps(told.labels, ensure_ascii=False), *scores.values()]])
+
+
+class _Scores:
+    """Of a student that gives scores: the score."""
+
+    header = ("text", "score")
+
+    def __init__(self, model: ScoreBundle) -> None:
+        self.model = model
+
+    def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
+        found = self.model.predict(_asked(self.model, texts), batch_size=len(texts))
+        for text, score in zip(texts, found, strict=True):
+            yield _Answer({"text": text, "score": _round(score)}, [[text, _round(score)]])
+
+
+def _asked(model: TextLabeller, texts: Sequence[str]) -> Sequence[str | tuple[str, str]]:
+    """Texts as a student reads them: of pairs the two that a tab parts.
+
+    Raises:
+        LimbeckError: A pair is wanted, and there is no tab.
+    """
+    if not model.reads_pairs:
+        return texts
+    pairs = []
+    for text in texts:
         first, tab, second = text.partition("\t")
         if not tab:
             fix = "Put a tab between them"
             raise LimbeckError(f"this student reads pairs of texts, and this is one: '{text[:60]}'", fix=fix)
-        return first, second
+        pairs.append((first, second))
+    return pairs
 
 
 class _Tags:

@@ -55,7 +55,9 @@ class Method:
         """What it can teach: what its card says, or else the tasks whose models say what it reads."""
         if self.card.tasks is not None:
             return self.card.tasks
-        read = {name for stage in self.tiny.stages() for name in stage.objective.reads | stage.objective.needs}
+        read = {
+            name for stage in self.tiny.stages() for name in stage.objective.reads | stage.objective.needs
+        }
         return tuple(task for task, said in SAID.items() if read - OF_TOKENS <= said)
 
 

@@ -34,6 +34,8 @@ from limbeck.text import resources
 
 AUTO: dict[Task, tuple[Any, str]] = {
     "classification": (AutoModelForSequenceClassification, "classifier"),
+    "regression": (AutoModelForSequenceClassification, "model of scores"),
+    "multilabel": (AutoModelForSequenceClassification, "classifier"),
     "tagging": (AutoModelForTokenClassification, "tagger"),
     "translation": (AutoModelForSeq2SeqLM, "translator"),
 }

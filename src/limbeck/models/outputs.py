@@ -204,8 +204,8 @@ def answered(
     if encoded.words is None:
         logits = predict(model, encoded, device=device)
         if (task := task_of(model.config)) != "classification":
-            losses = LINKS[task].gold(torch.from_numpy(logits), torch.from_numpy(encoded.gold))
-            return encoded.gold, logits, float(losses.double().mean())
+            of_gold = LINKS[task].gold(torch.from_numpy(logits), torch.from_numpy(encoded.gold))
+            return encoded.gold, logits, float(of_gold.double().mean())
         loss = functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(encoded.gold))
         return encoded.gold, logits.argmax(-1), float(loss)
     words = encoded.words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,8 @@ from limbeck.core.tasks import Task
 from limbeck.models.configs import EmbeddingConfig, StudentConfig
 
 
-PROBLEM_TYPES: Mapping[Task, str] = {
+Problem = Literal["regression", "single_label_classification", "multi_label_classification"]
+PROBLEM_TYPES: Mapping[Task, Problem] = {
     "classification": "single_label_classification",
     "regression": "regression",
     "multilabel": "multi_label_classification",

@@ -13,6 +13,8 @@ from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
 from limbeck.core.recipe import Training, main_metric
+from limbeck.core.tasks import OF_SENTENCES, Task
+from limbeck.evaluate.yardstick import Yardstick, yardstick
 from limbeck.models.masked_lm import load_masked_lm, mask_id
 from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline.chosen import CONTROL
@@ -25,6 +27,7 @@ from limbeck.transfer.ask import Answers, ask
 from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
     from limbeck.core.method import Stage
@@ -77,7 +80,7 @@ class Run(Texts):
         choice, labels = self.recipe.teacher, self.labels
         if choice.answers is not None:
             path = Path(resources.resolve(choice.answers))
-            return FileTeacher.load(path, labels, choice.answers_are, choice.labels)
+            return FileTeacher.load(path, labels, choice.answers_are, choice.labels, task=self.recipe.task)
         reference = self.teacher_reference
         if choice.fine_tune is not None:
             require(self.teacher_folder, "teach")
@@ -189,8 +192,17 @@ class Run(Texts):
         return ask(self.teacher, examples, self.needs, self.store)
 
     @property
+    def yardstick(self) -> Yardstick:
+        """How answers are scored, where they are logits of whole texts."""
+        recipe = self.recipe
+        return yardstick(recipe.task, self.labels, recipe.train.metric, recipe.positive)
+
+    @property
     def score(self) -> Score:
         """What the training loop scores dev by."""
+        if self.recipe.task in OF_SENTENCES:
+            by = self.yardstick
+            return lambda gold, said: by.scores(*_compared(self.recipe.task, gold, said))
         return self.task.scorer(self.labels, self.prepared.dev.examples)
 
     @cached_property
@@ -259,6 +271,13 @@ class Run(Texts):
         students = [title for title in self.methods if title != CONTROL] or [CONTROL]
         pairs = [(title, seed) for title in students for seed in self.recipe.seeds]
         return max(pairs, key=lambda pair: self.dev_score(*pair))
+
+
+def _compared(task: Task, gold: NDArray[Any], said: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Gold as it is encoded and what was predicted, both as a yardstick compares them."""
+    if task == "regression":
+        return gold[:, 0], said[:, 0]
+    return (gold > 0.5, said > 0) if task == "multilabel" else (gold, said)
 
 
 def versions() -> dict[str, str]:

@@ -129,7 +129,7 @@ class Encoded:
         """Which sentences that are not cut into words have gold: ``(sentences,)``."""
         if self.targets is not None:
             return self.targets.lengths > 0
-        return self.gold != NO_GOLD if self.gold.ndim == 1 else ~np.isnan(self.gold).any(axis=1)
+        return np.asarray(self.gold != NO_GOLD if self.gold.ndim == 1 else ~np.isnan(self.gold).any(axis=1))
 
     @cached_property
     def sizes(self) -> NDArray[np.int64]:

@@ -150,7 +150,7 @@ def check_task(path: Path, source: Source, task: Task) -> None:
     """
     named = _asked(source) or task_of_file(path)
     wanted = MEASURED_BY[named][0] if named else task
-    if wanted != task and source.label is not None:
+    if named and wanted != task and source.label is not None:
         has = "scores" if wanted == "regression" else "labels"
         fix = f"Set 'task: {wanted}' in the recipe"
         raise LimbeckError(f"{named.upper()} has {has}, and the task is {task}", where=path, fix=fix)

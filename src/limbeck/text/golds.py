@@ -53,13 +53,13 @@ def warn_of_names(source: Source, name: str, found: set[str] | set[str | None]) 
         progress.warn(f"{name}: 'labels' renames {', '.join(source.labels)}, and no row is labelled so")
 
 
-def _by_column(table: Table, columns: Sequence[str | int], source: Source) -> Iterator[tuple[str, ...] | None]:
+def _by_column(
+    table: Table, columns: Sequence[str | int], source: Source
+) -> Iterator[tuple[str, ...] | None]:
     """Each row's labels, of which every one has a column; None for a row in which one is not told."""
     names = [source.labels.get(str(column), str(column)) for column in columns]
     values = [table.column(column, "label") for column in columns]
     for row in range(len(table)):
-        has = [
-            is_one(column[row], table, row, label) for label, column in zip(names, values, strict=True)
-        ]
+        has = [is_one(column[row], table, row, label) for label, column in zip(names, values, strict=True)]
         known = [label for label, is_there in zip(names, has, strict=True) if is_there]
         yield None if None in has else tuple(sorted(known))

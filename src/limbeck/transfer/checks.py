@@ -78,7 +78,9 @@ def check_published(
     if task == "classification":
         stranger = next((example for example in examples if example.gold not in labels), None)
     elif task == "multilabel":
-        stranger = next((one for one in examples if one.labels is None or set(one.labels) - set(labels)), None)
+        stranger = next(
+            (one for one in examples if one.labels is None or set(one.labels) - set(labels)), None
+        )
     else:
         stranger = next((example for example in examples if not example.labelled), None)
     if stranger is None:

@@ -109,7 +109,7 @@ def prepare(
         raise LimbeckError("'data.context': no training sentence has others around it", fix=fix)
     labels = cutting.labels_of(train)
     if task == "multilabel":  # a cut at random may have taken the last text of a label
-        cut = {"dev", "test"} - {role for role, _ in held_out_sources(data)}
+        cut = [role for role in HELD_OUT if role not in dict(held_out_sources(data))]
         labels = cutting.labels_of([*train, *(one for role in cut for one in held_out[role])])
     for role, source in held_out_sources(data):
         check_published(held_out[role], labels, role, source, task)

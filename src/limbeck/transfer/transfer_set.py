@@ -175,7 +175,9 @@ class TransferSet:
             with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
                 table = reader.read_all()
                 labels = tuple(json.loads(table.schema.metadata[LABELS]))
-                optional = [field for part in (PAIRED, TAGGED, AROUND, TRANSLATED, SCORED, SEVERAL) for field in part]
+                optional = [
+                    field for part in (PAIRED, TAGGED, AROUND, TRANSLATED, SCORED, SEVERAL) for field in part
+                ]
                 there = [*SCHEMA, *(field for field in optional if field.name in table.column_names)]
                 columns = {field.name: _values(table, field) for field in there}
                 rows = zip(*columns.values(), strict=True)
