@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from limbeck.models.configs import BiLSTMConfig

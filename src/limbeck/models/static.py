@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 

@@ -14,7 +14,6 @@ from transformers import PreTrainedConfig, PreTrainedModel, initialization as in
 from limbeck.core.tasks import Task
 from limbeck.models.configs import EmbeddingConfig, StudentConfig
 
-
 Problem = Literal["regression", "single_label_classification", "multi_label_classification"]
 PROBLEM_TYPES: Mapping[Task, Problem] = {
     "classification": "single_label_classification",
@@ -37,7 +36,7 @@ def class_names(labels: Sequence[str]) -> dict[str, Any]:
         "num_labels": len(labels),
         "id2label": names,
         "label2id": {label: number for number, label in names.items()},
-        "problem_type": "single_label_classification",
+        "problem_type": PROBLEM_TYPES["classification" if len(names) > 1 else "regression"],
     }
 
 

@@ -85,13 +85,13 @@ def read_disputes(
     Raises:
         LimbeckError: The file is damaged, or does not fit the labels.
     """
-    table = _read(path)
-    columns = {role: name if seed is None else f"{name}@{seed}" for role, (name, seed) in models.items()}
+    table = read_table(path)
+    columns = {role: column_of(*one) for role, one in models.items()}
     columns = {role: column for role, column in columns.items() if column in table.column_names}
     if not {"teacher", "student"} <= columns.keys():
         return None
     gold = _gold(table, labels, path)
-    said = {role: _probabilities(table, column, len(labels), path) for role, column in columns.items()}
+    said = {role: probabilities_of(table, column, len(labels), path) for role, column in columns.items()}
     teacher_right = said["teacher"].argmax(axis=1) == gold
     student_right = said["student"].argmax(axis=1) == gold
 
@@ -111,7 +111,22 @@ def read_disputes(
     )
 
 
-def _read(path: Path) -> pa.Table:
+def column_of(name: str, seed: int | None) -> str:
+    """A model's column in the predictions."""
+    return name if seed is None else f"{name}@{seed}"
+
+
+def told(table: pa.Table, row: int, column: str) -> str:
+    """What a cell says, as text; empty where there is none."""
+    return str(table.column(column)[row].as_py() or "") if column in table.column_names else ""
+
+
+def read_table(path: Path) -> pa.Table:
+    """The predictions of whole texts.
+
+    Raises:
+        LimbeckError: The file is damaged, or of something else.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -134,8 +149,12 @@ def _gold(table: pa.Table, labels: Sequence[str], path: Path) -> NDArray[np.intp
         raise LimbeckError(f"gold label {error} is not among the run's labels", where=path, fix=fix) from None
 
 
-def _probabilities(table: pa.Table, column: str, classes: int, path: Path) -> NDArray[np.float32]:
-    """A model's probabilities, ``(rows, classes)``."""
+def probabilities_of(table: pa.Table, column: str, classes: int, path: Path) -> NDArray[np.float32]:
+    """A model's probabilities, ``(rows, classes)``.
+
+    Raises:
+        LimbeckError: The column holds something else.
+    """
     lists = table.column(column).combine_chunks()
     values = lists.flatten().to_numpy(zero_copy_only=False)
     if lists.null_count or values.size != len(table) * classes:
@@ -147,12 +166,10 @@ def _probabilities(table: pa.Table, column: str, classes: int, path: Path) -> ND
 def _sentence(
     table: pa.Table, row: int, labels: Sequence[str], gold: int, said: Mapping[str, NDArray[np.float32]]
 ) -> Sentence:
-    def value(column: str) -> str:
-        return str(table.column(column)[row].as_py() or "") if column in table.column_names else ""
-
     opinions = []
     for role, probabilities in said.items():
         chosen = int(probabilities[row].argmax())
         confidence, of_gold = float(probabilities[row, chosen]), float(probabilities[row, gold])
         opinions.append(Opinion(role, labels[chosen], confidence, of_gold, chosen == gold))
-    return Sentence(value("id"), value("text"), labels[gold], value("origin"), tuple(opinions))
+    id, text, origin = (told(table, row, name) for name in ("id", "text", "origin"))
+    return Sentence(id, text, labels[gold], origin, tuple(opinions))

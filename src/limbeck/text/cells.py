@@ -12,7 +12,6 @@ from limbeck.core.errors import LimbeckError
 from limbeck.text.sentences import SURROGATES
 from limbeck.text.tables import Table
 
-
 ONES = frozenset({"1", "1.0", "true", "yes"})
 NOUGHTS = frozenset({"0", "0.0", "false", "no"})
 UNKNOWN = frozenset({"", "-1", "-1.0"})

@@ -10,7 +10,6 @@ from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
 from limbeck.transfer import cutting
 
-
 HAS: Mapping[Task, str] = {
     "classification": "label",
     "regression": "score",
