@@ -63,12 +63,33 @@ GLUE = {
         ("Who?", "Ann did.", "entailment"),
     ),
     "wnli": ("WNLI/a.tsv", "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t1\n", ("A.", "B.", "1")),
-    "sts-b": (
-        "x/sts-dev.csv",
-        "news\tMSR\t2012\t4\t4.750\tA child rides.\tA kid rides.\tsource\n",
-        ("A child rides.", "A kid rides.", "4.750"),
-    ),
 }
+
+
+def test_glue_of_scores_is_read_for_regression_alone(file):
+    path = file("x/sts-dev.csv", "news\tMSR\t2012\t4\t4.750\tA child rides.\tA kid rides.\tsource\n")
+    (example,) = read(Source(path=str(path)), task="regression")
+    assert (example.text, example.second, example.score) == ("A child rides.", "A kid rides.", 4.75)
+    assert example.gold is None and example.labelled
+    with pytest.raises(
+        LimbeckError, match="STS-B has scores, and the task is classification. Set 'task: regression'"
+    ):
+        read(Source(path=str(path)))
+    (text,) = read(Source(path=str(path), label=None))
+    assert not text.labelled
+
+
+def test_a_score_of_glue_that_is_none_is_told_with_its_line(file):
+    path = file("STS-B/train.tsv", "index\tsentence1\tsentence2\tscore\n0\tA.\tB.\t3.2\n1\tC.\tD.\tmuch\n")
+    with pytest.raises(LimbeckError, match=r"train.tsv:3: the score is 'much', not a number"):
+        read(Source(path=str(path)), task="regression")
+
+
+def test_every_task_of_glue_has_its_metric():
+    from limbeck.core.tasks import METRICS_OF
+
+    assert glue.MEASURED_BY.keys() == glue.TASKS.keys()
+    assert all(metric in METRICS_OF[task] for task, metric in glue.MEASURED_BY.values())
 
 
 @pytest.mark.parametrize("task", GLUE)

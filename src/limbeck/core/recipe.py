@@ -78,9 +78,9 @@ class Training(Settings):
     """Stop after this many evaluations without a better dev score; null never stops early."""
     metric: tasks.Metric = "accuracy"
     """Picks the best checkpoint, on dev, and decides of classifiers, of scores and of sets of labels on test too:
-    accuracy, macro_f1, mcc or binary_f1 (of the class ``positive``); of regression pearson (if left out) or spearman; of
-    multilabel micro_f1 (if left out), macro_f1 or subset_accuracy; of taggers f1 (if left out), precision, recall or
-    token_accuracy, which is all that tags without spans have; of translators bleu (if left out) or chrf."""
+    accuracy, macro_f1, mcc or binary_f1 (of the class ``positive``); of regression pearson (if left out) or
+    spearman; of multilabel micro_f1 (if left out), macro_f1 or subset_accuracy; of taggers f1 (if left out),
+    precision, recall or token_accuracy, which is all that tags without spans have; of translators bleu (if left out) or chrf."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` is bf16 where the device has it natively, fp32 on a CPU."""
     checkpoint_seconds: float = Field(60, ge=0)
@@ -243,8 +243,8 @@ class Recipe(Settings):
     name: str = Field("run", pattern=r"^[\w.-]+$")
     """Of the run's folder."""
     task: Task = "classification"
-    """What teacher and student do: ``classification`` of sentences, ``regression`` (a score of each), ``multilabel`` (any
-    number of labels of each), ``tagging`` of their words, or ``translation``."""
+    """What teacher and student do: ``classification`` of sentences, ``regression`` (a score of each), ``multilabel``
+    (any number of labels of each), ``tagging`` of their words, or ``translation``."""
     positive: str | None = None
     """Of two classes the one whose F1 is ``binary_f1``; null is the second by name, of 0 and 1 the 1."""
     data: Data

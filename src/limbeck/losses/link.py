@@ -33,7 +33,8 @@ class Link:
     """What logits mean, as functions of tensors.
 
     Attributes:
-        gold: Loss of gold, from logits ``(batch, labels)`` and gold as a batch has it: ``(batch,)``, nought without gold.
+        gold: Loss of gold, from logits ``(batch, labels)`` and gold as a batch has it: ``(batch,)``, nought where there
+            is none.
         soft: Loss of the teacher's answers, from both logits and a temperature, ``(batch,)``.
         choice: From the teacher's logits to what it would have as gold, in gold's shape.
         has_gold: Which rows of gold hold some, ``(batch,)``.

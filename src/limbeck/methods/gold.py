@@ -10,8 +10,8 @@ from limbeck.losses.link import LINKS
 CARD = Card(
     title="Gold labels (the control)",
     paper="Ordinary supervised training, no paper",
-    equation="L = -log softmax(z_student)[gold];   of several labels -sum_l log p(gold_l), p = sigmoid(z_student);   of a "
-    "score (gold - z_student)²",
+    equation="L = -log softmax(z_student)[gold];   of several labels -sum_l log p(gold_l), p = sigmoid(z_student);   "
+    "of a score (gold - z_student)²",
     what="Trains the student on gold labels without a teacher, for as many steps as the distilled student takes.",
     when="Always, beside any other method: what it reaches is what distillation has to beat. "
     "It runs unasked unless the recipe says 'control: false'.",

@@ -12,8 +12,8 @@ from limbeck.losses.link import LINKS
 CARD = Card(
     title="Soft labels",
     paper="Hinton, Vinyals and Dean, 2015: Distilling the knowledge in a neural network",
-    equation="L = (1 - w) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - w log softmax(z_student)[gold];   of "
-    "several labels T² sum_l KL(sigmoid(z_teacher,l / T) || sigmoid(z_student,l / T)), and gold label by label",
+    equation="L = (1 - w) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - w log softmax(z_student)[gold];   "
+    "of several labels T² sum_l KL(sigmoid(z_teacher,l / T) || sigmoid(z_student,l / T)), and gold label by label",
     what="The student learns the teacher's whole distribution, softened by a temperature T so that small "
     "probabilities speak too; gold joins with weight w where there is some.",
     when="The usual first choice with more than two classes, or with a teacher known by its probabilities only. "

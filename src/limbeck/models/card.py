@@ -69,7 +69,8 @@ for prediction in bundle.predict(["The first text.", "The second."]):
     "regression": {
         "what": "model that gives texts a score",
         "names": "It says one number, in the unit of its training data",
-        "more": " Of pairs of texts give\ntuples. A score counts as changed where it is off by more than 5% of the largest.",
+        "more": " Of pairs of texts\ngive tuples. A score counts as changed where it is off by more than 5% of "
+        "the largest.",
         "score": "a score",
         "told": "scores",
         "example": """\

@@ -195,9 +195,10 @@ def answered(
         device: Where the model is; by default, asked of it.
 
     Returns:
-        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; of a model of
-        scores or of sets of labels gold as it is encoded, and logits, each ``(sentences, labels)``; of a translator ``NO_GOLD`` and a list of its greedy translations, tuples of token ids. The cross-entropy a sentence,
-        where a tagger's sentences with tags that it does not know are left out; of a translator, a token.
+        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; of a model
+        of scores or of sets of labels gold as it is encoded, and logits, each ``(sentences, labels)``; of a translator
+        ``NO_GOLD`` and a list of its greedy translations, tuples of token ids. The loss of gold a sentence, where a
+        tagger's sentences with tags that it does not know are left out; of a translator, a token.
     """
     if encoded.targets is not None:
         return encoded.gold, *_translated(model, encoded, device)

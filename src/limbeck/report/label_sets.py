@@ -52,8 +52,8 @@ def read_set_disputes(
             )
             for role, each in shares.items()
         )
-        ids = (told(table, row, name) for name in ("id", "text"))
-        return Sentence(*ids, _named(gold[row], labels), told(table, row, "origin"), opinions)
+        id, text, origin = (told(table, row, name) for name in ("id", "text", "origin"))
+        return Sentence(id, text, _named(gold[row], labels), origin, opinions)
 
     def sentences(rows: NDArray[np.bool_], wrong: str) -> tuple[Sentence, ...]:
         places = np.flatnonzero(rows)

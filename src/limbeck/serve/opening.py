@@ -19,7 +19,7 @@ KINDS: dict[str, type[AnyBundle]] = {
 
 
 def open_bundle(folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> AnyBundle:
-    """The student that was exported into a folder: a classifier, a tagger, a translator, or of scores or sets of labels.
+    """The student that was exported into a folder, whatever its task.
 
     Args:
         folder: What ``limbeck export`` wrote.

@@ -83,7 +83,7 @@ def number_of(value: Any, where: str | Path, line: int) -> float:
 def labels_of(
     value: Any, separator: str | None, table: Table, row: int, renamed: Mapping[str, str]
 ) -> tuple[str, ...] | None:
-    """The labels that a cell holds, sorted: a list, in text as JSON or with a separator between; None where it is empty.
+    """The labels that a cell holds, sorted: a list, or text with a separator between; None where it is empty.
 
     Args:
         value: The cell.

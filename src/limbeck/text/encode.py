@@ -94,9 +94,9 @@ class Encoded:
         ids: Example ids, one a sentence.
         tokens: All sentences' token ids, one after the other, int32; may be a memory map.
         offsets: Where each sentence starts in ``tokens``, and the end: ``(sentences + 1,)``, int64.
-        gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none, as all of a tagger's. Scores,
-            ``(sentences, 1)``, or ones where a sentence has a label, ``(sentences, labels)``, both float32; NaN where
-            the example has none.
+        gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none, as all of a tagger's.
+            Scores, ``(sentences, 1)``, or ones where a sentence has a label, ``(sentences, labels)``, both float32; NaN
+            where the example has none.
         pad_id: What collate pads with.
         truncated: Sentences that were cut to the maximum length.
         words: Where a tagger's words stand, and their gold; None for text that is not cut into words.

@@ -42,8 +42,8 @@ class TransferSet:
 
     Attributes:
         examples: In order; their ids differ.
-        labels: Names of the classes, of the tags, or of the one score, in the order of every model's logits. Tags of a dev or test
-            set may be others too: no model can find them, and each counts as its error.
+        labels: Names of the classes, of the tags, or of the one score, in the order of every model's logits. Tags of a
+            dev or test set may be others too: no model can find them, and each counts as its error.
 
     Raises:
         LimbeckError: Two examples have the same id, a gold label is not among the labels, or an example has
