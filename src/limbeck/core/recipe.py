@@ -30,6 +30,10 @@ def _counted(value: Any) -> Any:
     return list(range(1, value + 1)) if isinstance(value, int) else value
 
 
+def _number_as_name(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _once_each(seeds: list[int]) -> list[int]:
     if not seeds:
         raise ValueError("at least one seed is needed")
@@ -80,7 +84,8 @@ class Training(Settings):
     """Picks the best checkpoint, on dev, and decides of classifiers, of scores and of sets of labels on test too:
     accuracy, macro_f1, mcc or binary_f1 (of the class ``positive``); of regression pearson (if left out) or
     spearman; of multilabel micro_f1 (if left out), macro_f1 or subset_accuracy; of taggers f1 (if left out),
-    precision, recall or token_accuracy, which is all that tags without spans have; of translators bleu (if left out) or chrf."""
+    precision, recall or token_accuracy, which is all that tags without spans have; of translators bleu (if left
+    out) or chrf."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` is bf16 where the device has it natively, fp32 on a CPU."""
     checkpoint_seconds: float = Field(60, ge=0)
@@ -245,7 +250,7 @@ class Recipe(Settings):
     task: Task = "classification"
     """What teacher and student do: ``classification`` of sentences, ``regression`` (a score of each), ``multilabel``
     (any number of labels of each), ``tagging`` of their words, or ``translation``."""
-    positive: str | None = None
+    positive: Annotated[str | None, BeforeValidator(_number_as_name)] = None
     """Of two classes the one whose F1 is ``binary_f1``; null is the second by name, of 0 and 1 the 1."""
     data: Data
     """Where examples come from."""

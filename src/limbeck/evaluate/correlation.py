@@ -2,9 +2,9 @@
 
 Pearson's depends on texts only through sums of moments, Spearman's is Pearson's of the ranks (equal scores share the
 mean of theirs). A resample is how often each text came, ``(resamples, examples)``: of these counts the moments are
-products with matrices, and the ranks cumulated sums, so that each resample is scored just as the test set is, its ties included,
-without a loop over resamples. Where gold or predictions are constant, a correlation is not defined; here it is 0, so
-that a model that says the same of every text is never picked.
+products with matrices, and the ranks cumulated sums, so that each resample is scored just as the test set is, its
+ties included, without a loop over resamples. Where gold or predictions are constant, a correlation is not defined; here
+it is 0, so that a model that says the same of every text is never picked.
 
 Axes are ``resamples``, ``models``, ``examples``.
 """
