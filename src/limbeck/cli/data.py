@@ -54,8 +54,10 @@ def sources_of(files: Sequence[str], form: str, keys: Sequence[str]) -> list[Sou
 
 
 def task_of(sources: Sequence[Source]) -> Task:
-    """What the first source looks made for: tagging where its format holds tagged words alone, scores or sets of
-    labels where a file of GLUE or a table has them, and else classification.
+    """What the first source looks made for.
+
+    Tagging where its format holds tagged words alone, scores or sets of labels where a file of GLUE or a table has
+    them, and else classification.
 
     Raises:
         LimbeckError: The source holds translations.
