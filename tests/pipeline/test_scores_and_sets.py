@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from transformers import AutoModelForSequenceClassification
 
@@ -17,6 +18,7 @@ from limbeck.core.recipe import load
 from limbeck.pipeline.inputs import prepare_inputs
 from limbeck.pipeline.plan import plan
 from limbeck.transfer.answer_files import read_answers
+from limbeck.transfer.prepare import prepare
 from limbeck.transfer.transfer_set import TransferSet
 
 TOPICS = {"praise": "lovely", "blame": "dull", "sound": "music"}
@@ -56,7 +58,7 @@ def predictions(bundle: Path, text: str) -> dict[str, object]:
 @pytest.mark.recipe
 def test_a_run_of_scores(recipe_file: Callable[..., Path], texts: Path, encoder: Path) -> None:
     train = {"epochs": 20, "learning_rate": 0.03, "evaluate": 3, "tokens_per_batch": 256}
-    fine_tune = {"epochs": 15, "learning_rate": 0.01, "evaluate": 3, "tokens_per_batch": 256}
+    fine_tune = {"epochs": 15, "learning_rate": 0.01, "evaluate": 1, "tokens_per_batch": 256}
     teacher = {"model": str(encoder), "fine_tune": fine_tune, "max_length": 32}
     path = recipe(recipe_file, texts, "regression", seeds=1, train=train, teacher=teacher)
     result = distill(path)
@@ -109,6 +111,17 @@ def test_what_does_not_fit_is_refused_before_any_work(recipe_file: Callable[...,
         load(path, ["train.metric=accuracy"])
     with pytest.raises(LimbeckError, match="'positive' is one of two classes"):
         load(path, ["positive=1"])
+
+
+@pytest.mark.unit
+def test_models_of_scores_start_at_the_mean_of_gold(recipe_file: Callable[..., Path], texts: Path) -> None:
+    run = Run.of(load(recipe(recipe_file, texts, "regression")))
+    run.use_prepared(prepare(run.recipe.data, task="regression"))
+    mean = np.mean([example.score for example in run.prepared.train.labelled])
+    ((_, teacher, _),) = run.untaught_teachers()
+    run.use_untaught_teacher()
+    assert teacher.classifier.bias.item() == pytest.approx(mean)
+    assert run.new_student(1).classifier.bias.item() == pytest.approx(mean)
 
 
 @pytest.mark.unit

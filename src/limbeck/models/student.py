@@ -45,6 +45,20 @@ def classes(config: PreTrainedConfig) -> int:
     return len(config.id2label or {})
 
 
+def start_at(model: PreTrainedModel, score: float) -> None:
+    """Let a fresh model of scores say this one of every text but for what its weights add, by the bias of its head.
+
+    The best guess before anything is learnt: from nought, the first steps would only go towards the mean.
+
+    Args:
+        model: Its last linear layer has one output.
+        score: Such as the mean of gold.
+    """
+    heads = [each for each in model.modules() if isinstance(each, nn.Linear) and each.out_features == 1]
+    if heads and heads[-1].bias is not None:
+        nn.init.constant_(heads[-1].bias, score)
+
+
 def encoder_of(model: PreTrainedModel) -> PreTrainedModel:
     """What stands under a model's head; a model that has no such part itself."""
     encoder = model.base_model

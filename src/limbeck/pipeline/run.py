@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from limbeck import models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
@@ -16,6 +18,7 @@ from limbeck.core.recipe import Training, main_metric
 from limbeck.core.tasks import OF_SENTENCES, Task
 from limbeck.evaluate.yardstick import Yardstick, yardstick
 from limbeck.models.masked_lm import load_masked_lm, mask_id
+from limbeck.models.student import start_at
 from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline.chosen import CONTROL
 from limbeck.pipeline.folders import require
@@ -93,7 +96,7 @@ class Run(Texts):
         choice = self.recipe.teacher
         assert choice.fine_tune is not None and self.teacher_reference is not None
         assert self.teacher_tokeniser is not None
-        model = self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed)
+        model = self._fresh_encoder(self.teacher_reference, choice.fine_tune.seed)
         tokeniser = self.teacher_tokeniser
         self.__dict__["teacher"] = self.task.teacher(model, tokeniser, self.labels, choice.max_length)
 
@@ -150,9 +153,20 @@ class Run(Texts):
         assert choice.fine_tune is not None and self.teacher_reference is not None
         yield (
             ".",
-            self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed),
+            self._fresh_encoder(self.teacher_reference, choice.fine_tune.seed),
             choice.fine_tune.seed,
         )
+
+    def _fresh_encoder(self, reference: Path | str, seed: int) -> PreTrainedModel:
+        """An encoder with a fresh head."""
+        return self._started(self.task.untaught(reference, self.labels, seed))
+
+    def _started(self, model: PreTrainedModel) -> PreTrainedModel:
+        """A fresh model; one of scores starts at the mean of gold."""
+        if self.recipe.task == "regression":
+            gold = [example.score for example in self.prepared.train.labelled if example.score is not None]
+            start_at(model, float(np.mean(gold)))
+        return model
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
@@ -219,14 +233,16 @@ class Run(Texts):
 
     def new_student(self, seed: int, first: Stage | None = None) -> PreTrainedModel:
         """An untrained student; what it takes of a teacher is that of the one whom its first stage hears."""
-        return models.build(
-            self.recipe.student.kind,
-            self.student_settings,
-            labels=self.labels,
-            tokeniser=self.tokeniser,
-            teacher=self.teacher_model if first is None else model_heard(self, first),
-            seed=seed,
-            task=self.recipe.task,
+        return self._started(
+            models.build(
+                self.recipe.student.kind,
+                self.student_settings,
+                labels=self.labels,
+                tokeniser=self.tokeniser,
+                teacher=self.teacher_model if first is None else model_heard(self, first),
+                seed=seed,
+                task=self.recipe.task,
+            )
         )
 
     def load_student(self, method: str, seed: int) -> PreTrainedModel:
