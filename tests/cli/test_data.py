@@ -37,6 +37,7 @@ def test_figures_are_those_of_a_count_by_hand(limbeck: Limbeck, files: tuple[str
         "empty": 1,
         "damaged": 1,
         "overlap": None,
+        "scores": None,
     }
     assert (test["unlabelled"], test["overlap"], test["labels"]) == (1, 1, {"0": 1, "1": 1})
 
@@ -82,3 +83,16 @@ def test_formats_with_settings_and_tagged_words(limbeck: Limbeck, tmp_path: Path
 def test_what_is_refused(limbeck: Limbeck, files: tuple[str, str], arguments: list[str], told: str) -> None:
     result = limbeck("data", files[0], *arguments, status=2)
     assert told in result.stderr
+
+
+def test_scores_and_sets_of_labels_are_told_as_such(limbeck: Limbeck, tmp_path: Path) -> None:
+    (tmp_path / "sts-dev.csv").write_text("g\tf\t2012\t1\t3.0\tA b.\tC d.\ng\tf\t2012\t2\t1.0\tE.\tF.\n")
+    (scored,) = json.loads(limbeck("data", str(tmp_path / "sts-dev.csv"), "--json").stdout)
+    assert scored["columns"] == ["text", "second", "score"]
+    assert scored["scores"] == [1.0, 2.0, 3.0]
+    assert scored["unlabelled"] == 0
+    (tmp_path / "sets.jsonl").write_text(
+        '{"text": "a", "labels": ["x", "y"]}\n{"text": "b", "labels": ["x"]}\n'
+    )
+    (several,) = json.loads(limbeck("data", str(tmp_path / "sets.jsonl"), "--json").stdout)
+    assert (several["labels"], several["unlabelled"]) == ({"x": 2, "y": 1}, 0)

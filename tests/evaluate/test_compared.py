@@ -9,8 +9,10 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Evaluation
 from limbeck.evaluate.compared import compare, read_predicted
 from limbeck.evaluate.evaluate import evaluate, gold_numbers
+from limbeck.evaluate.yardstick import yardstick
 
 LABELS = ("bad", "fine", "good")
+BY = yardstick("classification", LABELS)
 
 
 @pytest.mark.unit
@@ -18,15 +20,18 @@ def test_what_was_kept_is_what_was_said(tmp_path, examples, models):
     settings = Evaluation(resamples=300, interval=0.8)
     content = evaluate(tmp_path, LABELS, examples, models, settings=settings)
     said = {
-        name: read_predicted(tmp_path, examples, name, [1, 2][:seeds])
+        name: read_predicted(tmp_path, examples, name, [1, 2][:seeds], BY)
         for name, seeds in (("soft_labels", 2), ("gold", 1))
     }
     by_column = {model.column: model.logits.argmax(1) for model in models}
     for name, seeds in said.items():
         for seed, predicted in seeds.items():
             assert (predicted == by_column[f"{name}@{seed}"]).all()
-    both = {"soft_labels": said["soft_labels"], "gold": read_predicted(tmp_path, examples, "gold", [1, 2])}
-    ours, theirs = compare(LABELS, examples, both, "gold", "mcc", settings)
+    both = {
+        "soft_labels": said["soft_labels"],
+        "gold": read_predicted(tmp_path, examples, "gold", [1, 2], BY),
+    }
+    ours, theirs = compare(BY, examples, both, "gold", "mcc", settings)
     # As the run itself tells the gain over its control.
     (gain,) = (g for g in content["gains"] if (g["over"], g["metric"]) == ("gold", "mcc"))
     assert [ours[key] for key in ("difference", "low", "high")] == pytest.approx(
@@ -36,7 +41,7 @@ def test_what_was_kept_is_what_was_said(tmp_path, examples, models):
     (row,) = (one for one in content["summary"] if one["name"] == "gold")
     assert (theirs["mean"], theirs["deviation"]) == (row["mean"]["mcc"], row["deviation"]["mcc"])
     # A model of one seed has no deviation; the difference is one of means.
-    _, alone = compare(LABELS, examples, said, "soft_labels", "accuracy", settings)
+    _, alone = compare(BY, examples, said, "soft_labels", "accuracy", settings)
     gold = gold_numbers(examples, LABELS)
     right = [float(np.mean(one == gold)) for each in said.values() for one in each.values()]
     assert alone["deviation"] is None and alone["seeds"] == 1
@@ -47,4 +52,4 @@ def test_what_was_kept_is_what_was_said(tmp_path, examples, models):
 def test_predictions_of_another_test_set_are_refused(tmp_path, examples, models):
     evaluate(tmp_path, LABELS, examples, models, settings=Evaluation(resamples=10))
     with pytest.raises(LimbeckError, match="the predictions are about another test set"):
-        read_predicted(tmp_path, examples[::-1], "gold", [1])
+        read_predicted(tmp_path, examples[::-1], "gold", [1], BY)

@@ -8,6 +8,7 @@ from hypothesis import given, settings, strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import metrics as oracle
 
+from limbeck.evaluate.correlation import CORRELATIONS
 from limbeck.evaluate.entities import TAG_METRICS
 from limbeck.evaluate.metrics import (
     METRICS,
@@ -21,6 +22,7 @@ from limbeck.evaluate.metrics import (
     score,
     signature,
 )
+from limbeck.evaluate.sets import SET_METRICS
 
 pytestmark = pytest.mark.unit
 
@@ -110,7 +112,8 @@ def test_signatures_say_how_a_score_was_counted():
     assert signature("ece", examples=5, labels=3).startswith(
         "ece|bins:15|norm:1|examples:5|labels:3|limbeck:"
     )
-    assert set(OPTIONS) == {*METRICS, *TAG_METRICS, "agreement", "ece"}
+    of_texts = {*METRICS, "binary_f1", *CORRELATIONS, "rmse", "teacher_pearson", *SET_METRICS}
+    assert set(OPTIONS) == {*of_texts, *TAG_METRICS, "agreement", "ece"}
 
 
 def test_a_score_prints_with_its_signature():

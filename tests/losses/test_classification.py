@@ -9,10 +9,10 @@ from hypothesis.extra.numpy import arrays
 from limbeck.core.objective import NO_GOLD
 from limbeck.losses.classification import (
     gold_cross_entropy,
-    gold_or_teachers_choice,
     softened_divergence,
     squared_distance,
 )
+from limbeck.losses.link import LINKS
 
 logits = arrays(np.float64, (4, 3), elements=st.floats(-20, 20))
 
@@ -65,4 +65,4 @@ def test_gold_cross_entropy_is_zero_without_gold() -> None:
 
 def test_unlabelled_sentences_take_the_teachers_choice() -> None:
     teacher = torch.tensor([[0.0, 5.0], [0.0, 5.0]])
-    assert gold_or_teachers_choice(torch.tensor([0, NO_GOLD]), teacher).tolist() == [0, 1]
+    assert LINKS["classification"].gold_or_choice(torch.tensor([0, NO_GOLD]), teacher).tolist() == [0, 1]

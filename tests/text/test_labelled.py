@@ -10,7 +10,8 @@ import pytest
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.sources import Source
-from limbeck.text import rasa
+from limbeck.core.tasks import METRICS_OF
+from limbeck.text import glue, rasa
 from limbeck.text.labelled import FAMILIES, LabelledFormat
 from limbeck.text.readers import files_of, form_of, read
 
@@ -63,12 +64,31 @@ GLUE = {
         ("Who?", "Ann did.", "entailment"),
     ),
     "wnli": ("WNLI/a.tsv", "index\tsentence1\tsentence2\tlabel\n0\tA.\tB.\t1\n", ("A.", "B.", "1")),
-    "sts-b": (
-        "x/sts-dev.csv",
-        "news\tMSR\t2012\t4\t4.750\tA child rides.\tA kid rides.\tsource\n",
-        ("A child rides.", "A kid rides.", "4.750"),
-    ),
 }
+
+
+def test_glue_of_scores_is_read_for_regression_alone(file):
+    path = file("x/sts-dev.csv", "news\tMSR\t2012\t4\t4.750\tA child rides.\tA kid rides.\tsource\n")
+    (example,) = read(Source(path=str(path)), task="regression")
+    assert (example.text, example.second, example.score) == ("A child rides.", "A kid rides.", 4.75)
+    assert example.gold is None and example.labelled
+    with pytest.raises(
+        LimbeckError, match="STS-B has scores, and the task is classification. Set 'task: regression'"
+    ):
+        read(Source(path=str(path)))
+    (text,) = read(Source(path=str(path), label=None))
+    assert not text.labelled
+
+
+def test_a_score_of_glue_that_is_none_is_told_with_its_line(file):
+    path = file("STS-B/train.csv", "g\tf\t2012\t1\t3.2\tA.\tB.\ng\tf\t2012\t1\tmuch\tC.\tD.\n")
+    with pytest.raises(LimbeckError, match=r"train.csv:2: the score is 'much', not a number"):
+        read(Source(path=str(path)), task="regression")
+
+
+def test_every_task_of_glue_has_its_metric():
+    assert glue.MEASURED_BY.keys() == glue.TASKS.keys()
+    assert all(metric in METRICS_OF[task] for task, metric in glue.MEASURED_BY.values())
 
 
 @pytest.mark.parametrize("task", GLUE)
@@ -285,7 +305,7 @@ def test_published_sets_have_the_published_sizes(data, path, keys, examples, lab
 
 @pytest.mark.data
 def test_scores_of_sts(data):
-    found = [float(e.gold) for e in read(Source(path=str(data / "stsb/original/sts-dev.csv")))]
+    found = [e.score for e in read(Source(path=str(data / "stsb/original/sts-dev.csv")), task="regression")]
     assert len(found) == 1_500
     assert sum(found) / len(found) == pytest.approx(2.364, abs=5e-4)
 

@@ -54,6 +54,7 @@ def card(name: str) -> str:
         _fill("Paper: ", told.paper),
         _fill("When:  ", told.when),
         _fill("Reads: ", told.reads),
+        _fill("Tasks: ", ", ".join(method.tasks)),
     ]
     settings = [
         f"  {key}: {_kind(field)} = {_default(field)}\n      {_told(field)}"
@@ -93,6 +94,8 @@ def page(name: str) -> str:
             f"**When.** {told.when}",
             "",
             f"**Reads.** {told.reads}",
+            "",
+            f"**Tasks.** {', '.join(method.tasks)}",
             "",
             "## Settings",
             "",

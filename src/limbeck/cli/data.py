@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 from pydantic import ValidationError
 
 from limbeck.cli.init import guess_columns, lacks_header
+from limbeck.cli.init_outcomes import Found, find_glue, find_outcomes
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
@@ -53,7 +54,10 @@ def sources_of(files: Sequence[str], form: str, keys: Sequence[str]) -> list[Sou
 
 
 def task_of(sources: Sequence[Source]) -> Task:
-    """Tagging where the first source's format holds tagged words alone, and else classification.
+    """What the first source looks made for.
+
+    Tagging where its format holds tagged words alone, scores or sets of labels where a file of GLUE or a table has
+    them, and else classification.
 
     Raises:
         LimbeckError: The source holds translations.
@@ -64,7 +68,21 @@ def task_of(sources: Sequence[Source]) -> Task:
     if "translation" in uses:
         fix = "Of translations, 'limbeck measure' tells"
         raise LimbeckError("these are messages with translations", where=first.path, fix=fix)
+    if (found := _outcomes(first)) is not None:
+        return found.task
     return "classification" if "classification" in uses else "tagging"
+
+
+def _outcomes(source: Source) -> Found | None:
+    """What a file of GLUE or a table is made for, where that is known."""
+    path = Path(source.path)
+    if source.format in ("auto", "glue") and (found := find_glue(path)) is not None:
+        return found
+    if not path.is_file() or source.format not in ("auto", *TABLES) or ending_of(path) not in ENDINGS:
+        return None
+    if form_of(source.model_copy(update={"format": "auto"})) not in TABLES:
+        return None
+    return find_outcomes(read_table(path, encoding=source.encoding, undecodable=source.undecodable))
 
 
 def _is_conll(source: Source) -> bool:
@@ -95,6 +113,8 @@ def _with_columns(source: Source) -> Source:
         return source
     form = cast(TableFormat, written)
     table = read_table(path, form, encoding=source.encoding, undecodable=source.undecodable)
+    if (found := find_outcomes(table)) is not None:
+        return source.model_copy(update=found.keys)
     if "text" in table.names:
         return source if "label" in table.names else source.model_copy(update={"label": None})
     guessed = guess_columns(table, path)
@@ -123,6 +143,8 @@ def table(sources: Sequence[Source], found: Sequence[Summary]) -> Table:
     shown.add_section()
     for name, cells in _labels(found):
         shown.add_row(name, *cells)
+    if any(one.scores for one in found):
+        shown.add_row("scores: least, mean, most", *map(_scores, found))
     shown.add_section()
     shown.add_row("words: least", *(_length(one.lengths, "least") for one in found))
     shown.add_row("  median", *(_length(one.lengths, "median") for one in found))
@@ -142,7 +164,7 @@ def _columns(source: Source, found: Summary) -> str:
     """What a row has; of a table, which of its columns that is."""
     if found.format not in TABLES:
         return ", ".join(found.columns)
-    names = {"text": source.text, "second": source.second, "label": source.label}
+    names = {"text": source.text, "second": source.second, "label": source.label, "score": source.label}
     shown = [role if names.get(role, role) == role else f"{role}: {names[role]}" for role in found.columns]
     return ", ".join(shown)
 
@@ -159,6 +181,10 @@ def _labels(found: Sequence[Summary]) -> list[tuple[str, list[str]]]:
         told = [_share(count, _labelled(one)) for count, one in zip(counts, found, strict=True)]
         rows.append((f"{len(others):,} other labels", told))
     return [*rows, ("unlabelled", [_share(one.unlabelled, one.examples) for one in found])]
+
+
+def _scores(one: Summary) -> str:
+    return NOTHING if one.scores is None else ", ".join(f"{value:.4g}" for value in one.scores)
 
 
 def _labelled(one: Summary) -> int:

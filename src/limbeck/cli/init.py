@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from limbeck.cli.init_outcomes import Found, find_glue, find_outcomes
 from limbeck.cli.init_parallel import RATIO, Pairs, find_pairs
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -96,6 +97,8 @@ Filled = tuple[str, str, dict[str, str]]
 def _looked_at(data: Path, target: str | None, teacher: str | None, encoding: str) -> Filled:
     if (pairs := find_pairs(data, target, encoding)) is not None:
         return _of_pairs(pairs, teacher)
+    if (found := find_glue(data)) is not None:
+        return _of_outcomes(found)
     if (tagged := find_tagged(data, encoding)) is not None:
         return _of_words(*tagged)
     return _of_sentences(data, encoding)
@@ -185,18 +188,10 @@ def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
 # Sentences, or pairs of them, with labels.
 
 
-OF_SENTENCES = {
-    "second": "",
-    "student": "bilstm                   # or static (fastest), transformer, or forest (to be read)",
-}
-OF_PAIRS = {
-    "student": "siamese                  # each text by itself, by one BiLSTM; or transformer (both at once; slower)"
-}
-"""What fills the template's gaps."""
-
-
 def _of_sentences(data: Path, encoding: str) -> Filled:
     """The template for labelled sentences, what was found, and what fills it."""
+    if (found := find_outcomes(read_table(data, encoding=encoding))) is not None:
+        return _of_outcomes(found)
     columns = guess_columns(read_table(data, encoding=encoding), data)
     if lacks_header(columns, read_table(data, encoding=encoding)):
         columns = guess_columns(read_table(data, encoding=encoding, header=False), data)
@@ -205,17 +200,44 @@ def _of_sentences(data: Path, encoding: str) -> Filled:
         if columns.are_named
         else "\n    header: false                # its first line is an example already"
     )
-    values = {"text": _quoted(columns.text), "label": _quoted(columns.label), "more": more}
-    texts = f"text from '{columns.text}'"
+    texts, second = f"text from '{columns.text}'", ""
     if columns.second is not None:
         texts = f"pairs of texts from '{columns.text}' and '{columns.second}'"
         second = f"\n    second: {_quoted(columns.second)}"
-        return (
-            "recipe.yaml",
-            f"{texts}, labels from '{columns.label}'",
-            values | OF_PAIRS | {"second": second},
-        )
-    return "recipe.yaml", f"{texts}, labels from '{columns.label}'", values | OF_SENTENCES
+    keys = f"""
+    text: {_quoted(columns.text)}                 # the column of the sentence{second}
+    label: {_quoted(columns.label)}               # the column of the label; an empty label means unlabelled"""
+    values = {
+        "columns": keys,
+        "more": more,
+        "task": "",
+        "metric": "",
+        "student": _student(columns.second is not None),
+    }
+    return "recipe.yaml", f"{texts}, labels from '{columns.label}'", values
+
+
+def _student(of_pairs: bool) -> str:
+    if of_pairs:
+        return "siamese                  # each text by itself, by one BiLSTM; or transformer (both at once; slower)"
+    return "bilstm                   # or static (fastest), transformer, or forest (to be read)"
+
+
+def _of_outcomes(found: Found) -> Filled:
+    """The template for a file whose task and metric are known, what was found, and what fills it."""
+    keys = "".join(f"\n    {key}: {_listed(value)}" for key, value in found.keys.items())
+    values = {
+        "columns": keys,
+        "more": "",
+        "task": f"\ntask: {found.task}",
+        "metric": f"\n  metric: {found.metric}              # picks the best weights, and decides on test",
+        "student": _student(found.pairs),
+    }
+    return "recipe.yaml", found.told, values
+
+
+def _listed(value: Any) -> str:
+    return f"[{', '.join(map(_quoted, value))}]" if isinstance(value, list) else _quoted(value)
 
 
 def guess_columns(table: Table, where: Path) -> Columns:

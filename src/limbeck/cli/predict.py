@@ -15,7 +15,7 @@ from limbeck.text.tags import mark_spans
 
 if TYPE_CHECKING:
     from limbeck.core.decoding import Decoding
-    from limbeck.serve.bundle import Bundle
+    from limbeck.serve.bundle import Bundle, LabelsBundle, ScoreBundle, TextLabeller
     from limbeck.serve.opening import AnyBundle
     from limbeck.serve.tagger import Tagged, TaggerBundle
     from limbeck.serve.translator import TranslatorBundle
@@ -96,23 +96,37 @@ def write(
         out.flush()
 
 
-def _writer(model: AnyBundle, asked: Asked) -> _Labels | _Tags | _Translations:
+KINDS = {
+    "classification": "a classifier's",
+    "regression": "one of scores",
+    "multilabel": "one of sets of labels",
+    "tagging": "a tagger's",
+    "translation": "a translator's",
+}
+"""Whose bundle one is, by task."""
+
+
+def _writer(model: AnyBundle, asked: Asked) -> _Labels | _Sets | _Scores | _Tags | _Translations:
     """What asks this kind of student.
 
     Raises:
         LimbeckError: Something is asked of a student of another kind.
     """
+    from limbeck.serve.bundle import LabelsBundle, ScoreBundle
     from limbeck.serve.tagger import TaggerBundle
     from limbeck.serve.translator import TranslatorBundle
 
-    kind = {"classification": "a classifier's", "tagging": "a tagger's", "translation": "a translator's"}
-    told = f"and this bundle is {kind[model.task]}"
+    told = f"and this bundle is {KINDS[model.task]}"
     if asked.words and not isinstance(model, TaggerBundle):
         raise LimbeckError(f"--words is for taggers, {told}", where=model.folder)
     if isinstance(model, TranslatorBundle):
         return _Translations(model, asked)
     if asked.beams or asked.keep:
         raise LimbeckError(f"--beams and --keep are for translators, {told}", where=model.folder)
+    if isinstance(model, ScoreBundle):
+        return _Scores(model)
+    if isinstance(model, LabelsBundle):
+        return _Sets(model)
     return _Tags(model, asked.words) if isinstance(model, TaggerBundle) else _Labels(model)
 
 
@@ -128,28 +142,78 @@ class _Labels:
 
     def __init__(self, model: Bundle) -> None:
         self.model = model
-        self.columns = ("text", "second") if model.reads_pairs else ("text",)
-        self.header = (*self.columns, "label", "score", *model.labels)
+        self.header = (*_columns(model), "label", "score", *model.labels)
 
     def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
-        asked = [self._pair(text) for text in texts] if self.model.reads_pairs else texts
-        for text, told in zip(asked, self.model.predict(asked, batch_size=len(texts)), strict=True):
-            given = (text,) if isinstance(text, str) else text
+        for given, told in _answered(self.model, texts):
             scores = {label: _round(score) for label, score in told.scores.items()}
-            line: dict[str, Any] = dict(zip(self.columns, given, strict=True))
-            line |= {"label": told.label, "score": _round(told.score), "scores": scores}
-            yield _Answer(line, [[*given, told.label, _round(told.score), *scores.values()]])
+            line = {"label": told.label, "score": _round(told.score), "scores": scores}
+            yield _Answer(_given(given) | line, [[*given, told.label, _round(told.score), *scores.values()]])
 
-    @staticmethod
-    def _pair(text: str) -> tuple[str, str]:
-        """Both texts, of a line with a tab between them, or of a JSON object as data files have it."""
-        if text.lstrip().startswith("{") and (pair := _pair_in(text)) is not None:
-            return pair
-        first, tab, second = text.partition("\t")
-        if not tab:
-            fix = 'Put a tab between them, or write {"text": ..., "second": ...}'
-            raise LimbeckError(f"this student reads pairs of texts, and this is one: '{text[:60]}'", fix=fix)
-        return first, second
+
+class _Sets:
+    """Of a student of texts with several labels: those of a text, and the probability of each label."""
+
+    def __init__(self, model: LabelsBundle) -> None:
+        self.model = model
+        self.header = (*_columns(model), "labels", *model.labels)
+
+    def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
+        for given, told in _answered(self.model, texts):
+            scores = {label: _round(score) for label, score in told.scores.items()}
+            line = {"labels": list(told.labels), "scores": scores}
+            yield _Answer(
+                _given(given) | line,
+                [[*given, json.dumps(told.labels, ensure_ascii=False), *scores.values()]],
+            )
+
+
+class _Scores:
+    """Of a student that gives scores: the score."""
+
+    def __init__(self, model: ScoreBundle) -> None:
+        self.model = model
+        self.header = (*_columns(model), "score")
+
+    def answers(self, texts: Sequence[str]) -> Iterator[_Answer]:
+        for given, score in _answered(self.model, texts):
+            yield _Answer(_given(given) | {"score": _round(score)}, [[*given, _round(score)]])
+
+
+GIVEN = ("text", "second")
+"""What a text, or each of a pair, is called in the answer."""
+
+
+def _columns(model: TextLabeller) -> tuple[str, ...]:
+    return GIVEN if model.reads_pairs else GIVEN[:1]
+
+
+def _given(texts: tuple[str, ...]) -> dict[str, Any]:
+    return dict(zip(GIVEN, texts, strict=False))
+
+
+def _answered(
+    model: Bundle | LabelsBundle | ScoreBundle, texts: Sequence[str]
+) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Each text, or both of a pair, with what the model says of it."""
+    pairs = [_pair(text) for text in texts] if model.reads_pairs else []
+    told = model.predict(pairs or texts, batch_size=len(texts))
+    return zip(pairs or ((text,) for text in texts), told, strict=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Both texts, of a line with a tab between them, or of a JSON object as data files have it.
+
+    Raises:
+        LimbeckError: There are not two.
+    """
+    if text.lstrip().startswith("{") and (pair := _pair_in(text)) is not None:
+        return pair
+    first, tab, second = text.partition("\t")
+    if not tab:
+        fix = 'Put a tab between them, or write {"text": ..., "second": ...}'
+        raise LimbeckError(f"this student reads pairs of texts, and this is one: '{text[:60]}'", fix=fix)
+    return first, second
 
 
 def _pair_in(line: str) -> tuple[str, str] | None:

@@ -20,6 +20,8 @@ class Example:
         after: Words that stand after it.
         second: The second text of a pair; empty where there is one text only.
         targets: Translations of the text, the one to learn first, then further references; empty where there is none.
+        score: Its gold score, where texts have scores.
+        labels: All its gold labels, where a text may have several: sorted, perhaps none; None for unlabelled text.
     """
 
     id: str
@@ -32,6 +34,8 @@ class Example:
     after: tuple[str, ...] = ()
     second: str = ""
     targets: tuple[str, ...] = ()
+    score: float | None = None
+    labels: tuple[str, ...] | None = None
 
     @property
     def content(self) -> str:
@@ -61,4 +65,15 @@ class Example:
     @property
     def labelled(self) -> bool:
         """Whether it has gold of any kind."""
-        return self.gold is not None or self.tags is not None or bool(self.targets)
+        return self.truth is not None or bool(self.targets)
+
+    @property
+    def truth(self) -> str | float | tuple[str, ...] | None:
+        """Its gold but for translations, of which there may be several: a label, tags, a score, or labels."""
+        found = (self.gold, self.tags, self.score, self.labels)
+        return next((each for each in found if each is not None), None)
+
+    @property
+    def without_gold(self) -> Example:
+        """The same text, unlabelled."""
+        return replace(self, gold=None, tags=None, targets=(), score=None, labels=None)

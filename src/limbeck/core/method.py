@@ -13,6 +13,7 @@ from limbeck.core.tasks import Task
 if TYPE_CHECKING:
     from limbeck.core.decoding import Decoding
     from limbeck.core.objective import Objective
+    from limbeck.core.tasks import Task
 
 Size: TypeAlias = Mapping[str, Any] | float
 
@@ -28,6 +29,7 @@ class Card:
         what: What it does, in two sentences.
         when: When to choose it, and when not.
         reads: What it needs, in words: gold labels, teacher logits, unlabelled text.
+        tasks: What it can teach; None for whatever says the signals that it reads.
     """
 
     title: str
@@ -36,6 +38,7 @@ class Card:
     what: str
     when: str
     reads: str
+    tasks: tuple[Task, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

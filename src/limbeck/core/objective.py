@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 import torch
 from torch import Tensor, nn
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
+from limbeck.core.tasks import Task
 
 NO_GOLD = -100
 """The gold index of an example without gold (PyTorch's ``ignore_index``)."""
@@ -25,7 +26,9 @@ class Batch:
     Attributes:
         ids: Example ids, one a row.
         inputs: The student's inputs, e.g. ``input_ids`` and ``attention_mask``, each ``(batch, tokens)``.
-        gold: Label indices, ``(batch,)``, or ``(batch, words)`` for taggers; ``NO_GOLD`` where there is none.
+        gold: Label indices, ``(batch,)``, or ``(batch, words)`` for taggers; ``NO_GOLD`` where there is none. Scores
+            ``(batch, 1)``, or ones where an example has a label ``(batch, labels)``, float32, for regression and
+            multilabel; NaN where there is none.
         done: Share of the training that lies behind, from 0 to 1.
         last_epoch: Whether this is the last pass over the data.
         truth: Where tokens were masked in ``inputs``, what they are, ``NO_GOLD`` elsewhere, ``(batch, tokens)``; None
@@ -109,12 +112,19 @@ class Objective(nn.Module):
         reads: The student's signals that it reads.
         aligned_by: What teacher and student must share for the comparison to make sense.
         pairs: Layers that are compared, the student's and the teacher's, from 1; known once it is fitted.
+        task: What logits mean; see :mod:`limbeck.losses.link`.
     """
 
     needs: frozenset[SignalName] = frozenset({"logits"})
     reads: frozenset[SignalName] = frozenset({"logits"})
     aligned_by: Alignment = "sentence"
     pairs: tuple[tuple[int, int], ...] = ()
+    task: Task = "classification"
+
+    def for_task(self, task: Task) -> Self:
+        """The same objective, told what logits mean; called before anything else."""
+        self.task = task
+        return self
 
     def fit(self, student: Shape | None, teacher: Shape | None) -> None:
         """Make what depends on the shapes of the models, such as projections; called once, before training.

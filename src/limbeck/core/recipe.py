@@ -30,6 +30,10 @@ def _counted(value: Any) -> Any:
     return list(range(1, value + 1)) if isinstance(value, int) else value
 
 
+def _number_as_name(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def _once_each(seeds: list[int]) -> list[int]:
     if not seeds:
         raise ValueError("at least one seed is needed")
@@ -77,8 +81,11 @@ class Training(Settings):
     patience: int | None = Field(None, gt=0)
     """Stop after this many evaluations without a better dev score; null never stops early."""
     metric: tasks.Metric = "accuracy"
-    """Picks the best checkpoint, on dev: accuracy, macro_f1 or mcc; of taggers f1 (if left out), precision, recall
-    or token_accuracy, which is all that tags without spans have; of translators bleu (if left out) or chrf."""
+    """Picks the best checkpoint, on dev, and decides of classifiers, of scores and of sets of labels on test too:
+    accuracy, macro_f1, mcc or binary_f1 (of the class ``positive``); of regression pearson (if left out) or
+    spearman; of multilabel micro_f1 (if left out), macro_f1 or subset_accuracy; of taggers f1 (if left out),
+    precision, recall or token_accuracy, which is all that tags without spans have; of translators bleu (if left
+    out) or chrf."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """``auto`` is bf16 where the device has it natively, fp32 on a CPU."""
     checkpoint_seconds: float = Field(60, ge=0)
@@ -143,7 +150,7 @@ class TeacherChoice(Settings):
     [eng_Latn, deu_Latn]."""
     answers: str | None = None
     """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
-    or ``logits`` object or list."""
+    or ``logits`` object or list; of regression one column ``score``."""
     answers_are: Literal["probabilities", "logits"] = "probabilities"
     """What the numbers in that file are."""
     max_length: int = Field(128, gt=2)
@@ -279,7 +286,10 @@ class Recipe(Settings):
     name: str = Field("run", pattern=r"^[\w.-]+$")
     """Of the run's folder."""
     task: Task = "classification"
-    """What teacher and student do: ``classification`` of sentences, ``tagging`` of their words, or ``translation``."""
+    """What teacher and student do: ``classification`` of sentences, ``regression`` (a score of each), ``multilabel``
+    (any number of labels of each), ``tagging`` of their words, or ``translation``."""
+    positive: Annotated[str | None, BeforeValidator(_number_as_name)] = None
+    """Of two classes the one whose F1 is ``binary_f1``; null is the second by name, of 0 and 1 the 1."""
     data: Data
     """Where examples come from."""
     rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
@@ -327,6 +337,12 @@ class Recipe(Settings):
         if teacher.fine_tune is not None:
             changes["fine_tune"] = _fitted(teacher.fine_tune, task)
         return teacher.model_copy(update=changes)
+
+    @model_validator(mode="after")
+    def _positive_is_of_classes(self) -> Recipe:
+        if self.positive is not None and self.task != "classification":
+            raise ValueError(f"'positive' is one of two classes, and the task is {self.task}")
+        return self
 
     @property
     def folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from limbeck.core.tasks import Task
     from limbeck.structure.chain import Chain
 
 SignalName = Literal[
@@ -32,6 +34,14 @@ OF_ATTENTION: frozenset[SignalName] = frozenset({"attention", "queries", "keys",
 OF_DERIVATIVES: frozenset[SignalName] = frozenset({"sensitivity", "saliency"})
 OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | OF_DERIVATIVES | {"hidden", "embeddings", "vocabulary"}
 """Signals that come token by token, whatever the task."""
+SAID: Mapping[Task, frozenset[SignalName]] = {
+    "classification": frozenset({"logits"}),
+    "regression": frozenset({"logits"}),
+    "multilabel": frozenset({"logits"}),
+    "tagging": frozenset({"potentials"}),
+    "translation": frozenset({"guesses", "next_tokens"}),
+}
+"""What the models of each task say beside these."""
 
 
 TOKENS = "tokens"

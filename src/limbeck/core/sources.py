@@ -53,8 +53,11 @@ class Source(Settings):
     """Column of the sentence: its name, or its number from 0 where the file has no header."""
     second: str | int | None = None
     """Column of the second text, where examples are pairs of texts (a premise and a hypothesis, two questions)."""
-    label: str | int | None = "label"
-    """Column of the label; null for unlabelled text."""
+    label: str | int | list[str | int] | None = "label"
+    """Column of the label (of regression, of the score); null for unlabelled text. Of multilabel, a column of lists
+    (JSON), of labels with a ``separator`` between them, or a list of columns, one a label, that hold 0 or 1."""
+    separator: str | None = None
+    """Of multilabel: what stands between the labels of one cell, e.g. ``"|"``."""
     id: str | int | None = None
     """Column of the example's id; without one, the file's name and line."""
     words: str | int = "auto"

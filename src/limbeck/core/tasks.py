@@ -5,16 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-Task = Literal["classification", "tagging", "translation"]
+Task = Literal["classification", "regression", "multilabel", "tagging", "translation"]
 
-Metric = Literal["accuracy", "macro_f1", "mcc", "f1", "precision", "recall", "token_accuracy", "bleu", "chrf"]
+Metric = Literal[
+    "accuracy",
+    "macro_f1",
+    "mcc",
+    "binary_f1",
+    "pearson",
+    "spearman",
+    "micro_f1",
+    "subset_accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "token_accuracy",
+    "bleu",
+    "chrf",
+]
 
 METRICS_OF: Mapping[Task, tuple[Metric, ...]] = {
-    "classification": ("accuracy", "macro_f1", "mcc"),
+    "classification": ("accuracy", "macro_f1", "mcc", "binary_f1"),
+    "regression": ("pearson", "spearman"),
+    "multilabel": ("micro_f1", "macro_f1", "subset_accuracy"),
     "tagging": ("f1", "precision", "recall", "token_accuracy"),
     "translation": ("bleu", "chrf"),
 }
 """The scores against gold of each task, the one that decides first."""
+
+OF_SENTENCES: frozenset[Task] = frozenset({"classification", "regression", "multilabel"})
+"""Tasks whose models say logits of whole texts, ``(batch, labels)``; a score is the one label of its task."""
+
+SCORE = "score"
+"""Name of the one label of regression."""
 
 IN_POINTS = frozenset({"bleu", "chrf", "teacher_bleu"})
 """Scores that are counted in points of a hundred, as people who translate do; the others are shares of one."""

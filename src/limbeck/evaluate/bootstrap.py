@@ -149,8 +149,8 @@ def resampled(
     kinds, kind = np.unique(np.vstack([gold, predicted]), axis=1, return_inverse=True)
     columns = _columns(kinds[0], kinds[1:], classes)
     pieces: dict[str, list[Floats]] = {name: [] for name in metrics}
-    for draws in _draws(kind.astype(np.int64), kinds.shape[1], columns.shape[0], resamples, seed):
-        drawn = _counts(columns, draws, classes)
+    for drawn_counts in draws(kind.astype(np.int64), kinds.shape[1], columns.shape[0], resamples, seed):
+        drawn = _counts(columns, drawn_counts, classes)
         for name, metric in metrics.items():
             pieces[name].append(metric(drawn))
     return Resampled(
@@ -185,8 +185,8 @@ def resampled_sums(
     kinds, kind = np.unique(rows, axis=0, return_inverse=True)
     columns = kinds.astype(np.float64)  # (kinds, models x numbers)
     pieces: dict[str, list[Floats]] = {name: [] for name in metrics}
-    for draws in _draws(kind.astype(np.int64).ravel(), len(kinds), models * numbers, resamples, seed):
-        sums = (draws.astype(np.float64) @ columns).reshape(-1, models, numbers)
+    for drawn_counts in draws(kind.astype(np.int64).ravel(), len(kinds), models * numbers, resamples, seed):
+        sums = (drawn_counts.astype(np.float64) @ columns).reshape(-1, models, numbers)
         for name, metric in metrics.items():
             pieces[name].append(metric(sums))
     whole = counts.sum(axis=1).astype(np.float64)  # (models, numbers)
@@ -196,8 +196,16 @@ def resampled_sums(
     )
 
 
-def _draws(kind: Ints, kinds: int, columns: int, resamples: int, seed: int) -> Iterator[Ints]:
-    """How often each kind of sentence is in each resample, ``(some resamples, kinds)`` at a time."""
+def draws(kind: Ints, kinds: int, columns: int, resamples: int, seed: int) -> Iterator[Ints]:
+    """How often each kind of sentence is in each resample, ``(some resamples, kinds)`` at a time.
+
+    Args:
+        kind: Of each sentence, a number, ``(sentences,)``.
+        kinds: How many there are.
+        columns: Numbers that are held of each resample: so many less are drawn at once.
+        resamples: How many times the test set is drawn anew.
+        seed: Of the draws.
+    """
     generator = np.random.default_rng(seed)
     examples = len(kind)
     at_once = max(1, DRAWN_AT_ONCE // max(examples, columns))
@@ -225,9 +233,9 @@ def _columns(gold: NDArray[np.integer], predicted: NDArray[np.integer], classes:
     return sparse.csr_array((ones, coordinates), shape=(classes * (1 + 2 * models), kinds))
 
 
-def _counts(columns: sparse.csr_array, draws: Ints, classes: int) -> Counts:
+def _counts(columns: sparse.csr_array, drawn: Ints, classes: int) -> Counts:
     """The models' counts on each resample, ``(resamples, models, classes)``."""
-    sums: Floats = (columns @ draws.T.astype(np.float64)).T
-    of_models = sums[:, classes:].reshape(len(draws), -1, 2, classes)
+    sums: Floats = (columns @ drawn.T.astype(np.float64)).T
+    of_models = sums[:, classes:].reshape(len(drawn), -1, 2, classes)
     gold = np.broadcast_to(sums[:, None, :classes], of_models[:, :, 0].shape)
     return Counts(hits=of_models[:, :, 1], gold=gold, predicted=of_models[:, :, 0])

@@ -13,23 +13,24 @@ import pyarrow.parquet as pq
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Evaluation
-from limbeck.evaluate.bootstrap import Resampled, resampled
-from limbeck.evaluate.evaluate import gold_numbers
+from limbeck.evaluate.bootstrap import Resampled
 from limbeck.evaluate.judged import PREDICTIONS, Entrant, Judged, by_name, gains, summary
-from limbeck.evaluate.metrics import METRICS, Counts, Ints, confusion
+from limbeck.evaluate.yardstick import Array, Yardstick
 
-Predicted = Mapping[int, Ints]
-"""Predicted class numbers by seed, each ``(examples,)``."""
+Predicted = Mapping[int, Array]
+"""What was predicted by seed, as a yardstick compares it, each ``(examples, ...)``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered(Judged):
-    """A model with its predicted classes, ``(examples,)``."""
+    """A model with what it predicted, ``(examples, ...)``."""
 
-    predicted: Ints
+    predicted: Array
 
 
-def read_predicted(folder: Path, examples: Sequence[Example], name: str, seeds: Sequence[int]) -> Predicted:
+def read_predicted(
+    folder: Path, examples: Sequence[Example], name: str, seeds: Sequence[int], by: Yardstick
+) -> Predicted:
     """What a student of a run predicted, from the run's evaluation folder.
 
     Args:
@@ -37,6 +38,7 @@ def read_predicted(folder: Path, examples: Sequence[Example], name: str, seeds: 
         examples: The test set.
         name: The student's.
         seeds: Its seeds.
+        by: How answers are read.
 
     Raises:
         LimbeckError: The predictions are about another test set.
@@ -46,11 +48,11 @@ def read_predicted(folder: Path, examples: Sequence[Example], name: str, seeds: 
     table = pq.read_table(path, columns=["id", *columns.values()])
     if table.column("id").to_pylist() != [example.id for example in examples]:
         raise LimbeckError("the predictions are about another test set", where=path, fix="Run it all again")
-    return {seed: np.array(table.column(column).to_pylist()).argmax(1) for seed, column in columns.items()}
+    return {seed: by.read(np.array(table.column(column).to_pylist())) for seed, column in columns.items()}
 
 
 def compare(
-    labels: Sequence[str],
+    by: Yardstick,
     examples: Sequence[Example],
     models: Mapping[str, Predicted],
     over: str,
@@ -60,27 +62,25 @@ def compare(
     """Each model's score, and how it differs from that of one of them.
 
     Args:
-        labels: Names of the classes.
+        by: How answers are scored.
         examples: The test set.
         models: What each model predicted.
         over: The model that the others are compared with.
-        metric: One of ``METRICS``.
+        metric: One of the yardstick's.
         settings: Resamples and interval of the paired bootstrap.
 
     Returns:
         Rows with ``name``; ``mean`` and ``deviation`` over ``seeds`` (a number; None of one seed); ``difference``,
         ``low`` and ``high`` (None of the model that the others are compared with).
     """
-    gold = gold_numbers(examples, labels)
+    gold = by.gold(examples)
 
-    def judged(name: str, seed: int, predicted: Ints) -> Answered:
-        score = METRICS[metric](Counts.of(confusion(gold, predicted, len(labels))))
-        return Answered(Entrant(name, "student", seed), None, {metric: float(score)}, predicted)
+    def judged(name: str, seed: int, predicted: Array) -> Answered:
+        score = by.scores(gold, predicted)[metric]
+        return Answered(Entrant(name, "student", seed), None, {metric: score}, predicted)
 
     def resample(everyone: Sequence[Answered]) -> Resampled:
-        predicted = np.stack([one.predicted for one in everyone])
-        chosen = {metric: METRICS[metric]}
-        return resampled(gold, predicted, len(labels), metrics=chosen, resamples=settings.resamples)
+        return by.resampled(gold, np.stack([one.predicted for one in everyone]), settings.resamples)
 
     groups = by_name([judged(name, *one) for name, seeds in models.items() for one in seeds.items()])
     wanted = [(name, over, metric) for name in groups if name != over]

@@ -32,12 +32,21 @@ from limbeck.evaluate.judged import (
     teacher_row,
     verdict,
 )
-from limbeck.evaluate.metrics import METRICS, Counts, Floats, Ints, agreement, confusion, signature
+from limbeck.evaluate.metrics import (
+    Counts,
+    Floats,
+    Ints,
+    Metric,
+    agreement,
+    confusion,
+    metrics_for,
+    signature,
+)
 
 __all__ = ["EVALUATION", "PREDICTIONS", "Model", "Role", "evaluate"]
 
 MAIN = "accuracy"
-"""The score that decides, and whose share of the teacher's is the retention."""
+"""The score that decides where no other is asked for, and whose share of the teacher's is the retention."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +79,8 @@ def evaluate(
     costs: Sequence[Cost] = (),
     settings: Evaluation | None = None,
     truncated: Mapping[str, int] | None = None,
+    metric: str = MAIN,
+    positive: str | None = None,
 ) -> dict[str, Any]:
     """Judge the models of a run; write ``evaluation.json`` and ``predictions.parquet``.
 
@@ -81,6 +92,8 @@ def evaluate(
         costs: What the models cost, in the order in which they are to be shown.
         settings: Resamples and interval of the bootstrap.
         truncated: How many test sentences were cut, e.g. ``{"teacher": 0, "student": 3}``.
+        metric: The score that decides.
+        positive: Of two classes the one whose F1 is ``binary_f1``; None is the second.
 
     Returns:
         The content of ``evaluation.json``.
@@ -90,20 +103,22 @@ def evaluate(
     """
     settings = settings or Evaluation()
     gold = gold_numbers(examples, labels)
-    _check(models, len(examples), len(labels))
-    judged = _judge(models, gold, len(labels))
+    check_answers(models, len(examples), len(labels))
+    metrics = metrics_for(labels, metric, positive)
+    judged = _judge(models, gold, len(labels), metrics)
     best = best_seeds(by_name(judged))
     diagrams = {name: reliability(one.probabilities, gold) for name, one in best.items()}
     signatures = {name: signature(name, examples=len(gold), labels=len(labels)) for name in judged[0].scores}
 
     def resample(everyone: Sequence[Classified]) -> Resampled:
         predicted = np.stack([one.predicted for one in everyone])
-        return resampled(gold, predicted, len(labels), resamples=settings.resamples)
+        return resampled(gold, predicted, len(labels), metrics=metrics, resamples=settings.resamples)
 
     content: dict[str, Any] = {
         "labels": list(labels),
         "test": {"examples": len(examples), "truncated": dict(truncated or {})},
-        **verdict(judged, [*METRICS], MAIN, settings, resample, costs=costs, signatures=signatures),
+        **({} if metric == MAIN else {"metric": metric}),
+        **verdict(judged, [*metrics], metric, settings, resample, costs=costs, signatures=signatures),
         "calibration": {
             name: {"ece": ece(bins), "bins": [asdict(one) for one in bins]} for name, bins in diagrams.items()
         },
@@ -143,8 +158,12 @@ def gold_numbers(examples: Sequence[Example], labels: Sequence[str]) -> Ints:
     )
 
 
-def _check(models: Sequence[Model], examples: int, classes: int) -> None:
-    """Refuse answers that cannot be those to this test set."""
+def check_answers(models: Sequence[Model], examples: int, classes: int) -> None:
+    """Refuse answers that cannot be those to this test set.
+
+    Raises:
+        LimbeckError: They have another shape, or some are no numbers.
+    """
     check_entrants(models)
     for model in models:
         if model.logits.shape != (examples, classes):
@@ -161,12 +180,14 @@ def _check(models: Sequence[Model], examples: int, classes: int) -> None:
             )
 
 
-def _judge(models: Sequence[Model], gold: Ints, classes: int) -> list[Classified]:
+def _judge(
+    models: Sequence[Model], gold: Ints, classes: int, metrics: Mapping[str, Metric]
+) -> list[Classified]:
     """Scores of each model, in the models' order; agreement only where there is a teacher."""
     probabilities = [softmax(model.logits) for model in models]
     predicted = np.stack([model.logits.argmax(axis=-1) for model in models])
     counts = Counts.of(confusion(gold, predicted, classes))
-    scores = {name: metric(counts) for name, metric in METRICS.items()}
+    scores = {name: metric(counts) for name, metric in metrics.items()}
     teacher = teacher_row(models)
     if teacher is not None:
         scores["agreement"] = agreement(predicted, predicted[teacher])

@@ -162,7 +162,7 @@ def summary(groups: Mapping[str, Sequence[Judged]], main: str) -> list[dict[str,
                 "seeds": len(seeds),
                 "mean": means[name],
                 "deviation": {m: float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for m, v in values.items()},
-                "retention": means[name][main] / reference if reference else None,
+                "retention": means[name][main] / reference if reference > 0 else None,
             }
         )
     return rows

@@ -11,12 +11,14 @@ Reporting BLEU Scores"): two scores may be compared where their signatures are e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 
 import numpy as np
 from numpy.typing import NDArray
+
+from limbeck.core.errors import LimbeckError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -94,6 +96,21 @@ def mcc(counts: Counts) -> Floats:
     return np.asarray(np.divide(covariance, scale, out=np.zeros_like(scale), where=scale > 0))
 
 
+def binary_f1(positive: int) -> Metric:
+    """F1 of one of two classes, ``(...)``; 0 where it is neither gold nor predicted.
+
+    Args:
+        positive: Its number.
+    """
+
+    def score(counts: Counts) -> Floats:
+        either = (counts.gold + counts.predicted)[..., positive]
+        hits = 2 * counts.hits[..., positive]
+        return np.asarray(np.divide(hits, either, out=np.zeros_like(either), where=either > 0))
+
+    return score
+
+
 METRICS: Mapping[str, Metric] = {"accuracy": accuracy, "macro_f1": macro_f1, "mcc": mcc}
 """The metrics that compare predictions with gold, by the names that recipes and results use."""
 
@@ -110,6 +127,13 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "accuracy": (),
     "macro_f1": ("average:macro", "zero:0"),
     "mcc": (),
+    "binary_f1": ("average:binary", "zero:0"),
+    "pearson": ("constant:0",),
+    "spearman": ("ties:mean", "constant:0"),
+    "rmse": (),
+    "teacher_pearson": ("with:teacher", "constant:0"),
+    "micro_f1": ("average:micro", "zero:0"),
+    "subset_accuracy": (),
     "agreement": ("with:teacher",),
     "ece": (f"bins:{BINS}", "norm:1"),
     "f1": ("spans:conlleval", "average:micro", "zero:0"),
@@ -145,6 +169,31 @@ def signature(name: str, *, examples: int, labels: int | None = None, unit: str 
     known = () if labels is None else (f"labels:{labels}",)
     version = f"limbeck:{metadata.version('limbeck')}"
     return "|".join((name, *OPTIONS[name], *units, f"examples:{examples}", *known, version))
+
+
+def metrics_for(labels: Sequence[str], metric: str, positive: str | None = None) -> dict[str, Metric]:
+    """The scores of classifiers: those that all have, and F1 of one of two classes where that decides.
+
+    Args:
+        labels: Names of the classes.
+        metric: The one that decides.
+        positive: The class whose F1 is meant; None is the second.
+
+    Raises:
+        LimbeckError: There are not two classes, or none of that name.
+    """
+    if metric != "binary_f1":
+        return dict(METRICS)
+    if len(labels) != 2:
+        fix = "Choose macro_f1"
+        raise LimbeckError(
+            f"binary_f1 is of two classes, and there are {len(labels)}", where="metric", fix=fix
+        )
+    if positive is not None and positive not in labels:
+        raise LimbeckError(
+            f"no class is called '{positive}'; there are {' and '.join(labels)}", where="positive"
+        )
+    return {**METRICS, "binary_f1": binary_f1(1 if positive is None else list(labels).index(positive))}
 
 
 def score(name: str, gold: NDArray[np.integer], predicted: NDArray[np.integer], classes: int) -> Score:

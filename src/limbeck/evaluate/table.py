@@ -75,7 +75,19 @@ def _of_score(row: Row, *keys: str) -> list[float | None]:
     return [None if row[key] is None else as_share(row["metric"], row[key]) for key in keys]
 
 
-QUALITY = {"accuracy": "accuracy", "f1": "F1", "token_accuracy": "token accuracy", "bleu": "BLEU"}
+QUALITY = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "mcc": "MCC",
+    "binary_f1": "F1",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "micro_f1": "micro F1",
+    "subset_accuracy": "exact match",
+    "f1": "F1",
+    "token_accuracy": "token accuracy",
+    "bleu": "BLEU",
+}
 """Headings of the score that decides, by its name."""
 
 COLUMNS: Columns = {
@@ -106,11 +118,13 @@ WORDS = frozenset({"model", "engine"})
 
 
 def decisive(evaluation: Mapping[str, Any]) -> str:
-    """The metric that decides in a run: accuracy; of taggers F1, or token accuracy without spans; of translators BLEU.
+    """The metric that decides in a run: what it says itself, or that of its task.
 
     Args:
         evaluation: The content of ``evaluation.json``.
     """
+    if "metric" in evaluation:
+        return str(evaluation["metric"])
     spans = any("f1" in one["mean"] for one in evaluation["summary"])
     return main_metric(evaluation.get("task", "classification"), spans=spans)
 

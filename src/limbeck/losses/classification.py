@@ -1,4 +1,4 @@
-"""Losses between class scores: plain functions first, one value a sentence, shapes ``(batch, classes) -> (batch,)``.
+"""Losses between logits of texts: plain functions, one value a text, shapes ``(batch, labels) -> (batch,)``.
 
 Nothing here divides by a batch size; the training loop does (see :class:`limbeck.core.objective.Loss`).
 """
@@ -58,14 +58,51 @@ def squared_distance(student: Tensor, teacher: Tensor) -> Tensor:
     return (student.float() - teacher.float()).square().sum(-1)
 
 
-def gold_or_teachers_choice(gold: Tensor, teacher: Tensor) -> Tensor:
-    """Gold where there is some, the teacher's most probable class elsewhere (Tang et al. 2019, section 3.2).
+def binary_cross_entropy(logits: Tensor, gold: Tensor) -> Tensor:
+    """``-sum_l y_l log sigmoid(z_l) + (1 - y_l) log(1 - sigmoid(z_l))``; zero for texts without gold.
 
     Args:
-        gold: ``(batch,)``, ``NO_GOLD`` where there is none.
-        teacher: Logits ``(batch, classes)``.
+        logits: ``(batch, labels)``.
+        gold: One where a text has the label, else nought, ``(batch, labels)``; NaN where there is no gold.
 
     Returns:
-        Label indices, ``(batch,)``.
+        Nats a text, a sum over labels, ``(batch,)``.
     """
-    return torch.where(gold == NO_GOLD, teacher.argmax(-1), gold)
+    known = gold.nan_to_num(0.0).float()
+    losses = functional.binary_cross_entropy_with_logits(logits.float(), known, reduction="none")
+    return losses.masked_fill(gold.isnan(), 0.0).sum(-1)
+
+
+def softened_binary_divergence(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    """``T² sum_l KL(Bernoulli(sigmoid(z_teacher,l / T)) || Bernoulli(sigmoid(z_student,l / T)))``.
+
+    What :func:`softened_divergence` is for one label of several, for each label by itself: softmax over a label and its
+    absence is the sigmoid, so that the factor T² has the same reason.
+
+    Args:
+        student: Logits ``(batch, labels)``.
+        teacher: Logits ``(batch, labels)``.
+        temperature: T, above zero.
+
+    Returns:
+        ``(batch,)``.
+    """
+    ours, theirs = student.float() / temperature, teacher.float() / temperature
+    wanted = theirs.sigmoid()
+    entropies = functional.binary_cross_entropy_with_logits(theirs, wanted, reduction="none")
+    crossed = functional.binary_cross_entropy_with_logits(ours, wanted, reduction="none")
+    return temperature**2 * (crossed - entropies).sum(-1)
+
+
+def gold_squared_error(scores: Tensor, gold: Tensor) -> Tensor:
+    """``(y - z)²``; zero for texts without gold.
+
+    Args:
+        scores: ``(batch, 1)``.
+        gold: ``(batch, 1)``, NaN where there is none.
+
+    Returns:
+        ``(batch,)``.
+    """
+    known = torch.where(gold.isnan(), scores.detach().float(), gold.float())
+    return squared_distance(scores, known)

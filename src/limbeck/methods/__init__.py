@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.schema import validate
+from limbeck.core.signals import OF_TOKENS, SAID, SignalName
 
 if TYPE_CHECKING:
     from limbeck.core.objective import Objective
@@ -50,6 +51,17 @@ class Method:
         settings = self.settings(values)
         return settings.stages() if task is None else settings.stages_for(task)
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """What it can teach: what its card says, or else the tasks whose models say what it reads."""
+        if self.card.tasks is not None:
+            return self.card.tasks
+        return tuple(task for task, said in SAID.items() if self._read_for(task) - OF_TOKENS <= said)
+
+    def _read_for(self, task: Task) -> set[SignalName]:
+        objectives = [stage.objective for stage in self.tiny.stages_for(task)]
+        return {name for objective in objectives for name in objective.reads | objective.needs}
+
 
 def names() -> list[str]:
     """Names of the methods that come with Limbeck."""
@@ -78,6 +90,27 @@ def get(name: str) -> Method:
         fix = "A method's module defines CARD, Settings and tiny()"
         raise LimbeckError(f"the module '{module_name}' lacks {', '.join(missing)}", where="method", fix=fix)
     return Method(name, module.CARD, module.Settings, module.tiny())
+
+
+def require(method: Method, task: Task, title: str | None = None) -> None:
+    """Insist that a method can teach a task.
+
+    Args:
+        method: Which one.
+        task: What its student shall do.
+        title: What the recipe calls it.
+
+    Raises:
+        LimbeckError: It cannot.
+    """
+    if task in method.tasks:
+        return
+    suited = [name for name in names() if task in get(name).tasks]
+    raise LimbeckError(
+        f"'{title or method.name}' teaches {' and '.join(method.tasks)}, and this recipe's task is {task}",
+        where="method",
+        fix=f"Methods for {task}: {', '.join(suited)}",
+    )
 
 
 def objective(name: str, *, stage: str | None = None, **settings: Any) -> Objective:

@@ -8,10 +8,10 @@ import torch
 from pydantic import Field, model_validator
 
 from limbeck.core.method import Card, MethodSettings, Stage
-from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective
+from limbeck.core.objective import Batch, Loss, Objective
 from limbeck.core.signals import Signals
 from limbeck.losses import ramp
-from limbeck.losses.classification import gold_cross_entropy, softened_divergence
+from limbeck.losses.link import LINKS
 
 CARD = Card(
     title="Teacher annealing",
@@ -40,7 +40,7 @@ class Settings(MethodSettings):
     shape: ramp.Shape = "linear"
     """``linear`` (the paper's) or ``cosine``, which is slow at both ends."""
     temperature: float = Field(1.0, gt=0)
-    """T of the soft labels."""
+    """T of the soft labels. Of scores there is none: their squared distances are weighted."""
     without_gold: Literal["teacher", "fade"] = "teacher"
     """A sentence without gold goes on learning from the ``teacher`` in full, or fades with w."""
 
@@ -65,13 +65,13 @@ class AnnealedObjective(Objective):
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """Sums over sentences."""
         assert student.logits is not None and teacher.logits is not None
-        asked = self.settings
+        asked, link = self.settings, LINKS[self.task]
         weight = ramp.ramp(batch.done, asked.start, asked.end, asked.begins, asked.ends, asked.shape)
-        soft = softened_divergence(student.logits, teacher.logits, asked.temperature)
+        soft = link.soft(student.logits, teacher.logits, asked.temperature)
         weights = torch.full_like(soft, weight)
         if asked.without_gold == "teacher":
-            weights = weights.masked_fill(batch.gold == NO_GOLD, 1.0)
-        gold = gold_cross_entropy(student.logits, batch.gold)
+            weights = weights.masked_fill(~link.has_gold(batch.gold), 1.0)
+        gold = link.gold(student.logits, batch.gold)
         return Loss({"soft": (weights * soft).sum(), "gold": ((1 - weight) * gold).sum()}, len(batch.ids))
 
 

@@ -12,9 +12,9 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Batch, Loss, Shape
 from limbeck.core.signals import Signals
-from limbeck.losses.classification import gold_cross_entropy, softened_divergence
 from limbeck.losses.layer_objective import LayerObjective
 from limbeck.losses.layers import direction_distance
+from limbeck.losses.link import LINKS
 from limbeck.losses.mapping import Strategy, drawn, mapped_layers
 
 CARD = Card(
@@ -74,9 +74,9 @@ class PatientObjective(LayerObjective):
         """Sums over sentences; gold has no term where there is none."""
         assert student.logits is not None and teacher.logits is not None
         assert student.hidden is not None and teacher.hidden is not None
-        settings = self.settings
-        gold = gold_cross_entropy(student.logits, batch.gold)
-        soft = softened_divergence(student.logits, teacher.logits, settings.temperature)
+        settings, link = self.settings, LINKS[self.task]
+        gold = link.gold(student.logits, batch.gold)
+        soft = link.soft(student.logits, teacher.logits, settings.temperature)
         patient = self._patient(student.hidden, teacher.hidden)
         parts = {
             "gold": (1 - settings.soft_weight) * gold.sum(),

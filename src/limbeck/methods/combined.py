@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Alignment, Batch, Loss, Objective, Shape
 from limbeck.core.signals import Signals
+from limbeck.core.tasks import Task
 from limbeck.losses.ramp import Shape as RampShape, ramp
 
 CARD = Card(
@@ -135,6 +136,17 @@ class CombinedObjective(Objective):
         self.needs = frozenset().union(*(one.needs for one in objectives))
         self.reads = frozenset().union(*(one.reads for one in objectives))
         self.aligned_by = max((one.aligned_by for one in objectives), key=ALIGNMENTS.index)
+
+    def for_task(self, task: Task) -> Self:
+        """Tell each.
+
+        Raises:
+            LimbeckError: One cannot teach that.
+        """
+        for part in self.parts:
+            methods.require(methods.get(part.name), task, part.title)
+        self._each(lambda one: one.for_task(task))
+        return super().for_task(task)
 
     def fit(self, student: Shape | None, teacher: Shape | None) -> None:
         """Fit each."""

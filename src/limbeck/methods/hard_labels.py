@@ -8,16 +8,18 @@ from torch.nn import functional
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
-from limbeck.losses.classification import gold_cross_entropy
+from limbeck.losses.link import LINKS
 
 CARD = Card(
     title="Hard labels",
     paper="Buciluă, Caruana and Niculescu-Mizil, 2006: Model compression",
-    equation="L = -log softmax(z_student)[argmax z_teacher]",
+    equation="L = -log softmax(z_student)[argmax z_teacher];   of several labels -sum_l log p(z_teacher,l > 0), "
+    "p = sigmoid(z_student)",
     what="The teacher labels the transfer set, and the student is trained on those labels as if they were gold.",
     when="The teacher gives decisions only (an API, a person, a rule system), and there is much unlabelled text. "
     "Where it gives probabilities, soft labels or logit regression tell the student more.",
     reads="The teacher's decisions; gold is not used.",
+    tasks=("classification", "multilabel"),
 )
 
 
@@ -30,12 +32,13 @@ class Settings(MethodSettings):
 
 
 class HardLabelObjective(Objective):
-    """Cross-entropy with the teacher's most probable class."""
+    """Cross-entropy with the teacher's most probable class; of several labels, with those above one half."""
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """Sum over sentences."""
         assert student.logits is not None and teacher.logits is not None
-        losses = gold_cross_entropy(student.logits, teacher.logits.argmax(-1))
+        link = LINKS[self.task]
+        losses = link.gold(student.logits, link.choice(teacher.logits))
         return Loss({"hard": losses.sum()}, len(batch.ids))
 
     def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:

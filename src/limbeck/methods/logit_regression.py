@@ -9,7 +9,8 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
-from limbeck.losses.classification import gold_cross_entropy, gold_or_teachers_choice, squared_distance
+from limbeck.losses.classification import squared_distance
+from limbeck.losses.link import LINKS
 
 CARD = Card(
     title="Logit regression",
@@ -45,12 +46,12 @@ class LogitRegressionObjective(Objective):
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """Sums over sentences; a weight of zero leaves its term out."""
         assert student.logits is not None and teacher.logits is not None
-        parts = {}
+        parts, link = {}, LINKS[self.task]
         if self.alpha < 1:
             parts["logits"] = (1 - self.alpha) * squared_distance(student.logits, teacher.logits).sum()
         if self.alpha > 0:
-            target = gold_or_teachers_choice(batch.gold, teacher.logits)
-            parts["cross_entropy"] = self.alpha * gold_cross_entropy(student.logits, target).sum()
+            target = link.gold_or_choice(batch.gold, teacher.logits)
+            parts["cross_entropy"] = self.alpha * link.gold(student.logits, target).sum()
         return Loss(parts, len(batch.ids))
 
     def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:

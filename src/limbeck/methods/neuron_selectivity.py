@@ -7,8 +7,8 @@ from pydantic import Field
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Batch, Loss
 from limbeck.core.signals import Signals
-from limbeck.losses.classification import softened_divergence
 from limbeck.losses.hidden_objective import HiddenObjective
+from limbeck.losses.link import LINKS
 from limbeck.losses.selectivity import Kernel, selectivity_distance
 
 CARD = Card(
@@ -59,7 +59,7 @@ class SelectivityObjective(HiddenObjective):
         """Sums over sentences."""
         assert student.logits is not None and teacher.logits is not None and student.mask is not None
         own, theirs = self.compared(student, teacher)
-        soft = softened_divergence(student.logits, teacher.logits, self.settings.temperature)
+        soft = LINKS[self.task].soft(student.logits, teacher.logits, self.settings.temperature)
         apart = selectivity_distance(own, theirs, student.mask, self.settings.kernel)
         return Loss({"soft": soft.sum(), "selectivity": self.settings.weight * apart.sum()}, len(batch.ids))
 

@@ -9,7 +9,8 @@ from torch import Tensor
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Batch, Loss, Objective
 from limbeck.core.signals import Signals
-from limbeck.losses.classification import gold_cross_entropy, gold_or_teachers_choice, squared_distance
+from limbeck.losses.classification import squared_distance
+from limbeck.losses.link import LINKS
 
 CARD = Card(
     title="Noisy logits",
@@ -49,13 +50,13 @@ class NoisyLogitsObjective(Objective):
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """Sums over sentences; a weight of zero leaves its term out."""
         assert student.logits is not None and teacher.logits is not None
-        alpha, parts = self.settings.alpha, {}
+        alpha, parts, link = self.settings.alpha, {}, LINKS[self.task]
         if alpha < 1:
             target = self._perturbed(teacher.logits) if self.training else teacher.logits
             parts["logits"] = (1 - alpha) * squared_distance(student.logits, target).sum()
         if alpha > 0:
-            target = gold_or_teachers_choice(batch.gold, teacher.logits)
-            parts["cross_entropy"] = alpha * gold_cross_entropy(student.logits, target).sum()
+            target = link.gold_or_choice(batch.gold, teacher.logits)
+            parts["cross_entropy"] = alpha * link.gold(student.logits, target).sum()
         return Loss(parts, len(batch.ids))
 
     def _perturbed(self, logits: Tensor) -> Tensor:

@@ -10,17 +10,19 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective, Targets
 from limbeck.core.signals import Signals
-from limbeck.losses.classification import gold_cross_entropy, softened_divergence
+from limbeck.losses.link import LINKS
 
 CARD = Card(
     title="Soft labels",
     paper="Hinton, Vinyals and Dean, 2015: Distilling the knowledge in a neural network",
-    equation="L = (1 - w) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - w log softmax(z_student)[gold]",
+    equation="L = (1 - w) T² KL(softmax(z_teacher / T) || softmax(z_student / T)) - w log softmax(z_student)[gold];   "
+    "of several labels T² sum_l KL(sigmoid(z_teacher,l / T) || sigmoid(z_student,l / T)), and gold label by label",
     what="The student learns the teacher's whole distribution, softened by a temperature T so that small "
     "probabilities speak too; gold joins with weight w where there is some.",
     when="The usual first choice with more than two classes, or with a teacher known by its probabilities only. "
     "A temperature of 2 to 5 suits most teachers; as T grows it turns into logit regression.",
     reads="The teacher's logits or probabilities; gold where w is above zero.",
+    tasks=("classification", "multilabel"),
 )
 
 
@@ -38,7 +40,7 @@ class Settings(MethodSettings):
 
 
 class SoftLabelObjective(Objective):
-    """Softened divergence from the teacher, and cross-entropy with gold."""
+    """Softened divergence from the teacher, and cross-entropy with gold; of scores squared distances from both."""
 
     def __init__(self, temperature: float, gold_weight: float) -> None:
         super().__init__()
@@ -48,12 +50,12 @@ class SoftLabelObjective(Objective):
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """Sums over sentences; a weight of zero leaves its term out."""
         assert student.logits is not None and teacher.logits is not None
-        parts = {}
+        parts, link = {}, LINKS[self.task]
         if self.gold_weight < 1:
-            soft = softened_divergence(student.logits, teacher.logits, self.temperature)
+            soft = link.soft(student.logits, teacher.logits, self.temperature)
             parts["soft"] = (1 - self.gold_weight) * soft.sum()
         if self.gold_weight > 0:
-            parts["gold"] = self.gold_weight * gold_cross_entropy(student.logits, batch.gold).sum()
+            parts["gold"] = self.gold_weight * link.gold(student.logits, batch.gold).sum()
         return Loss(parts, len(batch.ids))
 
     def targets(self, teacher: Signals, gold: Tensor, classes: int) -> Targets:

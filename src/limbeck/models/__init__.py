@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from limbeck.core.tasks import OF_SENTENCES, Task
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
     from limbeck.models.embeddings import TokeniserSettings
     from limbeck.text.subwords import Subwords
 
-Task = Literal["classification", "tagging", "translation"]
-
+OF_TEXTS = ("bilstm", "siamese", "static", "transformer")
 KINDS: dict[Task, tuple[str, ...]] = {
-    "classification": ("bilstm", "forest", "siamese", "static", "transformer"),
+    "classification": (*OF_TEXTS, "forest"),
+    "regression": OF_TEXTS,
+    "multilabel": OF_TEXTS,
     "tagging": ("bilstm", "transformer"),
     "translation": ("autoregressive", "vanilla"),
 }
@@ -32,6 +35,8 @@ GROWN = frozenset({"forest"})
 """Kinds that are grown from data in one go, and not trained by gradients."""
 FOLDERS: dict[Task, str] = {
     "classification": __name__,
+    "regression": __name__,
+    "multilabel": __name__,
     "tagging": f"{__name__}.taggers",
     "translation": f"{__name__}.translators",
 }
@@ -126,6 +131,10 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         student: PreTrainedModel = module.build(settings, labels=labels, tokeniser=tokeniser, teacher=teacher)
+    if task in OF_SENTENCES:
+        from limbeck.models.student import PROBLEM_TYPES
+
+        student.config.problem_type = PROBLEM_TYPES[task]
     return student
 
 

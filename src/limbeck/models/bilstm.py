@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from limbeck.models.configs import BiLSTMConfig
@@ -195,7 +194,7 @@ class BiLSTMForSequenceClassification(LSTMStudent):
         pooled, layers = self.read(embedded, mask, keep=bool(output_hidden_states))
         logits = self.classify(pooled)
         return SequenceClassifierOutput(
-            loss=None if labels is None else functional.cross_entropy(logits, labels),
+            loss=self.loss(logits, labels),
             logits=logits,
             hidden_states=(embedded, *layers) if output_hidden_states else None,
         )

@@ -67,6 +67,34 @@ for prediction in bundle.predict(["The first text.", "The second."]):
     print(prediction.label, prediction.score)
 """,
     },
+    "multilabel": {
+        "what": "classifier of texts that may have several labels",
+        "names": "Labels: {labels}",
+        "more": " A text has the labels whose\nprobability is above one half, perhaps none.",
+        "score": "a logit",
+        "told": "sets of labels",
+        "example": """\
+from limbeck import LabelsBundle
+
+bundle = LabelsBundle("path/to/this/folder")
+for prediction in bundle.predict(["The first text.", "The second."]):
+    print(prediction.labels, prediction.scores)
+""",
+    },
+    "regression": {
+        "what": "model that gives texts a score",
+        "names": "It says one number, in the unit of its training data",
+        "more": " Of pairs of texts\ngive tuples. A score counts as changed where it is off by more than 5% of "
+        "the largest.",
+        "score": "a score",
+        "told": "scores",
+        "example": """\
+from limbeck import ScoreBundle
+
+bundle = ScoreBundle("path/to/this/folder")
+print(bundle.predict(["The first text.", "The second."]))
+""",
+    },
     "tagging": {
         "what": "tagger of words",
         "names": "Tags: {labels}",

@@ -25,11 +25,10 @@ from limbeck.models.graphs import OUTPUT, OUTPUT_OF_TAGGERS, graph_of, inputs_of
 from limbeck.models.outputs import evaluating
 from limbeck.models.parity import Text, parity, require
 from limbeck.models.quantise import quantise
-from limbeck.models.student import Student, readable
+from limbeck.models.student import Student, readable, task_of
 from limbeck.models.taggers.bilstm import BiLSTMForTokenClassification
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.models.tracing import trace
-from limbeck.serve.bundle import Bundle
 from limbeck.serve.exported import CARD, MODELS, TOKENISER, Precision
 from limbeck.serve.tagger import TaggerBundle
 from limbeck.text.encode import collate
@@ -173,7 +172,7 @@ def _describe(
     pad = tokeniser.pad_token_id or 0
     unknown = tokeniser.unk_token_id
     return {
-        "task": (TaggerBundle if isinstance(model, Tagger) else Bundle).task,
+        "task": TaggerBundle.task if isinstance(model, Tagger) else task_of(model.config),
         "labels": [names[number] for number in sorted(names)],
         **({"chain": _chain(model)} if isinstance(model, Tagger) else {}),
         **({"pairs": True} if pairs else {}),

@@ -21,7 +21,8 @@ from transformers import (
 from transformers.utils import logging
 
 from limbeck.core.errors import LimbeckError
-from limbeck.models import Task
+from limbeck.core.tasks import Task
+from limbeck.models.student import PROBLEM_TYPES
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.models.taggers.transformer import (
     TransformerForTokenClassification,
@@ -33,19 +34,24 @@ from limbeck.text import resources
 
 AUTO: dict[Task, tuple[Any, str]] = {
     "classification": (AutoModelForSequenceClassification, "classifier"),
+    "regression": (AutoModelForSequenceClassification, "model of scores"),
+    "multilabel": (AutoModelForSequenceClassification, "classifier"),
     "tagging": (AutoModelForTokenClassification, "tagger"),
     "translation": (AutoModelForSeq2SeqLM, "translator"),
 }
 """Which class loads a model for a task, and what we call the model."""
 
 
-def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -> PreTrainedModel:
+def encoder_with_head(
+    reference: Path | str, labels: Sequence[str], seed: int, task: Task = "classification"
+) -> PreTrainedModel:
     """A pretrained encoder with a classifier for these labels; only the classifier starts from the seed.
 
     Args:
         reference: A folder, or a name on the hub.
         labels: The classes, in the order of the logits to come.
         seed: Of the classifier's random start.
+        task: What the logits will mean.
 
     Raises:
         LimbeckError: There is no such model, or it cannot be a classifier.
@@ -58,6 +64,7 @@ def encoder_with_head(reference: Path | str, labels: Sequence[str], seed: int) -
                 num_labels=len(labels),
                 id2label=dict(enumerate(labels)),
                 label2id={label: number for number, label in enumerate(labels)},
+                problem_type=PROBLEM_TYPES[task],
                 ignore_mismatched_sizes=True,
                 dtype=torch.float32,
             )

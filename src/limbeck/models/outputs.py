@@ -15,11 +15,12 @@ from torch.nn import functional
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import NO_GOLD, Batch
 from limbeck.core.signals import OF_ATTENTION, OF_DERIVATIVES, OF_TOKENS, SignalName, Signals
+from limbeck.losses.link import LINKS
 from limbeck.models.attention import Attended, attended
 from limbeck.models.first_token import first_token_only
 from limbeck.models.masked_head import asked_at, scores_there
 from limbeck.models.sensitivity import derivatives, embeddings_kept
-from limbeck.models.student import classes, readable
+from limbeck.models.student import classes, readable, task_of
 from limbeck.models.translators.guesses import guesses_of
 from limbeck.structure.chain import negative_log_likelihood, viterbi
 from limbeck.text.batching import batches
@@ -185,8 +186,8 @@ def predict_tags(
 
 def answered(
     model: PreTrainedModel, encoded: Encoded, device: torch.device | None = None
-) -> tuple[NDArray[np.int64], Any, float]:
-    """Gold, what the model predicts, and the mean loss of gold (nats).
+) -> tuple[NDArray[Any], Any, float]:
+    """Gold, what the model predicts, and the mean loss of gold (nats; of scores squared errors).
 
     Args:
         model: Its mode is as before afterwards.
@@ -194,14 +195,18 @@ def answered(
         device: Where the model is; by default, asked of it.
 
     Returns:
-        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; of a
-        translator ``NO_GOLD`` and a list of its greedy translations, tuples of token ids. The cross-entropy a sentence,
-        where a tagger's sentences with tags that it does not know are left out; of a translator, a token.
+        Label indices of gold and of predictions, ``(sentences,)`` or ``(words,)``, sentence after sentence; of a model
+        of scores or of sets of labels gold as it is encoded, and logits, each ``(sentences, labels)``; of a translator
+        ``NO_GOLD`` and a list of its greedy translations, tuples of token ids. The loss of gold a sentence, where a
+        tagger's sentences with tags that it does not know are left out; of a translator, a token.
     """
     if encoded.targets is not None:
         return encoded.gold, *_translated(model, encoded, device)
     if encoded.words is None:
         logits = predict(model, encoded, device=device)
+        if (task := task_of(model.config)) != "classification":
+            of_gold = LINKS[task].gold(torch.from_numpy(logits), torch.from_numpy(encoded.gold))
+            return encoded.gold, logits, float(of_gold.double().mean())
         loss = functional.cross_entropy(torch.from_numpy(logits).double(), torch.from_numpy(encoded.gold))
         return encoded.gold, logits.argmax(-1), float(loss)
     words = encoded.words

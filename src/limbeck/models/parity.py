@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +11,13 @@ import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.core.tasks import Task
 from limbeck.models.outputs import predict, predict_emissions, predict_tags
+from limbeck.models.student import task_of
 from limbeck.models.taggers.tagger import Tagger
-from limbeck.serve.bundle import Bundle
+from limbeck.serve.bundle import TextLabeller
 from limbeck.serve.exported import Precision
+from limbeck.serve.opening import open_bundle
 from limbeck.serve.tagger import TaggerBundle
 from limbeck.text.encode import encode
 from limbeck.text.words import encode_words
@@ -24,6 +27,21 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from limbeck.core.recipe import Export
+
+FAR = 0.05
+"""A score that is off by more than this share of the largest one counts as another."""
+
+
+def _other_scores(found: NDArray[np.float32], expected: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(np.abs(found - expected)[:, 0] > FAR * np.abs(expected).max(initial=0))
+
+
+CHANGED: Mapping[Task, Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.bool_]]] = {
+    "classification": lambda found, expected: found.argmax(1) != expected.argmax(1),
+    "multilabel": lambda found, expected: ((found > 0) != (expected > 0)).any(1),
+    "regression": _other_scores,
+}
+"""Which predictions of whole texts are others, by task: ``(texts,)`` of logits ``(texts, labels)``."""
 
 Text = str | Sequence[str]
 """What a classifier reads, or the words that a tagger reads."""
@@ -122,8 +140,10 @@ def _of_classifier(
     expected = predict(model, encode(tokeniser, examples, None, max_length))
     found = {}
     for precision in precisions:
-        logits = Bundle(folder, precision).logits(asked)
-        changed = logits.argmax(1) != expected.argmax(1)
+        bundle = open_bundle(folder, precision)
+        assert isinstance(bundle, TextLabeller)
+        logits = bundle.logits(asked)
+        changed = CHANGED[task_of(model.config)](logits, expected)
         found[precision] = Parity(difference_of(logits, expected), float(changed.mean()), len(changed))
     return found
 

@@ -100,7 +100,7 @@ class SiameseForSequenceClassification(LSTMStudent):
             attention_mask: One where a token is real, ``(batch, tokens)``.
             token_type_ids: Which of the texts a token is of, 0 or 1, ``(batch, tokens)``; not read where the
                 configuration says that separators tell.
-            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
+            labels: Gold as :meth:`loss` takes it; with it the output has a loss.
             output_hidden_states: Whether to give the embeddings, ``(batch, tokens, width)``.
         """
         input_ids, mask = self.padded(input_ids, attention_mask)
@@ -114,7 +114,7 @@ class SiameseForSequenceClassification(LSTMStudent):
         summaries, _ = self.read(*apart(embedded, starts, lengths))  # (batch * 2, states)
         logits = self.classify(compared(summaries.reshape(len(input_ids), 2, -1)))
         return SequenceClassifierOutput(
-            loss=None if labels is None else functional.cross_entropy(logits, labels),
+            loss=self.loss(logits, labels),
             logits=logits,
             hidden_states=(embedded,) if output_hidden_states else None,
         )

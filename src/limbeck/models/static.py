@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
@@ -97,7 +96,7 @@ class StaticForSequenceClassification(Student):
             input_ids: ``(batch, tokens)``.
             attention_mask: One where a token is real, ``(batch, tokens)``.
             token_type_ids: Not read; teachers' tokenisers give them.
-            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
+            labels: Gold as :meth:`loss` takes it; with it the output has a loss.
             output_hidden_states: Whether to give the embeddings, ``(batch, tokens, width)``.
         """
         input_ids, mask = self.padded(input_ids, attention_mask)
@@ -107,7 +106,7 @@ class StaticForSequenceClassification(Student):
         mean = torch.bmm(self._weights(input_ids, mask, embedded.dtype).unsqueeze(1), embedded).squeeze(1)
         logits = self.classify(mean)
         return SequenceClassifierOutput(
-            loss=None if labels is None else functional.cross_entropy(logits, labels),
+            loss=self.loss(logits, labels),
             logits=logits,
             hidden_states=(embedded,) if output_hidden_states else None,
         )

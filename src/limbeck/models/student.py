@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel, initialization as init
 
+from limbeck.core.tasks import Task
 from limbeck.models.configs import EmbeddingConfig, StudentConfig
+
+Problem = Literal["regression", "single_label_classification", "multi_label_classification"]
+PROBLEM_TYPES: Mapping[Task, Problem] = {
+    "classification": "single_label_classification",
+    "regression": "regression",
+    "multilabel": "multi_label_classification",
+}
+"""What transformers calls the tasks of texts; a model's own loss goes by it."""
+
+
+def task_of(config: PreTrainedConfig) -> Task:
+    """The task of a model of texts; classification where its configuration does not say."""
+    named = getattr(config, "problem_type", None)
+    return next((task for task, name in PROBLEM_TYPES.items() if name == named), "classification")
 
 
 def class_names(labels: Sequence[str]) -> dict[str, Any]:
@@ -21,13 +36,27 @@ def class_names(labels: Sequence[str]) -> dict[str, Any]:
         "num_labels": len(labels),
         "id2label": names,
         "label2id": {label: number for number, label in names.items()},
-        "problem_type": "single_label_classification",
+        "problem_type": PROBLEM_TYPES["classification" if len(names) > 1 else "regression"],
     }
 
 
 def classes(config: PreTrainedConfig) -> int:
     """Number of classes."""
     return len(config.id2label or {})
+
+
+def start_at(model: PreTrainedModel, score: float) -> None:
+    """Let a fresh model of scores say this one of every text but for what its weights add, by the bias of its head.
+
+    The best guess before anything is learnt: from nought, the first steps would only go towards the mean.
+
+    Args:
+        model: Its last linear layer has one output.
+        score: Such as the mean of gold.
+    """
+    heads = [each for each in model.modules() if isinstance(each, nn.Linear) and each.out_features == 1]
+    if heads and heads[-1].bias is not None:
+        nn.init.constant_(heads[-1].bias, score)
 
 
 def encoder_of(model: PreTrainedModel) -> PreTrainedModel:
@@ -110,3 +139,19 @@ class Student(EmbeddingModel):
         hidden = self.hidden(self.dropped(summary, self.config.dropout)).relu()
         logits: Tensor = self.classifier(self.dropped(hidden, self.config.dropout))
         return logits
+
+    def loss(self, logits: Tensor, labels: Tensor | None) -> Tensor | None:
+        """The mean loss of gold as transformers counts it for the configuration's ``problem_type``.
+
+        Args:
+            logits: ``(batch, labels)``.
+            labels: Label indices, or scores, ``(batch,)``; of several labels ones and noughts, ``(batch, labels)``.
+        """
+        if labels is None:
+            return None
+        task = task_of(self.config)
+        if task == "regression":
+            return functional.mse_loss(logits.squeeze(-1), labels.reshape(-1).to(logits.dtype))
+        if task == "multilabel":
+            return functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        return functional.cross_entropy(logits, labels)

@@ -126,12 +126,12 @@ def _hand_over(first: Run, second: Run) -> None:
 
 def _compared(plan: Design, first: Run, others: list[Run]) -> list[dict[str, Any]]:
     """The rows' scores and differences, by what their students predicted."""
-    examples, predicted = first.prepared.test.examples, {}
+    examples, predicted, by = first.prepared.test.examples, {}, first.yardstick
     for row in plan.rows:
         folder = (others[0] if row.is_beside else first).evaluation_folder.path
-        predicted[row.name] = read_predicted(folder, examples, row.label, plan.recipe.seeds)
+        predicted[row.name] = read_predicted(folder, examples, row.label, plan.recipe.seeds, by)
     recipe, whole = plan.recipe, plan.rows[0].name
-    rows = compare(first.labels, examples, predicted, whole, recipe.train.metric, recipe.evaluate)
+    rows = compare(by, examples, predicted, whole, recipe.train.metric, recipe.evaluate)
     return [
         {"name": row.name, "settings": dict(row.settings), **found}
         for row, found in zip(plan.rows, rows, strict=True)

@@ -12,7 +12,7 @@ from limbeck import methods, models
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Objective
 from limbeck.core.recipe import TeacherChoice
-from limbeck.core.signals import OF_TOKENS, Signals
+from limbeck.core.signals import OF_TOKENS, SAID, Signals
 from limbeck.pipeline.folders import Folders
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.transfer import rewrites
@@ -85,7 +85,7 @@ class Chosen(Folders):
             found.setdefault(CONTROL, (methods.get(self.task.control), {}))
         for title, (method, settings) in found.items():
             self._check_keys(title, method, settings)
-            self._check_method(title, method.stages(settings, self.recipe.task))
+            self._check_method(title, method, method.stages(settings, self.recipe.task))
         return found
 
     @property
@@ -124,18 +124,20 @@ class Chosen(Folders):
                 what = f"'{key}' of '{title}' is for {task}, and this recipe's task is {self.recipe.task}"
                 raise LimbeckError(what, where=f"method.{key}", fix="Leave it out")
 
-    def _check_method(self, title: str, stages: Sequence[Stage]) -> None:
-        """Insist that a method reads what this task's students say."""
+    def _check_method(self, title: str, method: Method, stages: Sequence[Stage]) -> None:
+        """Insist that a method teaches this task, and reads what its students say."""
+        task = self.recipe.task
+        methods.require(method, task, title)
         for stage in stages:
-            compared = stage.objective.reads | stage.objective.needs
-            strange = sorted(compared - {self.task.signal} - self.task.heard - OF_TOKENS)
+            strange = sorted((stage.objective.reads | stage.objective.needs) - SAID[task] - OF_TOKENS)
             if strange:
-                suited = [name for name in methods.names() if self._suits(methods.get(name))]
+                suited = [name for name in methods.names() if task in methods.get(name).tasks]
                 raise LimbeckError(
-                    f"'{title}' compares {', '.join(strange)}, and in {self.recipe.task} there are {self.task.signal}",
+                    f"'{title}' compares {', '.join(strange)}, and in {task} there are {', '.join(sorted(SAID[task]))}",
                     where="method",
-                    fix=f"Methods for {self.recipe.task}: {', '.join(suited)}",
+                    fix=f"Methods for {task}: {', '.join(suited)}",
                 )
+            stage.objective.for_task(task)
         if self.grows:
             self._check_growable(title, stages)
 
@@ -151,10 +153,6 @@ class Chosen(Folders):
             where="method",
             fix=f"Methods for it: {', '.join(suited)}",
         )
-
-    def _suits(self, method: Method) -> bool:
-        stages = method.tiny.stages_for(self.recipe.task)
-        return all(stage.objective.reads <= {self.task.signal} for stage in stages)
 
 
 def _has_targets(objective: Objective) -> bool:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from limbeck.core import recipe
 from limbeck.core.files import StepFolder
-from limbeck.core.sources import RAW, Source
+from limbeck.core.sources import RAW, Data, Source
+from limbeck.core.tasks import OF_SENTENCES, main_metric
 from limbeck.pipeline.budget import control_epochs
 from limbeck.pipeline.ensembles import is_fitted
 from limbeck.pipeline.hearing import model_heard
@@ -27,10 +28,19 @@ def prepare_inputs(run: Run) -> dict[str, Any]:
     sources = [*data.train, *data.unlabelled, *cut_or_read]
     paths = [path for each in sources for path in files_of(each)]
     return {
-        "data": data.model_dump(mode="json", exclude=RAW),
+        "data": _told(data),
         "files": {path: resources.contents(path) for path in paths},
         **({} if run.recipe.task == "classification" else {"task": run.recipe.task}),
     }
+
+
+def _told(data: Data) -> dict[str, Any]:
+    """The settings of the data; a key that is newer than many runs only where it says something."""
+    told: dict[str, Any] = data.model_dump(mode="json", exclude=RAW)
+    for source in (*told["train"], *told["unlabelled"], told["dev"], told["test"]):
+        if isinstance(source, dict) and source["separator"] is None:
+            del source["separator"]
+    return told
 
 
 def rewrite_inputs(run: Run) -> dict[str, Any]:
@@ -104,6 +114,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
             if untuned
             else {}
         ),
+        **({"positive": positive} if (positive := run.recipe.positive) else {}),
         **run.text_inputs(title),
         **({"epochs": longest} if longest != run.recipe.train.epochs else {}),
         **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),
@@ -124,8 +135,17 @@ def evaluate_inputs(run: Run) -> dict[str, Any]:
         "teacher": run.teacher.fingerprint,
         "evaluate": run.recipe.evaluate.model_dump(mode="json", exclude={"measures"}),
         **({"engine": engine} if (engine := run.recipe.teacher.engine) != "pytorch" else {}),
+        **_decides(run),
         "bundle": run.bundle_folder.finished()["inputs"],
     }
+
+
+def _decides(run: Run) -> dict[str, Any]:
+    """The score of whole texts that decides, where it is not the task's first."""
+    recipe = run.recipe
+    if recipe.task not in OF_SENTENCES or recipe.train.metric == main_metric(recipe.task):
+        return {}
+    return {"metric": recipe.train.metric, **({"positive": recipe.positive} if recipe.positive else {})}
 
 
 def made(run: Run, name: str) -> Iterator[tuple[StepFolder, dict[str, Any]]]:

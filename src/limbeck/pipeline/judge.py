@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from limbeck.core import progress
 from limbeck.core.tasks import shown
 from limbeck.evaluate.evaluate import Model, Role, evaluate
+from limbeck.evaluate.outcomes import evaluate_outcomes
 from limbeck.evaluate.tagging import TagModel, evaluate_tagging
 from limbeck.evaluate.translation import TranslationModel, evaluate_translations
 from limbeck.models.outputs import predict, predict_tags
@@ -38,7 +39,11 @@ def judge(run: Run, folder: Path) -> None:
         evaluate_translations(folder, examples, list(_translators(run)), **told, language=language)
     elif run.recipe.task == "tagging":
         evaluate_tagging(*judged, [*_tagger_teacher(run), *_taggers(run)], **told)
+    elif run.recipe.task == "regression" or run.recipe.task == "multilabel":
+        models = [*_teacher(run), *_students(run)]
+        evaluate_outcomes(run.recipe.task, *judged, models, **told, metric=run.recipe.train.metric)
     else:
+        told |= {"metric": run.recipe.train.metric, "positive": run.recipe.positive}
         evaluate(*judged, [*_teacher(run), *_students(run)], **told)
 
 

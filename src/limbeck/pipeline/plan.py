@@ -205,9 +205,10 @@ def _prepare(run: Run, done: bool) -> Planned:
         return Planned("prepare", plan_translation.prepared_text(run), done=done)
     train, dev, test = run.prepared.train, run.prepared.dev, run.prepared.test
     labelled = len(train.labelled.examples)
+    has = "scores" if run.recipe.task == "regression" else f"{len(train.labels)} labels"
     what = (
         f"{labelled:,} labelled and {len(train.examples) - labelled:,} unlabelled sentences, "
-        f"{len(dev.examples):,} for dev, {len(test.examples):,} for test, {len(train.labels)} labels"
+        f"{len(dev.examples):,} for dev, {len(test.examples):,} for test, {has}"
     )
     return Planned("prepare", what, done=done)
 

@@ -8,13 +8,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from limbeck import models
 from limbeck.core import progress, recipe
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import TeacherChoice, Training, main_metric
+from limbeck.core.tasks import OF_SENTENCES, Task
+from limbeck.evaluate.yardstick import Yardstick, yardstick
 from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.masked_lm import load_masked_lm, mask_id
+from limbeck.models.student import start_at
 from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline import chain, ensembles
 from limbeck.pipeline.chosen import CONTROL
@@ -28,6 +33,7 @@ from limbeck.transfer.ensemble import EnsembleTeacher
 from limbeck.transfer.teachers import FileTeacher, ModelTeacher
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
     from limbeck.core.method import Stage
@@ -88,7 +94,7 @@ class Run(Texts):
         choice, labels = self.recipe.teacher, self.labels
         if choice.answers is not None:
             path = Path(resources.resolve(choice.answers))
-            return FileTeacher.load(path, labels, choice.answers_are, choice.labels)
+            return FileTeacher.load(path, labels, choice.answers_are, choice.labels, task=self.recipe.task)
         reference = self.teacher_reference
         if choice.fine_tune is not None:
             require(self.teacher_folder, "teach")
@@ -111,7 +117,7 @@ class Run(Texts):
         if choice.fine_tune is None:
             return
         assert self.teacher_reference is not None and self.teacher_tokeniser is not None
-        model = self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed)
+        model = self._fresh_encoder(self.teacher_reference, choice.fine_tune.seed)
         tokeniser = self.teacher_tokeniser
         self.__dict__["teacher"] = self.task.teacher(model, tokeniser, self.labels, choice.max_length)
 
@@ -187,9 +193,20 @@ class Run(Texts):
         assert choice.fine_tune is not None and self.teacher_reference is not None
         yield (
             ".",
-            self.task.untaught(self.teacher_reference, self.labels, choice.fine_tune.seed),
+            self._fresh_encoder(self.teacher_reference, choice.fine_tune.seed),
             choice.fine_tune.seed,
         )
+
+    def _fresh_encoder(self, reference: Path | str, seed: int) -> PreTrainedModel:
+        """An encoder with a fresh head."""
+        return self._started(self.task.untaught(reference, self.labels, seed))
+
+    def _started(self, model: PreTrainedModel) -> PreTrainedModel:
+        """A fresh model; one of scores starts at the mean of gold."""
+        if self.recipe.task == "regression":
+            gold = [example.score for example in self.prepared.train.labelled if example.score is not None]
+            start_at(model, float(np.mean(gold)))
+        return model
 
     @property
     def teacher_model(self) -> PreTrainedModel | None:
@@ -230,8 +247,17 @@ class Run(Texts):
         return ask(self.teacher, examples, self.needs, self.store)
 
     @property
+    def yardstick(self) -> Yardstick:
+        """How answers are scored, where they are logits of whole texts."""
+        recipe = self.recipe
+        return yardstick(recipe.task, self.labels, recipe.train.metric, recipe.positive)
+
+    @property
     def score(self) -> Score:
         """What the training loop scores dev by."""
+        if self.recipe.task in OF_SENTENCES:
+            by = self.yardstick
+            return lambda gold, said: by.scores(*_compared(self.recipe.task, gold, said))
         return self.task.scorer(self.labels, self.prepared.dev.examples)
 
     @property
@@ -253,14 +279,16 @@ class Run(Texts):
 
     def new_student(self, seed: int, first: Stage | None = None) -> PreTrainedModel:
         """An untrained student; what it takes of a teacher is that of the one whom its first stage hears."""
-        return models.build(
-            self.recipe.student.kind,
-            self.student_settings,
-            labels=self.labels,
-            tokeniser=self.tokeniser,
-            teacher=self.teacher_model if first is None else model_heard(self, first),
-            seed=seed,
-            task=self.recipe.task,
+        return self._started(
+            models.build(
+                self.recipe.student.kind,
+                self.student_settings,
+                labels=self.labels,
+                tokeniser=self.tokeniser,
+                teacher=self.teacher_model if first is None else model_heard(self, first),
+                seed=seed,
+                task=self.recipe.task,
+            )
         )
 
     @cached_property
@@ -346,6 +374,13 @@ class Member(Run):
     def title(self) -> str:
         """What it is called among the members."""
         return f"member-{self.number}"
+
+
+def _compared(task: Task, gold: NDArray[Any], said: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Gold as it is encoded and what was predicted, both as a yardstick compares them."""
+    if task == "regression":
+        return gold[:, 0], said[:, 0]
+    return (gold > 0.5, said > 0) if task == "multilabel" else (gold, said)
 
 
 def versions() -> dict[str, str]:

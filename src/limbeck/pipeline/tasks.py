@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -11,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from limbeck.core import tasks
 from limbeck.core.example import Example
 from limbeck.core.objective import Objective
 from limbeck.core.recipe import Recipe
 from limbeck.core.signals import SignalName
 from limbeck.evaluate.entities import metrics_of, tag_counts
-from limbeck.evaluate.metrics import METRICS, Counts, confusion
 from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.methods.chain_gold import ChainGoldObjective
 from limbeck.methods.gold import GoldObjective
 from limbeck.models.heads import encoder_with_head, encoder_with_tag_head, load_with_head
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.models.translators.loading import load_translator
-from limbeck.text.encode import Encoded, encode
+from limbeck.text.encode import Encoded, GoldOf, class_numbers, encode, label_sets, scores_of
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
 from limbeck.train.run import Score
@@ -40,7 +41,6 @@ class Task:
 
     Attributes:
         signal: What is asked of the teacher, and said by students.
-        heard: What else objectives may hear of the teacher.
         control: The method that trains without one.
         gold: The objective of gold, for teachers too.
         encode: Examples to what a model reads.
@@ -60,22 +60,11 @@ class Task:
     load_teacher: Callable[[Path | str, Sequence[str], int, Mapping[str, str]], ModelTeacher]
     load: Callable[[Path], PreTrainedModel]
     scorer: Callable[[Sequence[str], Sequence[Example]], Score]
-    heard: frozenset[SignalName] = frozenset()
 
 
 def task_of(recipe: Recipe) -> Task:
     """The task that a recipe is for."""
     return TASKS[recipe.task]
-
-
-def _score_classes(labels: Sequence[str], examples: Sequence[Example]) -> Score:
-    """Every metric of class numbers, ``(examples,)`` each."""
-
-    def score(gold: NDArray[np.int64], predicted: NDArray[np.int64]) -> dict[str, float]:
-        counts = Counts.of(confusion(gold, predicted, len(labels)))
-        return {name: float(metric(counts)) for name, metric in METRICS.items()}
-
-    return score
 
 
 def _score_tags(labels: Sequence[str], examples: Sequence[Example]) -> Score:
@@ -97,6 +86,11 @@ def _no_teacher(*_: object) -> NoReturn:
     raise NotImplementedError
 
 
+def _no_scorer(*_: object) -> NoReturn:
+    """Logits of whole texts are scored by a yardstick (:mod:`limbeck.evaluate.yardstick`)."""
+    raise NotImplementedError
+
+
 def _tagger_teacher(
     model: PreTrainedModel, tokeniser: PreTrainedTokenizerFast, labels: Sequence[str], max_length: int
 ) -> ModelTeacher:
@@ -104,18 +98,25 @@ def _tagger_teacher(
     return TaggerTeacher(model, tokeniser, labels, max_length)
 
 
-TASKS = {
-    "classification": Task(
+def _of_texts(task: tasks.Task, gold_of: GoldOf) -> Task:
+    """A task whose models say logits of whole texts; what these mean is told by its link and its yardstick."""
+    return Task(
         signal="logits",
         control="gold",
-        gold=GoldObjective,
-        encode=encode,
-        untaught=encoder_with_head,
+        gold=lambda: GoldObjective().for_task(task),
+        encode=partial(encode, gold_of=gold_of),
+        untaught=partial(encoder_with_head, task=task),
         teacher=ModelTeacher,
         load_teacher=ModelTeacher.load,
-        load=lambda folder: load_with_head(folder, "classification"),
-        scorer=_score_classes,
-    ),
+        load=lambda folder: load_with_head(folder, task),
+        scorer=_no_scorer,
+    )
+
+
+TASKS: dict[tasks.Task, Task] = {
+    "classification": _of_texts("classification", class_numbers),
+    "regression": _of_texts("regression", scores_of),
+    "multilabel": _of_texts("multilabel", label_sets),
     "tagging": Task(
         signal="potentials",
         control="chain_gold",
@@ -137,6 +138,5 @@ TASKS = {
         load_teacher=_no_teacher,
         load=load_translator,
         scorer=_no_teacher,
-        heard=frozenset({"next_tokens"}),
     ),
 }

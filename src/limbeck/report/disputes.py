@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SHOWN = 25
 """Sentences shown of each kind."""
+NEEDED = ("id", "text", "gold")
+"""Columns without which predictions of whole texts are none."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +88,12 @@ def read_disputes(
     Raises:
         LimbeckError: The file is damaged, or does not fit the labels.
     """
-    table = read_predictions(path, ("id", "text", "gold"))
+    table = read_predictions(path, NEEDED)
     columns = {role: column for role, column in columns_of(models).items() if column in table.column_names}
     if not {"teacher", "student"} <= columns.keys():
         return None
     gold = _gold(table, labels, path)
-    said = {role: _probabilities(table, column, len(labels), path) for role, column in columns.items()}
+    said = {role: probabilities_of(table, column, len(labels), path) for role, column in columns.items()}
     teacher_right = said["teacher"].argmax(axis=1) == gold
     student_right = said["student"].argmax(axis=1) == gold
 
@@ -111,6 +113,11 @@ def read_disputes(
     )
 
 
+def told(table: pa.Table, row: int, column: str) -> str:
+    """What a cell says, as text; empty where there is none."""
+    return str(table.column(column)[row].as_py() or "") if column in table.column_names else ""
+
+
 def _gold(table: pa.Table, labels: Sequence[str], path: Path) -> NDArray[np.intp]:
     """Gold as numbers of labels, ``(rows,)``."""
     number = {label: index for index, label in enumerate(labels)}
@@ -121,8 +128,12 @@ def _gold(table: pa.Table, labels: Sequence[str], path: Path) -> NDArray[np.intp
         raise LimbeckError(f"gold label {error} is not among the run's labels", where=path, fix=fix) from None
 
 
-def _probabilities(table: pa.Table, column: str, classes: int, path: Path) -> NDArray[np.float32]:
-    """A model's probabilities, ``(rows, classes)``."""
+def probabilities_of(table: pa.Table, column: str, classes: int, path: Path) -> NDArray[np.float32]:
+    """A model's probabilities, ``(rows, classes)``.
+
+    Raises:
+        LimbeckError: The column holds something else.
+    """
     lists = table.column(column).combine_chunks()
     values = lists.flatten().to_numpy(zero_copy_only=False)
     if lists.null_count or values.size != len(table) * classes:
@@ -134,12 +145,10 @@ def _probabilities(table: pa.Table, column: str, classes: int, path: Path) -> ND
 def _sentence(
     table: pa.Table, row: int, labels: Sequence[str], gold: int, said: Mapping[str, NDArray[np.float32]]
 ) -> Sentence:
-    def value(column: str) -> str:
-        return str(table.column(column)[row].as_py() or "") if column in table.column_names else ""
-
     opinions = []
     for role, probabilities in said.items():
         chosen = int(probabilities[row].argmax())
         confidence, of_gold = float(probabilities[row, chosen]), float(probabilities[row, gold])
         opinions.append(Opinion(role, labels[chosen], confidence, of_gold, chosen == gold))
-    return Sentence(value("id"), value("text"), labels[gold], value("origin"), tuple(opinions))
+    id, text, origin = (told(table, row, name) for name in ("id", "text", "origin"))
+    return Sentence(id, text, labels[gold], origin, tuple(opinions))

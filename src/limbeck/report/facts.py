@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from limbeck.core.recipe import Task, main_metric
 from limbeck.report.disputes import Disputes
 from limbeck.report.samples import Samples
+from limbeck.report.scored import ScoreDisputes
 from limbeck.report.tagged import TagDisputes
 from limbeck.report.transfer_text import TransferText
 from limbeck.report.translation_facts import Lengths, OutputFaults, ScoreInterval
@@ -118,11 +119,12 @@ class TypeScore:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """``evaluation.json``, of classifiers, taggers or translators.
+    """``evaluation.json``, of any task.
 
     Attributes:
         confusion: Of classifiers: gold by predicted, of each model's seed with the best dev score.
-        types: Of taggers: scores by type, of each model's seed with the best dev score.
+        types: Of taggers scores by type, of sets of labels by label, of each model's seed with the best dev score.
+        metric: The score that decides, where it is not the first of the task.
         intervals, lengths, faults: Of translators: intervals of scores, BLEU by source length, what else is wrong.
     """
 
@@ -140,6 +142,7 @@ class Evaluation:
     lengths: Lengths | None = None
     faults: list[OutputFaults] = field(default_factory=list)
     task: Task = "classification"
+    metric: str | None = None
 
 
 @dataclass(frozen=True)
@@ -307,7 +310,7 @@ class Run:
     doctors: dict[str, tuple[Term, ...]]
     mappings: dict[str, LayerMapping]
     forerunners: tuple[Forerunner, ...]
-    disputes: Disputes | TagDisputes | None
+    disputes: Disputes | TagDisputes | ScoreDisputes | None
     samples: Samples | None
     text: TransferText | None
     measures: dict[str, dict[str, Any]]
@@ -331,14 +334,24 @@ class Run:
         return self.evaluation.task == "translation"
 
     @property
+    def scoring(self) -> bool:
+        """Whether its models give texts a score."""
+        return self.evaluation.task == "regression"
+
+    @property
+    def of_sets(self) -> bool:
+        """Whether its models give texts any number of labels."""
+        return self.evaluation.task == "multilabel"
+
+    @property
     def has_spans(self) -> bool:
         """Whether their tags mark spans."""
         return any("f1" in each.mean for each in self.evaluation.summary)
 
     @property
     def main(self) -> str:
-        """The score that decides: accuracy; of taggers F1, or token accuracy without spans; of translators BLEU."""
-        return main_metric(self.evaluation.task, spans=self.has_spans)
+        """The score that decides: what the evaluation names, or that of its task."""
+        return self.evaluation.metric or main_metric(self.evaluation.task, spans=self.has_spans)
 
     @property
     def metric(self) -> str:

@@ -11,6 +11,7 @@ from limbeck.report.facts import ENGINES, Run, Summary
 from limbeck.report.markdown_parts import table, text
 from limbeck.report.markdown_text import transfer_text
 from limbeck.report.markdown_translated import measured, translated
+from limbeck.report.scored import ScoreDisputes, ScoredText
 from limbeck.report.tagged import Line, Piece, TagDisputes, TaggedSentence
 from limbeck.report.views import RunView
 
@@ -83,11 +84,12 @@ def _texts(each: RunView, level: str) -> Iterator[str]:
         yield f"{level} Transfer text"
         yield from transfer_text(each.text)
     if each.types:
-        yield f"{level} {'Entities by type' if run.has_spans else 'Tag by tag'}"
+        by = "Label by label" if run.of_sets else "Entities by type" if run.has_spans else "Tag by tag"
+        yield f"{level} {by}"
         yield from map(_types, each.types)
     if run.disputes:
         yield f"{level} Where teacher and {text(run.disputes.student)} part ways"
-        yield from _tagged(run.disputes) if isinstance(run.disputes, TagDisputes) else _disputes(run.disputes)
+        yield from _parting(run.disputes)
 
 
 def _forerunners(run: Run) -> str:
@@ -254,6 +256,28 @@ def _types(of: TypeTable) -> str:
         for kind, support, scores in of.rows
     ]
     return table(heads, rows)
+
+
+def _parting(disputes: Disputes | TagDisputes | ScoreDisputes) -> Iterator[str]:
+    if isinstance(disputes, TagDisputes):
+        return _tagged(disputes)
+    return _scored(disputes) if isinstance(disputes, ScoreDisputes) else _disputes(disputes)
+
+
+def _scored(disputes: ScoreDisputes) -> Iterator[str]:
+    yield (
+        f"Of {words.plural(disputes.total, 'text')} the teacher is nearer to gold on "
+        f"{words.count(disputes.teacher_nearer)}, the student on {words.count(disputes.student_nearer)}."
+    )
+    for who, texts in (("teacher", disputes.teacher_right), ("student", disputes.student_right)):
+        if texts:
+            yield f"The {who} is nearer by the most:"
+            yield "\n".join(_scored_text(each) for each in texts[:SHOWN])
+
+
+def _scored_text(each: ScoredText) -> str:
+    said = ", ".join(f"{role} {words.fixed(score, 2)}" for role, score in each.said)
+    return f"- {text(each.text[:200])} — gold {words.fixed(each.gold, 2)}; {said}"
 
 
 def _tagged(disputes: TagDisputes) -> Iterator[str]:

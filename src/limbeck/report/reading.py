@@ -27,7 +27,9 @@ from limbeck.report.facts import (
     Step,
     Term,
 )
+from limbeck.report.label_sets import read_set_disputes
 from limbeck.report.samples import Samples, read_samples
+from limbeck.report.scored import ScoreDisputes, read_score_disputes
 from limbeck.report.tagged import TagDisputes, read_tag_disputes
 from limbeck.report.transfer_text import read_transfer_text
 
@@ -72,12 +74,17 @@ def read_run(folder: Path) -> Run:
     return replace(run, disputes=_disputes(run), forests=dict(_forests(run)))
 
 
-def _disputes(run: Run) -> Disputes | TagDisputes | None:
+def _disputes(run: Run) -> Disputes | TagDisputes | ScoreDisputes | None:
     predictions = run.folder / "evaluation" / "predictions.parquet"
     if not (predictions.is_file() and run.student and run.teacher):
         return None
-    read = read_tag_disputes if run.tagging else read_disputes
-    return read(predictions, run.evaluation.labels, _shown_models(run))
+    labels, models = run.evaluation.labels, _shown_models(run)
+    if run.evaluation.task == "regression":
+        return read_score_disputes(predictions, models)
+    if run.tagging:
+        return read_tag_disputes(predictions, labels, models)
+    read = read_set_disputes if run.evaluation.task == "multilabel" else read_disputes
+    return read(predictions, labels, models)
 
 
 def _samples(run: Run) -> Samples | None:

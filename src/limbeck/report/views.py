@@ -11,11 +11,12 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from limbeck.report import curves, figures, forest, mapping, words
+from limbeck.report import curves, figures, forest, mapping, scatter, words
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
 from limbeck.report.measures import MeasureView, Table, measure_view
 from limbeck.report.modes import ModesView, modes_view
+from limbeck.report.scored import ScoreDisputes
 from limbeck.report.svg import Scale
 from limbeck.report.tagged import TagDisputes
 from limbeck.report.transfer_text import TextView, text_view
@@ -127,6 +128,7 @@ class RunView:
     measures: MeasureView | None
     modes: ModesView | None
     forests: tuple[forest.ForestView, ...]
+    scatters: tuple[Panel, ...]
 
     @property
     def roles(self) -> dict[str, str]:
@@ -173,6 +175,7 @@ def view(run: Run, key: str) -> RunView:
             for name in _ordered(run, styles)
             if name in run.forests
         ),
+        scatters=tuple(_scatters(run, styles)),
     )
 
 
@@ -310,6 +313,19 @@ def _reliability(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
             yield Panel(shown, styles[name], note, curves.reliability(calibration, shown, styles[name]))
 
 
+def _scatters(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
+    """Of models that give scores: teacher, student and control against gold, on one scale."""
+    found = run.disputes
+    if not isinstance(found, ScoreDisputes):
+        return
+    names = {each.role: each.name for each in (run.teacher, run.student, run.control) if each}
+    every = np.concatenate([found.gold, *found.said.values()])
+    ends = float(every.min()), float(every.max())
+    for role, said in found.said.items():
+        shown, style = run.shown(names[role]), styles[names[role]]
+        yield Panel(shown, style, "", scatter.against_gold(found.gold, said, ends, shown, style))
+
+
 def _confusions(run: Run, styles: Mapping[str, str]) -> Iterator[Confusion]:
     for name in _ordered(run, styles):
         counts = np.array(run.evaluation.confusion.get(name, []), dtype=np.int64)
@@ -370,6 +386,10 @@ CUTS = {
 
 
 def _data_notes(run: Run, report: Mapping[str, Any]) -> Iterator[str]:
+    for name, of in (report.get("scores") or {}).items():
+        if of:
+            ends = f"from {words.significant(of['least'])} to {words.significant(of['most'])}"
+            yield f"Scores of {name} go {ends}, {words.significant(of['mean'])} on average."
     if report.get("unlabelled"):
         without = words.plural(report["unlabelled"], "sentence")
         yield f"{without} without gold, on which only the teacher speaks."

@@ -15,6 +15,12 @@ METRICS = {
     "accuracy": "Accuracy",
     "macro_f1": "Macro F1",
     "mcc": "MCC",
+    "binary_f1": "F1",
+    "pearson": "Pearson",
+    "spearman": "Spearman",
+    "rmse": "RMSE",
+    "micro_f1": "Micro F1",
+    "subset_accuracy": "Exact match",
     "f1": "Entity F1",
     "precision": "Precision",
     "recall": "Recall",
@@ -23,6 +29,7 @@ METRICS = {
     "chrf": "chrF",
     "agreement": "Agreement",
     "teacher_bleu": "BLEU to teacher",
+    "teacher_pearson": "Pearson to teacher",
     "ece": "ECE",
 }
 """Short names of metrics, in the order of columns."""
@@ -30,6 +37,11 @@ METRICS = {
 IN_TEXT = {
     "macro_f1": "macro F1",
     "mcc": "MCC",
+    "binary_f1": "F1",
+    "pearson": "Pearson correlation",
+    "spearman": "Spearman correlation",
+    "rmse": "RMSE",
+    "micro_f1": "micro F1",
     "f1": "entity F1",
     "bleu": "BLEU",
     "chrf": "chrF",
@@ -38,7 +50,9 @@ IN_TEXT = {
 }
 """Names of metrics within a sentence, where they are not just the small letters of ``METRICS``."""
 
-IN_PERCENT = frozenset(METRICS) - {"mcc", "ece"} - IN_POINTS
+AS_THEY_ARE = frozenset({"mcc", "ece", "pearson", "spearman", "rmse", "teacher_pearson"})
+"""Metrics that are told with decimals, neither in per cent nor in points."""
+IN_PERCENT = frozenset(METRICS) - AS_THEY_ARE - IN_POINTS
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
 TIGHT = "\N{NO-BREAK SPACE}"
@@ -285,13 +299,14 @@ def _gained(run: Run, student: Summary) -> tuple[str, Figure | None]:
         return "what that gains over the same student without a teacher was not computed", None
     interval = f"{percent(run.interval, 0)} interval {spread(gain)}"
     amount = difference(run.main, gain.gain)
-    figure = Figure(amount, "points over the same student without a teacher", interval)
+    unit = f"in {in_text(run.main)}" if run.main in AS_THEY_ARE else "points"
+    figure = Figure(amount, f"{unit} over the same student without a teacher", interval)
     if gain.low > 0:
-        return f"{amount} points over the same student without a teacher, {interval}", figure
+        return f"{amount} {unit} over the same student without a teacher, {interval}", figure
     if gain.high < 0:
         amount = amount.removeprefix(MINUS)
-        return f"but {amount} points worse than the same student without a teacher, {interval}", figure
-    unclear = f"the difference from the same student without a teacher, {amount} points, is not clear of zero"
+        return f"but {amount} {unit} worse than the same student without a teacher, {interval}", figure
+    unclear = f"the difference from the same student without a teacher, {amount} {unit}, is not clear of zero"
     return f"{unclear} ({interval})", figure
 
 

@@ -34,18 +34,16 @@ class Prediction:
     scores: dict[str, float]
 
 
-class Bundle(Labeller):
-    """An exported classifier; arguments, attributes and errors are those of :class:`Labeller`."""
-
-    task = "classification"
+class TextLabeller(Labeller):
+    """What bundles of whole texts share: logits of each; arguments, attributes and errors are those of Labeller."""
 
     @property
     def reads_pairs(self) -> bool:
         """Whether it is asked about pairs of texts."""
         return bool(self.card.get("pairs", False))
 
-    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[Prediction]:
-        """The likeliest label of each text, and the probability of every label.
+    def logits(self, texts: Sequence[Text], batch_size: int = 32) -> NDArray[np.float32]:
+        """What the model says of each text, ``(texts, labels)``.
 
         Args:
             texts: Sentences, an empty one is answered too; or pairs, where the student reads pairs.
@@ -54,20 +52,6 @@ class Bundle(Labeller):
         Raises:
             LimbeckError: ``texts`` is one string, or holds something else than it reads.
         """
-        logits = self.logits(texts, batch_size)
-        shares = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
-        shares /= shares.sum(1, keepdims=True)
-        return [
-            Prediction(
-                self.labels[int(row.argmax())],
-                float(row.max()),
-                dict(zip(self.labels, row.tolist(), strict=True)),
-            )
-            for row in shares
-        ]
-
-    def logits(self, texts: Sequence[Text], batch_size: int = 32) -> NDArray[np.float32]:
-        """Class scores of each text, ``(texts, classes)``; the arguments are those of :meth:`predict`."""
         refuse_one_string(texts)
         rows = self._encoded(texts)
         lengths = np.array([len(ids) for ids, _ in rows], dtype=np.int64)
@@ -121,3 +105,70 @@ class Bundle(Labeller):
             what = f"this student reads pairs of texts, and this is none: {text!r}"
             raise LimbeckError(what, where=self.folder, fix="Give (first, second)")
         return clean(text[0]), clean(text[1])
+
+
+class Bundle(TextLabeller):
+    """An exported classifier; arguments, attributes and errors are those of :class:`Labeller`."""
+
+    task = "classification"
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[Prediction]:
+        """The likeliest label of each text, and the probability of every label.
+
+        Args:
+            texts: Sentences, an empty one is answered too; or pairs, where the student reads pairs.
+            batch_size: Sentences that go through the model at a time.
+
+        Raises:
+            LimbeckError: ``texts`` is one string, or holds something else than it reads.
+        """
+        logits = self.logits(texts, batch_size)
+        shares = np.exp(logits - logits.max(1, keepdims=True, initial=-np.inf))
+        shares /= shares.sum(1, keepdims=True)
+        return [
+            Prediction(
+                self.labels[int(row.argmax())],
+                float(row.max()),
+                dict(zip(self.labels, row.tolist(), strict=True)),
+            )
+            for row in shares
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What a student says about one text that may have several labels.
+
+    Attributes:
+        labels: Those whose probability is above one half, the likeliest first; perhaps none.
+        scores: The probability of every label, by name; they need not sum to one.
+    """
+
+    labels: tuple[str, ...]
+    scores: dict[str, float]
+
+
+class LabelsBundle(TextLabeller):
+    """An exported student of texts with several labels; see :class:`Labeller`."""
+
+    task = "multilabel"
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[Labels]:
+        """The labels of each text, and the probability of every label; arguments and errors as of :meth:`logits`."""
+        shares = 0.5 * (1 + np.tanh(0.5 * self.logits(texts, batch_size).astype(np.float64)))  # sigmoid
+        found = []
+        for row in shares:
+            likely = [self.labels[place] for place in np.argsort(-row, kind="stable") if row[place] > 0.5]
+            found.append(Labels(tuple(likely), dict(zip(self.labels, row.tolist(), strict=True))))
+        return found
+
+
+class ScoreBundle(TextLabeller):
+    """An exported student that gives each text (or pair) a score; see :class:`Labeller`."""
+
+    task = "regression"
+
+    def predict(self, texts: Sequence[Text], batch_size: int = 32) -> list[float]:
+        """The score of each text, in the unit of the data; arguments and errors as of :meth:`logits`."""
+        found: list[float] = self.logits(texts, batch_size)[:, 0].astype(np.float64).tolist()
+        return found

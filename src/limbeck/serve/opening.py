@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
-from limbeck.serve.bundle import Bundle
+from limbeck.serve.bundle import Bundle, LabelsBundle, ScoreBundle
 from limbeck.serve.exported import CARD, Precision, read_card, task_of
 from limbeck.serve.tagger import TaggerBundle
 from limbeck.serve.translator import TranslatorBundle
 
-AnyBundle = Bundle | TaggerBundle | TranslatorBundle
-KINDS: dict[str, type[AnyBundle]] = {kind.task: kind for kind in (Bundle, TaggerBundle, TranslatorBundle)}
+AnyBundle = Bundle | LabelsBundle | ScoreBundle | TaggerBundle | TranslatorBundle
+KINDS: dict[str, type[AnyBundle]] = {
+    kind.task: kind for kind in (Bundle, ScoreBundle, LabelsBundle, TaggerBundle, TranslatorBundle)
+}
 
 
 def open_bundle(folder: Path | str, precision: Precision = "int8", threads: int | None = None) -> AnyBundle:
-    """The classifier, tagger or translator that was exported into a folder.
+    """The student that was exported into a folder, whatever its task.
 
     Args:
         folder: What ``limbeck export`` wrote.

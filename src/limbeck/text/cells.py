@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
 from limbeck.text.sentences import SURROGATES
 from limbeck.text.tables import Table
+
+ONES = frozenset({"1", "1.0", "true", "yes"})
+NOUGHTS = frozenset({"0", "0.0", "false", "no"})
+UNKNOWN = frozenset({"", "-1", "-1.0"})
+"""What columns of one label each hold."""
 
 
 def text_of(value: Any, table: Table, row: int) -> str:
@@ -44,6 +51,97 @@ def label_of(value: Any, table: Table, row: int, renamed: Mapping[str, str]) -> 
         value = int(value)
     label = SURROGATES.sub("\ufffd", str(value)).strip()
     return renamed.get(label, label) or None
+
+
+def score_of(value: Any, table: Table, row: int) -> float | None:
+    """The score that a cell holds; None where it is empty.
+
+    Raises:
+        LimbeckError: It is no finite number.
+    """
+    if _is_nothing(value) or (isinstance(value, str) and not value.strip()):
+        return None
+    return number_of(value, table.where, table.lines[row])
+
+
+def number_of(value: Any, where: str | Path, line: int) -> float:
+    """A finite number, as it stands in a file or as text.
+
+    Raises:
+        LimbeckError: It is none.
+    """
+    try:
+        score = float("nan" if isinstance(value, bool) else value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if not math.isfinite(score):
+        what = f"the score is {_kind(value) if isinstance(value, list | dict | bytes) else repr(value)}, not a number"
+        raise LimbeckError(what, where=where, line=line)
+    return score
+
+
+def labels_of(
+    value: Any, separator: str | None, table: Table, row: int, renamed: Mapping[str, str]
+) -> tuple[str, ...] | None:
+    """The labels that a cell holds, sorted: a list, or text with a separator between; None where it is empty.
+
+    Args:
+        value: The cell.
+        separator: What stands between labels in text.
+        table: For the error.
+        row: Likewise.
+        renamed: New names of labels.
+
+    Raises:
+        LimbeckError: It is no list, and no separator is told.
+    """
+    if isinstance(value, str):
+        value = _split_labels(value.strip(), separator, table, row)
+    if _is_nothing(value):
+        return None
+    if not isinstance(value, list):
+        fix = 'Give a list, e.g. ["joy", "love"], or one column a label, or a \'separator\''
+        raise LimbeckError(
+            f"the labels are {_kind(value)}, not a list", where=table.where, line=table.lines[row], fix=fix
+        )
+    names = (label_of(one, table, row, renamed) for one in value)
+    return tuple(sorted({name for name in names if name is not None}))
+
+
+def _split_labels(text: str, separator: str | None, table: Table, row: int) -> list[Any] | None:
+    if not text:
+        return None
+    if separator is not None:
+        return [part.strip() for part in text.split(separator)]
+    if text.startswith("["):
+        try:
+            found = json.loads(text)
+        except json.JSONDecodeError as error:
+            what = f"the labels are no JSON list ({error.msg}): {text[:60]}"
+            raise LimbeckError(what, where=table.where, line=table.lines[row]) from None
+        return list(found)
+    fix = "Set 'separator' in the source, e.g. separator: \"|\", or write JSON lists"
+    what = f"'{text[:60]}' does not say where one label ends and the next begins"
+    raise LimbeckError(what, where=table.where, line=table.lines[row], fix=fix)
+
+
+def is_one(value: Any, table: Table, row: int, column: str) -> bool | None:
+    """Whether a cell of a label's own column says that the text has it: 1, true or yes.
+
+    None where it is empty, or -1, as the data of Jigsaw has it where nobody looked.
+
+    Raises:
+        LimbeckError: It says neither that nor 0, false or no.
+    """
+    if _is_nothing(value):
+        return None
+    text = str(value).strip().lower()
+    if text in UNKNOWN:
+        return None
+    if text in ONES or text in NOUGHTS:
+        return text in ONES
+    what = f"'{str(value)[:40]}' in the column of the label '{column}' is neither 0 nor 1"
+    raise LimbeckError(what, where=table.where, line=table.lines[row])
 
 
 def ids_of(table: Table, key: str | int) -> list[str]:

@@ -107,12 +107,12 @@ def example_key(example: Example) -> str:
 def _first_of_equals(examples: Sequence[Example], dropped: Counter[str]) -> list[Example]:
     """Of equal texts the one to keep; counts the others."""
     keys = [example_key(example) for example in examples]
-    golds: dict[str, str | tuple[str, ...]] = {}
+    golds: dict[str, str | float | tuple[str, ...]] = {}
     chosen: dict[str, int] = {}
     contradictory = set()
     for number, (key, example) in enumerate(zip(keys, examples, strict=True)):
         chosen.setdefault(key, number)
-        gold = example.tags if example.gold is None else example.gold
+        gold = example.truth
         if gold is None:
             continue
         if key not in golds:

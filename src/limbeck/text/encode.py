@@ -6,7 +6,7 @@ word). What is cut into words is encoded by :mod:`limbeck.text.words`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 CHUNK = 4096
 """Sentences handed to the tokeniser at a time: enough to keep its threads busy and to show progress."""
+
+Gold = np.ndarray[Any, np.dtype[np.int64]] | np.ndarray[Any, np.dtype[np.float32]]
+"""Of sentences, as :class:`Encoded` holds it."""
+GoldOf = Callable[[Sequence[Example], Sequence[str]], Gold]
+"""From examples and labels to their gold."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ class Encoded:
         tokens: All sentences' token ids, one after the other, int32; may be a memory map.
         offsets: Where each sentence starts in ``tokens``, and the end: ``(sentences + 1,)``, int64.
         gold: Label indices, ``(sentences,)``, int64; ``NO_GOLD`` where the example has none, as all of a tagger's.
+            Scores, ``(sentences, 1)``, or ones where a sentence has a label, ``(sentences, labels)``, both float32; NaN
+            where the example has none.
         pad_id: What collate pads with.
         truncated: Sentences that were cut to the maximum length.
         words: Where a tagger's words stand, and their gold; None for text that is not cut into words.
@@ -101,7 +108,7 @@ class Encoded:
     ids: Sequence[str]
     tokens: NDArray[np.int32]
     offsets: NDArray[np.int64]
-    gold: NDArray[np.int64]
+    gold: Gold
     pad_id: int
     truncated: int
     words: Words | None = None
@@ -118,6 +125,13 @@ class Encoded:
         return np.diff(self.offsets)
 
     @cached_property
+    def has_gold(self) -> NDArray[np.bool_]:
+        """Which sentences that are not cut into words have gold: ``(sentences,)``."""
+        if self.targets is not None:
+            return self.targets.lengths > 0
+        return np.asarray(self.gold != NO_GOLD if self.gold.ndim == 1 else ~np.isnan(self.gold).any(axis=1))
+
+    @cached_property
     def sizes(self) -> NDArray[np.int64]:
         """What each takes of a batch's room, in tokens: the longer of the sentence and its translation."""
         return self.lengths if self.targets is None else np.maximum(self.lengths, self.targets.lengths)
@@ -128,6 +142,7 @@ def encode(
     examples: Sequence[Example],
     labels: Sequence[str] | None,
     max_length: int,
+    gold_of: GoldOf | None = None,
 ) -> Encoded:
     """Tokenise examples with special tokens, cut to ``max_length``.
 
@@ -139,6 +154,7 @@ def encode(
         examples: What to encode.
         labels: Label names in the order of their indices; None leaves out all gold.
         max_length: Tokens kept of a sentence, special tokens included.
+        gold_of: How gold is told: as :func:`class_numbers` unless :func:`scores_of` or :func:`label_sets` is asked for.
 
     Raises:
         LimbeckError: A gold label is not among ``labels``, or ``max_length`` leaves no room for text.
@@ -153,6 +169,7 @@ def encode(
     lengths = np.zeros(len(texts) + 1, dtype=np.int64)
     truncated = 0
     nothing = [first_id(tokeniser.unk_token_id, tokeniser.pad_token_id)]
+    nothing_known = np.full(len(examples), NO_GOLD, dtype=np.int64)
     with truncating(backend, max_length), progress.task("tokenise", len(texts)) as task:
         for start in range(0, len(texts), CHUNK):
             encodings = backend.encode_batch_fast(texts[start : start + CHUNK])
@@ -168,7 +185,7 @@ def encode(
         ids=tuple(example.id for example in examples),
         tokens=np.concatenate(parts) if parts else np.zeros(0, dtype=np.int32),
         offsets=np.cumsum(lengths),
-        gold=_gold(examples, labels),
+        gold=nothing_known if labels is None else (gold_of or class_numbers)(examples, labels),
         pad_id=first_id(tokeniser.pad_token_id, tokeniser.eos_token_id),
         truncated=truncated,
         types=joined(types, np.int8) if typed else None,
@@ -248,10 +265,12 @@ def first_id(*ids: int | None) -> int:
     return next((one for one in ids if one is not None), 0)
 
 
-def _gold(examples: Sequence[Example], labels: Sequence[str] | None) -> NDArray[np.int64]:
-    """Label indices, ``(sentences,)``."""
-    if labels is None:
-        return np.full(len(examples), NO_GOLD, dtype=np.int64)
+def class_numbers(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Label indices, ``(sentences,)``; ``NO_GOLD`` where an example has no label.
+
+    Raises:
+        LimbeckError: A label is not among these.
+    """
     index: dict[str | None, int] = {label: number for number, label in enumerate(labels)}
     index[None] = NO_GOLD
     try:
@@ -260,3 +279,29 @@ def _gold(examples: Sequence[Example], labels: Sequence[str] | None) -> NDArray[
         stranger = next(example for example in examples if example.gold not in index)
         where = stranger.origin or stranger.id
         raise LimbeckError(f"label {error} is not among {', '.join(labels)}", where=where) from None
+
+
+def scores_of(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Scores, ``(sentences, 1)``; NaN where an example has none. There is one label, whose name does not matter."""
+    found = [np.nan if example.score is None else example.score for example in examples]
+    return np.array(found, dtype=np.float32).reshape(-1, 1)
+
+
+def label_sets(examples: Sequence[Example], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Ones where a sentence has a label, noughts elsewhere, ``(sentences, labels)``; a row of NaN without gold.
+
+    Raises:
+        LimbeckError: A label is not among these.
+    """
+    index = {label: number for number, label in enumerate(labels)}
+    found = np.zeros((len(examples), len(labels)), dtype=np.float32)
+    for row, example in enumerate(examples):
+        if example.labels is None:
+            found[row] = np.nan
+            continue
+        for label in example.labels:
+            if label not in index:
+                where = example.origin or example.id
+                raise LimbeckError(f"label '{label}' is not among {', '.join(labels)}", where=where)
+            found[row, index[label]] = 1
+    return found

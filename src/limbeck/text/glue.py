@@ -13,7 +13,8 @@ from pathlib import Path
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
-from limbeck.text.rows import Row, numbered
+from limbeck.core.tasks import Metric, Task
+from limbeck.text.rows import Row, head_of, numbered
 
 TASKS: dict[str, tuple[str, str | None, str]] = {
     "cola": ("sentence", None, "label"),
@@ -27,6 +28,19 @@ TASKS: dict[str, tuple[str, str | None, str]] = {
     "sts-b": ("sentence1", "sentence2", "score"),
 }
 """Of each task the columns of text, second text and label; test files lack the last."""
+MEASURED_BY: dict[str, tuple[Task, Metric]] = {
+    "cola": ("classification", "mcc"),
+    "sst-2": ("classification", "accuracy"),
+    "mrpc": ("classification", "binary_f1"),
+    "qqp": ("classification", "binary_f1"),
+    "mnli": ("classification", "accuracy"),
+    "qnli": ("classification", "accuracy"),
+    "rte": ("classification", "accuracy"),
+    "wnli": ("classification", "accuracy"),
+    "sts-b": ("regression", "pearson"),
+}
+"""What each task is, and the metric that GLUE names for it first: of MRPC and QQP accuracy stands beside F1, of STS-B
+Spearman's correlation beside Pearson's (Wang et al. 2019, table 1)."""
 
 HEADERS = (
     "sentence label",
@@ -126,6 +140,28 @@ def read(path: Path, source: Source) -> Iterator[Row]:
         progress.warn(
             f"{path.name}: {broken:,} lines are broken in two, as QQP was released; they were left out"
         )
+
+
+def check_task(path: Path, source: Source, task: Task) -> None:
+    """Insist that a file of scores is read as such, and a file of labels as that.
+
+    Raises:
+        LimbeckError: It is not.
+    """
+    named = _asked(source) or task_of_file(path)
+    wanted = MEASURED_BY[named][0] if named else task
+    if named and wanted != task and source.label is not None:
+        has = "scores" if wanted == "regression" else "labels"
+        fix = f"Set 'task: {wanted}' in the recipe"
+        raise LimbeckError(f"{named.upper()} has {has}, and the task is {task}", where=path, fix=fix)
+
+
+def task_of_file(path: Path) -> str | None:
+    """The task of a file, by its first line and its folder, or None."""
+    try:
+        return layout_of(path, _cells(head_of(path).partition("\n")[0])).task
+    except LimbeckError:
+        return None
 
 
 def _row(number: int, cells: Sequence[str], layout: Layout) -> Row:

@@ -14,6 +14,7 @@ from typing import Literal
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.sources import Source
+from limbeck.core.tasks import Task
 from limbeck.text import glue, intents, rasa, scicite, trec, trees
 from limbeck.text.rows import Row, examples_of, head_of
 
@@ -56,7 +57,9 @@ def recognise(path: Path, source: Source) -> LabelledFormat | None:
     return next((form for form, family in FAMILIES.items() if family.is_like(path, head)), None)
 
 
-def read_labelled(path: Path, form: LabelledFormat, source: Source, name: str) -> list[Example]:
+def read_labelled(
+    path: Path, form: LabelledFormat, source: Source, name: str, task: Task = "classification"
+) -> list[Example]:
     """The examples of a file, in its order.
 
     Args:
@@ -64,13 +67,16 @@ def read_labelled(path: Path, form: LabelledFormat, source: Source, name: str) -
         form: How it is written.
         source: Encoding, new names of labels, and what formats ask besides (``classes``, ``phrases``, ``subset``).
         name: Stands for the file in ids.
+        task: Whether rows have labels, or scores.
 
     Raises:
         LimbeckError: The file is missing or empty, or a line is malformed (with its number).
     """
     if path.is_dir() and form != "seq_in":
         raise LimbeckError(f"a folder, and the format {form} is of files", where=path)
-    return examples_of(FAMILIES[form].read(path, source), source, name)
+    if form == "glue":
+        glue.check_task(path, source, task)
+    return examples_of(FAMILIES[form].read(path, source), source, name, task)
 
 
 def files_of(source: Source, path: Path) -> tuple[str, ...] | None:

@@ -8,15 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Task
 from limbeck.core.sources import Source
+from limbeck.core.tasks import OF_SENTENCES
 from limbeck.text import catalogues, columns, labelled, resources
 from limbeck.text.catalogues import read_catalogues
-from limbeck.text.cells import ids_of, label_of, text_of
+from limbeck.text.cells import ids_of, text_of
 from limbeck.text.columns import LineFormat, read_sentences
+from limbeck.text.golds import golds_of
 from limbeck.text.labelled import FAMILIES, LabelledFormat, read_labelled
 from limbeck.text.parallel import pairs_of, read_lines
 from limbeck.text.sentences import examples_of, in_documents
@@ -51,6 +52,7 @@ LANGUAGE_ENDING = re.compile(r"\.[a-z]{2}(?:[-_][a-z]{2,4})?")
 Format = TableFormat | LineFormat | LabelledFormat | Literal["dataset", "po"]
 USES: dict[Format, tuple[str, tuple[Task, ...]]] = {
     **dict.fromkeys(FAMILIES, ("labelled texts", ("classification",))),
+    "glue": ("labelled texts or scores", ("classification", "regression")),
     "word_tag": ("tagged words and intents", ("tagging", "classification")),
     "conll": ("tagged words", ("tagging",)),
     "parallel": ("tagged words", ("tagging",)),
@@ -71,7 +73,8 @@ def read(
     Args:
         source: Where, in which format, and in which columns.
         name: Stands for the file or data set in ids; by default the last part of its path.
-        task: Whether sentences have labels, their words have tags, or they have translations.
+        task: Whether sentences have a label, a score or several labels, their words have tags, or they have
+            translations.
         context: Words of its document that an example of a conll file keeps on each side.
 
     Raises:
@@ -82,8 +85,8 @@ def read(
     if form == "po":
         return read_catalogues(source, name)
     place = resources.resolve(source.path)
-    if task == "classification" and form in FAMILIES:
-        return read_labelled(Path(place), form, source, name)
+    if task in OF_SENTENCES and form in FAMILIES:
+        return read_labelled(Path(place), form, source, name, task)
     if form == "conll" or form == "word_tag" or form == "parallel":
         sentences = read_sentences(Path(place), form, source)
         examples = examples_of(sentences, source, name)
@@ -96,7 +99,7 @@ def read(
     if task == "tagging":
         ids = None if source.id is None else ids_of(table, source.id)
         return examples_of(sentences_of(table, source, ids), source, name)
-    return pairs_of(table, source, name) if task == "translation" else _examples(table, source, name)
+    return pairs_of(table, source, name) if task == "translation" else _examples(table, source, name, task)
 
 
 def files_of(source: Source) -> tuple[str, ...]:
@@ -136,7 +139,8 @@ def _is_catalogue(source: Source) -> bool:
 def _form_of_place(source: Source, place: Path | str, task: Task) -> Format:
     ending = ending_of(Path(place))
     if isinstance(place, Path):
-        if task == "classification" and (found := labelled.recognise(place, source)) is not None:
+        found = labelled.recognise(place, source) if task in OF_SENTENCES else None
+        if found is not None and task in USES[found][1]:
             return found
         if ending in CONLL_ENDINGS:
             return "conll"
@@ -155,7 +159,8 @@ def _table(
     if form == "dataset":
         table, split = _data_set(source, place)
         return table, "/".join([name, *filter(None, [source.subset]), split])
-    told = source.target if task == "translation" else (source.second, source.label)
+    labels = source.label if isinstance(source.label, list) else [source.label]
+    told = source.target if task == "translation" else (source.second, *labels)
     wanted = (source.text, *told, source.id)
     table = read_table(
         Path(place),
@@ -171,22 +176,19 @@ def _table(
 # Examples of a table.
 
 
-def _examples(table: Table, source: Source, name: str) -> list[Example]:
+def _examples(table: Table, source: Source, name: str, task: Task) -> list[Example]:
     texts = [text_of(value, table, row) for row, value in enumerate(table.column(source.text, "text"))]
     seconds = [""] * len(table)
     if source.second is not None:
         values = table.column(source.second, "second")
         seconds = [text_of(value, table, row) for row, value in enumerate(values)]
-    golds: list[str | None] = [None] * len(table)
-    if source.label is not None:
-        labels = table.column(source.label, "label")
-        golds = [label_of(value, table, row, source.labels) for row, value in enumerate(labels)]
-        if source.labels and not set(source.labels.values()) & set(golds):
-            progress.warn(f"{name}: 'labels' renames {', '.join(source.labels)}, and no row is labelled so")
+    golds = golds_of(table, source, name, task)
     origins = [f"{name}:{line}" for line in table.lines]
     ids = origins if source.id is None else ids_of(table, source.id)
     read = zip(ids, texts, golds, origins, seconds, strict=True)
-    return [Example(id, text, gold, origin, second=second) for id, text, gold, origin, second in read]
+    return [
+        Example(id, text, origin=origin, second=second, **gold) for id, text, gold, origin, second in read
+    ]
 
 
 # Data sets.

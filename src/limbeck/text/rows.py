@@ -11,6 +11,8 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.sources import Source
+from limbeck.core.tasks import Task
+from limbeck.text.cells import number_of
 from limbeck.text.delimited import lines_of
 from limbeck.text.sentences import clean_word
 from limbeck.text.tables import GZIP, read_text
@@ -57,13 +59,17 @@ def head_of(path: Path) -> str:
         return ""
 
 
-def examples_of(rows: Iterable[Row], source: Source, name: str) -> list[Example]:
+def examples_of(
+    rows: Iterable[Row], source: Source, name: str, task: Task = "classification"
+) -> list[Example]:
     """Examples with ids ``NAME:LINE``, labels under their new names; without gold where ``label`` is null.
 
+    For regression labels are scores.
+
     Raises:
-        LimbeckError: There are no rows.
+        LimbeckError: There are no rows, or a score is no number (with its line).
     """
-    found = [_example(row, source, name) for row in rows]
+    found = [_example(row, source, name, task) for row in rows]
     if not found:
         raise LimbeckError("the file holds no examples", where=source.path)
     if source.labels and not set(source.labels.values()) & {example.gold for example in found}:
@@ -71,14 +77,16 @@ def examples_of(rows: Iterable[Row], source: Source, name: str) -> list[Example]
     return found
 
 
-def _example(row: Row, source: Source, name: str) -> Example:
+def _example(row: Row, source: Source, name: str, task: Task) -> Example:
     label = clean_word(row.label or "")
-    gold = source.labels.get(label, label) or None
+    is_told = bool(label) and source.label is not None
+    gold = (source.labels.get(label, label) or None) if is_told and task != "regression" else None
     origin = f"{name}:{row.line}"
     return Example(
         f"{origin}/{row.part}" if row.part else origin,
         clean_word(row.text),
-        None if source.label is None else gold,
+        gold,
         origin,
         second=clean_word(row.second),
+        score=number_of(label, source.path, row.line) if is_told and task == "regression" else None,
     )

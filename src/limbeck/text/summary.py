@@ -45,6 +45,7 @@ class Summary:
         empty: Rows without text.
         damaged: Rows that lost characters, or were decoded wrongly.
         overlap: Rows that stand in the first source too; None where this is the first.
+        scores: The least, the mean and the largest; None where rows have none.
     """
 
     path: str
@@ -59,6 +60,7 @@ class Summary:
     empty: int
     damaged: int
     overlap: int | None
+    scores: tuple[float, float, float] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Everything as JSON has it."""
@@ -108,19 +110,27 @@ def _summary(
         empty=sum(not example.text for example in examples),
         damaged=sum(is_damaged(example.shown) for example in examples),
         overlap=overlap,
+        scores=_scores([example.score for example in examples if example.score is not None]),
     )
+
+
+def _scores(scores: Sequence[float]) -> tuple[float, float, float] | None:
+    return (min(scores), sum(scores) / len(scores), max(scores)) if scores else None
 
 
 def _golds(example: Example) -> Sequence[str]:
     if example.tags is not None:
         return example.tags
+    if example.labels is not None:
+        return example.labels
     return () if example.gold is None else (example.gold,)
 
 
 def _columns(examples: Sequence[Example]) -> tuple[str, ...]:
     has = {
         "second": any(example.second for example in examples),
-        "label": any(example.gold is not None for example in examples),
+        "label": any(example.gold is not None or example.labels is not None for example in examples),
+        "score": any(example.score is not None for example in examples),
         "tags": any(example.tags is not None for example in examples),
     }
     return ("text", *(name for name, is_there in has.items() if is_there))

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 from limbeck.core import fingerprint, progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json, write_error, write_json
-from limbeck.core.objective import NO_GOLD, Objective
+from limbeck.core.objective import Objective
 from limbeck.core.recipe import Training
 from limbeck.text.encode import Encoded
 from limbeck.text.subwords import Subwords
@@ -174,7 +174,7 @@ def _check(data: Encoded, dev: Encoded) -> None:
         raise LimbeckError("the dev set is empty: the best weights could not be picked", fix="Check data.dev")
     if dev.words is not None:
         return
-    lacking = dev.gold == NO_GOLD if dev.targets is None else dev.targets.lengths == 0
+    lacking = ~dev.has_gold
     if lacking.any():
         what = "gold label" if dev.targets is None else "translation"
         raise LimbeckError(f"the dev example '{dev.ids[int(lacking.argmax())]}' has no {what}")

@@ -31,7 +31,7 @@ from limbeck.train.settled import seed_step
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-Score = Callable[[NDArray[np.int64], Any], Mapping[str, float]]
+Score = Callable[[NDArray[Any], Any], Mapping[str, float]]
 """From gold and what was predicted, as :func:`limbeck.models.outputs.answered` gives them, to scores by name."""
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
+from limbeck.core.tasks import Task
 from limbeck.text.tables import Table, read_table
 
 Form = Literal["probabilities", "logits"]
@@ -48,8 +49,12 @@ class FileAnswers:
     logits: NDArray[np.float32]
 
 
-def read_answers(path: Path, labels: Sequence[str], form: Form, renamed: Mapping[str, str]) -> FileAnswers:
+def read_answers(
+    path: Path, labels: Sequence[str], form: Form, renamed: Mapping[str, str], task: Task = "classification"
+) -> FileAnswers:
     """Read a file of answers; probabilities become logits as ``log(max(p, 1e-6))``.
+
+    Those of several labels become ``log(p / (1 - p))``, with p between 1e-6 and one less that. Scores stay as they are.
 
     Args:
         path: JSON Lines, CSV, TSV or Parquet.
@@ -57,6 +62,7 @@ def read_answers(path: Path, labels: Sequence[str], form: Form, renamed: Mapping
         form: What the numbers are.
         renamed: The file's label names to ours, where they differ; in a list without ``labels`` the positions
             ``"0"``, ``"1"``, ... are the names.
+        task: What the numbers are about.
 
     Raises:
         LimbeckError: The file does not parse, has other labels, or numbers that are not what ``form`` says.
@@ -67,10 +73,14 @@ def read_answers(path: Path, labels: Sequence[str], form: Form, renamed: Mapping
     if nameless is not None:
         fix = "Answers are found by a column 'id' or 'text'"
         raise LimbeckError("an answer without id and text", where=path, line=table.lines[nameless], fix=fix)
+    form = "logits" if task == "regression" else form
     values = _nested if form in table.names else _by_column
     numbers = values(table, labels, form, renamed)
-    _check_numbers(table, numbers, labels, form, ids)
-    logits = np.log(np.maximum(numbers, FLOOR)) if form == "probabilities" else numbers
+    _check_numbers(table, numbers, labels, form, ids, task)
+    logits = numbers
+    if form == "probabilities":
+        logits = np.log(np.maximum(numbers, FLOOR))
+        logits -= np.log(np.maximum(1 - numbers, FLOOR)) if task == "multilabel" else 0
     return FileAnswers(path, ids, texts, table.lines, logits.astype(np.float32))
 
 
@@ -245,6 +255,7 @@ def _check_numbers(
     labels: Sequence[str],
     form: Form,
     ids: Sequence[str | None],
+    task: Task,
 ) -> None:
     """Raise at the first row whose numbers are not what ``form`` says."""
     wrong = np.argwhere(~np.isfinite(numbers))
@@ -259,6 +270,12 @@ def _check_numbers(
         row, place = wrong[0]
         what = f"the probability of '{labels[place]}' is negative ({numbers[row, place]:g})"
         fix = "For raw scores set teacher.answers_are=logits"
+    elif task == "multilabel":
+        if not len(wrong := np.argwhere(numbers > 1)):
+            return
+        row, place = wrong[0]
+        what = f"the probability of '{labels[place]}' is above one ({numbers[row, place]:g})"
+        fix = "For raw scores set teacher.answers_are=logits; divide percentages by a hundred"
     elif len(wrong := np.argwhere(np.abs(numbers.sum(1) - 1) > TOLERANCE)):
         row = wrong[0][0]
         total = numbers[row].sum()

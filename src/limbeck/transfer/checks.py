@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
 from limbeck.transfer import cutting
+
+HAS: Mapping[Task, str] = {
+    "classification": "label",
+    "regression": "score",
+    "multilabel": "labels",
+    "tagging": "tags",
+    "translation": "translation",
+}
+"""What the gold of each task is called."""
+PLURAL: frozenset[Task] = frozenset({"multilabel", "tagging"})
 
 
 def check_gold(train: Sequence[Example], task: Task) -> None:
@@ -33,18 +43,31 @@ def check_gold(train: Sequence[Example], task: Task) -> None:
             fix = "Name their column in 'tags'; a file with one word a line is 'format: conll'"
             raise LimbeckError(what, fix=fix)
         return
+    if task == "regression":
+        _check_scores(train)
+        return
     if not labels:
         fix = "Name the column of the labels in 'label'; a txt file is unlabelled text"
         raise LimbeckError("no training example has a label", fix=fix)
-    if len(labels) == 1:
+    if len(labels) == 1 and task == "classification":
         fix = "A classifier needs two labels or more; is 'label' the right column?"
         raise LimbeckError(f"every training example has the same label, '{labels[0]}'", fix=fix)
+
+
+def _check_scores(train: Sequence[Example]) -> None:
+    scores = {example.score for example in train if example.score is not None}
+    if not scores:
+        fix = "Name the column of the scores in 'label'; a txt file is unlabelled text"
+        raise LimbeckError("no training example has a score", fix=fix)
+    if len(scores) == 1:
+        fix = "A score that never changes cannot be learnt; is 'label' the right column?"
+        raise LimbeckError(f"every training example has the same score, {scores.pop():g}", fix=fix)
 
 
 def check_published(
     examples: Sequence[Example], labels: tuple[str, ...], role: str, source: Source, task: Task
 ) -> None:
-    """Dev and test are scored, so each of their examples has a label, and one that training knows.
+    """Dev and test are scored, so each of their examples has a label (or a score), and those that training knows.
 
     Each text has a translation, and each tagged sentence tags; those that training does not know are told of later.
 
@@ -53,6 +76,10 @@ def check_published(
     """
     if task == "classification":
         stranger = next((example for example in examples if example.gold not in labels), None)
+    elif task == "multilabel":
+        stranger = next(
+            (one for one in examples if one.labels is None or set(one.labels) - set(labels)), None
+        )
     else:
         stranger = next((example for example in examples if not example.labelled), None)
     if stranger is None:
@@ -61,10 +88,11 @@ def check_published(
     is_line = source.path.endswith(name) and line.isdecimal()  # and not the row of a data set's split
     where, number = (source.path, int(line)) if is_line else (stranger.origin, None)
     if not stranger.labelled:
-        has = {"classification": "label", "tagging": "tags", "translation": "translation"}[task]
-        fix = "Every dev and test example needs " + ("them" if task == "tagging" else "one")
+        has = HAS[task]
+        fix = "Every dev and test example needs " + ("them" if task in PLURAL else "one")
         fix += f"; is this split published without {'translations' if task == 'translation' else 'labels'}?"
         raise LimbeckError(f"an example of {role} has no {has}", where=where, line=number, fix=fix)
-    what = f"the label '{stranger.gold}' is in {role} but not in train, which has {', '.join(labels)}"
+    strange = next((label for label in stranger.labels or () if label not in labels), stranger.gold)
+    what = f"the label '{strange}' is in {role} but not in train, which has {', '.join(labels)}"
     fix = "Rename labels with 'labels' in the source, or add training examples"
     raise LimbeckError(what, where=where, line=number, fix=fix)

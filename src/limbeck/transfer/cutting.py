@@ -6,24 +6,30 @@ Each draw has a random generator of its own, so that one draw more changes no ot
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.core.tasks import SCORE
 from limbeck.text.clean import example_key
 from limbeck.text.tags import ordered
 
 ALIKE = ""
-"""The group of all tagged or translated sentences; no label has this name."""
+"""The group of all sentences with tags, translations, scores or sets of labels; no label has this name."""
 
 
 def labels_of(examples: Sequence[Example]) -> tuple[str, ...]:
-    """Labels in order: as numbers where all are whole numbers, by name otherwise; tags as in ``text.tags``."""
+    """Labels in order: as numbers where all are whole numbers, by name otherwise; tags as in ``text.tags``.
+
+    Of examples with scores the one that stands for these.
+    """
     if any(example.tags is not None for example in examples):
         return ordered(tag for example in examples for tag in example.tags or ())
+    if any(example.score is not None for example in examples):
+        return (SCORE,)
     names = {example.gold for example in examples if example.gold is not None}
+    names.update(label for example in examples for label in example.labels or ())
     try:
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     except ValueError:
@@ -56,7 +62,7 @@ def cut(
 ) -> tuple[list[Example], list[Example]]:
     """Cut some labelled examples off, labels in proportion; one at least of each label stays.
 
-    Tagged sentences are cut off at random: each has many tags.
+    Sentences with tags, scores or sets of labels are cut off at random.
 
     Args:
         examples: To cut from; unlabelled ones stay.
@@ -130,13 +136,13 @@ def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
         _random(seed, "hide"),
     )
     return [
-        example if row in rows or not example.labelled else replace(example, gold=None, tags=None, targets=())
+        example if row in rows or not example.labelled else example.without_gold
         for row, example in enumerate(examples)
     ]
 
 
 def _too_few(
-    role: str, wanted: int, groups: Mapping[str, list[int]], what_they_are: str = "tagged sentences"
+    role: str, wanted: int, groups: Mapping[str, list[int]], what_they_are: str = "labelled sentences"
 ) -> LimbeckError:
     rows = sum(map(len, groups.values()))
     if groups.keys() == {ALIKE}:
@@ -178,7 +184,7 @@ def _draw(
 
 
 def _by_label(examples: Sequence[Example]) -> dict[str, list[int]]:
-    """Row numbers of each label, labels sorted; tagged or translated sentences are one group."""
+    """Row numbers of each label, labels sorted; sentences without one label each are one group."""
     groups: dict[str, list[int]] = {}
     for row, example in enumerate(examples):
         if example.gold is not None:

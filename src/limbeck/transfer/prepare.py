@@ -108,6 +108,9 @@ def prepare(
         fix = "Leave it out, or give conll files, whose sentences stand in documents"
         raise LimbeckError("'data.context': no training sentence has others around it", fix=fix)
     labels = cutting.labels_of(train)
+    if task == "multilabel":  # a cut at random may have taken the last text of a label
+        cut = [role for role in HELD_OUT if role not in dict(held_out_sources(data))]
+        labels = cutting.labels_of([*train, *(one for role in cut for one in held_out[role])])
     for role, source in held_out_sources(data):
         check_published(held_out[role], labels, role, source, task)
     if data.labelled is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,7 +75,7 @@ class Reader:
         if source.target_file and self.task == "translation":
             bare["format"] = "txt"
         examples = self.read(source.model_copy(update=bare))
-        return [replace(example, tags=None, targets=()) for example in examples]
+        return [example.without_gold for example in examples]
 
 
 def cleaned(

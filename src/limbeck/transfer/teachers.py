@@ -17,6 +17,7 @@ from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SIGNAL_NAMES, SignalName, Signals
+from limbeck.core.tasks import Task
 from limbeck.models.heads import load_with_head
 from limbeck.models.outputs import predict, say
 from limbeck.models.student import longest_input
@@ -120,7 +121,10 @@ class ModelTeacher:
         """
         model = cls.loaded(reference)
         theirs = [name for _, name in sorted((model.config.id2label or {}).items())]
-        columns = arrange(theirs, labels, renamed, where=reference)
+        # Of models with one output each there is nothing to arrange, whatever either calls it.
+        columns = (
+            [0] if len(theirs) == len(labels) == 1 else arrange(theirs, labels, renamed, where=reference)
+        )
         tokeniser = load_tokeniser(reference)
         return cls(model, tokeniser, labels, max_length, columns=columns, name=str(reference))
 
@@ -179,6 +183,7 @@ class FileTeacher:
         labels: Sequence[str],
         form: Form = "probabilities",
         renamed: Mapping[str, str] = NO_NAMES,
+        task: Task = "classification",
     ) -> FileTeacher:
         """A file of answers.
 
@@ -188,13 +193,16 @@ class FileTeacher:
             labels: Our labels, in the order that the answers shall have.
             form: What the numbers are; probabilities become logits as ``log(max(p, 1e-6))``.
             renamed: The file's label names to ours, where they differ.
+            task: What the numbers are about: probabilities of several labels need not sum to one, and scores are taken
+                as they are.
 
         Raises:
             LimbeckError: The file does not parse, has other labels, contradicts itself, or holds numbers that
                 are not what ``form`` says.
         """
-        answers = read_answers(path, labels, form, renamed)
+        answers = read_answers(path, labels, form, renamed, task)
         read_as = [fingerprint.sha256(path), form, list(labels), dict(renamed)]
+        read_as += [] if task == "classification" else [task]
         return cls(answers, labels, fingerprint.of_value(read_as))
 
     def answer(self, examples: Sequence[Example], needs: frozenset[SignalName]) -> Signals:

@@ -33,6 +33,8 @@ def counts_of(sets: Mapping[str, TransferSet], task: Task, languages: Collection
         counts = pair_report(examples, languages)
     elif task == "tagging":
         counts = tag_report(examples, labels)
+    elif task == "regression":
+        counts = {"scores": {name: _spread(each) for name, each in examples.items()}}
     else:
         counts = {"labels": {name: _golds(each, labels) for name, each in examples.items()}}
     counts["unlabelled"] = sum(not example.labelled for example in examples["train"])
@@ -41,9 +43,15 @@ def counts_of(sets: Mapping[str, TransferSet], task: Task, languages: Collection
 
 
 def _golds(examples: Sequence[Example], labels: Sequence[str]) -> dict[str, int]:
-    """Examples of each label."""
-    golds = Counter(example.gold for example in examples)
+    """Examples of each label; one with several counts for each."""
+    golds = Counter(label for example in examples for label in example.labels or (example.gold,))
     return {label: golds[label] for label in labels}
+
+
+def _spread(examples: Sequence[Example]) -> dict[str, float]:
+    """Least, mean and largest score."""
+    scores = [example.score for example in examples if example.score is not None]
+    return {"least": min(scores), "mean": sum(scores) / len(scores), "most": max(scores)} if scores else {}
 
 
 def tell(sets: Mapping[str, TransferSet], report: Mapping[str, Any], task: Task) -> None:
@@ -51,6 +59,8 @@ def tell(sets: Mapping[str, TransferSet], report: Mapping[str, Any], task: Task)
     labelled = len(sets["train"]) - report["unlabelled"]
     has, what = ("translated", "texts") if task == "translation" else ("labelled", "examples")
     more = told_of_pairs(report) if task == "translation" else f"labels: {', '.join(sets['train'].labels)}"
+    if task == "regression":
+        more = "scores from {least:g} to {most:g}, {mean:.4g} on average".format(**report["scores"]["train"])
     progress.say(
         f"prepare   {labelled:,} {has} and {report['unlabelled']:,} un{has} training {what},"
         f" {len(sets['dev']):,} dev, {len(sets['test']):,} test; {more}"

@@ -28,6 +28,10 @@ AROUND = pa.schema([("before", pa.list_(pa.string())), ("after", pa.list_(pa.str
 """Columns that stand beside those where any example has words of its document around it."""
 TRANSLATED = pa.schema([("targets", pa.list_(pa.string()))])
 """The column that stands beside those where any example has translations."""
+SCORED = pa.schema([("score", pa.float64())])
+"""The column that stands beside those where any example has a score."""
+SEVERAL = pa.schema([("labels", pa.list_(pa.string()))])
+"""The column that stands beside those where any example has a set of labels."""
 LABELS = b"limbeck.labels"
 """Key of the schema's metadata that holds the labels, as a JSON list."""
 
@@ -38,8 +42,8 @@ class TransferSet:
 
     Attributes:
         examples: In order; their ids differ.
-        labels: Names of the classes, or of the tags, in the order of every model's logits. Tags of a dev or test
-            set may be others too: no model can find them, and each counts as its error.
+        labels: Names of the classes, of the tags, or of the one score, in the order of every model's logits. Tags of a
+            dev or test set may be others too: no model can find them, and each counts as its error.
 
     Raises:
         LimbeckError: Two examples have the same id, a gold label is not among the labels, or an example has
@@ -59,6 +63,7 @@ class TransferSet:
                 fix="Give every example its own id, or leave out 'id' and let file name and line serve",
             )
         strangers = {example.gold for example in self.examples} - {None, *self.labels}
+        strangers |= {label for example in self.examples for label in example.labels or ()} - set(self.labels)
         if strangers:
             named = ", ".join(sorted(map(str, strangers)))
             raise LimbeckError(f"gold labels that are not among {', '.join(self.labels)}: {named}")
@@ -93,13 +98,21 @@ class TransferSet:
         return any(example.targets for example in self.examples)
 
     @cached_property
+    def _has_scores(self) -> bool:
+        return any(example.score is not None for example in self.examples)
+
+    @cached_property
+    def _has_sets(self) -> bool:
+        return any(example.labels is not None for example in self.examples)
+
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The examples' ids, in order."""
         return tuple(example.id for example in self.examples)
 
     @cached_property
     def fingerprint(self) -> str:
-        """Digest of ids, texts, words, translations, gold and labels; where examples came from does not matter."""
+        """Digest of ids, texts, words, gold of every kind and labels; where examples came from does not matter."""
         golds = ("" if example.gold is None else f"={example.gold}" for example in self.examples)
         texts = (example.text for example in self.examples)
         parts: list[object] = [
@@ -118,6 +131,10 @@ class TransferSet:
             parts.append(fingerprint.of_strings(json.dumps([e.before, e.after]) for e in self.examples))
         if self._has_targets:
             parts.append(fingerprint.of_strings(json.dumps(example.targets) for example in self.examples))
+        if self._has_scores:
+            parts.append(fingerprint.of_strings(json.dumps(example.score) for example in self.examples))
+        if self._has_sets:
+            parts.append(fingerprint.of_strings(json.dumps(example.labels) for example in self.examples))
         return fingerprint.of_value(parts)
 
     @cached_property
@@ -134,6 +151,8 @@ class TransferSet:
                 *(TAGGED if self._has_words else ()),
                 *(AROUND if self._has_context else ()),
                 *(TRANSLATED if self._has_targets else ()),
+                *(SCORED if self._has_scores else ()),
+                *(SEVERAL if self._has_sets else ()),
             ]
         )
         columns = {
@@ -157,7 +176,9 @@ class TransferSet:
             with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
                 table = reader.read_all()
                 labels = tuple(json.loads(table.schema.metadata[LABELS]))
-                optional = [field for part in (PAIRED, TAGGED, AROUND, TRANSLATED) for field in part]
+                optional = [
+                    field for part in (PAIRED, TAGGED, AROUND, TRANSLATED, SCORED, SEVERAL) for field in part
+                ]
                 there = [*SCHEMA, *(field for field in optional if field.name in table.column_names)]
                 columns = {field.name: _values(table, field) for field in there}
                 rows = zip(*columns.values(), strict=True)

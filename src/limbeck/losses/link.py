@@ -1,0 +1,82 @@
+"""Links: what the logits of a text mean, by task, and what follows for the losses that are made of them.
+
+    classification   p = softmax(z)   one label of several      gold y:  -log p[y]
+    multilabel       p = sigmoid(z)   each label by itself      gold y:  -sum_l y_l log p_l + (1 - y_l) log(1 - p_l)
+    regression       z                a score, as it is         gold y:  (y - z)²
+
+The name is that of generalised linear models. Where a method says "the teacher's answers", it asks the link: a
+distribution is compared at a temperature, and a score, which is none, by its squared distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limbeck.core.objective import NO_GOLD
+from limbeck.core.tasks import Task
+from limbeck.losses.classification import (
+    binary_cross_entropy,
+    gold_cross_entropy,
+    gold_squared_error,
+    softened_binary_divergence,
+    softened_divergence,
+    squared_distance,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """What logits mean, as functions of tensors.
+
+    Attributes:
+        gold: Loss of gold, from logits ``(batch, labels)`` and gold as a batch has it: ``(batch,)``, nought where there
+            is none.
+        soft: Loss of the teacher's answers, from both logits and a temperature, ``(batch,)``.
+        choice: From the teacher's logits to what it would have as gold, in gold's shape.
+        has_gold: Which rows of gold hold some, ``(batch,)``.
+    """
+
+    gold: Callable[[Tensor, Tensor], Tensor]
+    soft: Callable[[Tensor, Tensor, float], Tensor]
+    choice: Callable[[Tensor], Tensor]
+    has_gold: Callable[[Tensor], Tensor]
+
+    def gold_or_choice(self, gold: Tensor, teacher: Tensor) -> Tensor:
+        """Gold where there is some, the teacher's choice elsewhere (Tang et al. 2019, section 3.2)."""
+        there = self.has_gold(gold)
+        return torch.where(there.view(-1, *[1] * (gold.dim() - 1)), gold, self.choice(teacher))
+
+
+def _score_distance(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
+    return squared_distance(student, teacher)
+
+
+def _rows_with_numbers(gold: Tensor) -> Tensor:
+    return ~gold.isnan().any(-1)
+
+
+LINKS: Mapping[Task, Link] = {
+    "classification": Link(
+        gold=gold_cross_entropy,
+        soft=softened_divergence,
+        choice=lambda teacher: teacher.argmax(-1),
+        has_gold=lambda gold: gold != NO_GOLD,
+    ),
+    "multilabel": Link(
+        gold=binary_cross_entropy,
+        soft=softened_binary_divergence,
+        choice=lambda teacher: (teacher > 0).float(),
+        has_gold=_rows_with_numbers,
+    ),
+    "regression": Link(
+        gold=gold_squared_error,
+        soft=_score_distance,
+        choice=lambda teacher: teacher.float(),
+        has_gold=_rows_with_numbers,
+    ),
+}
+"""By task; taggers and translators have losses of their own."""
