@@ -17,7 +17,6 @@ from limbeck.analyse.measures import measure
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Recipe
-from limbeck.pipeline.distilling import stages_of
 from limbeck.pipeline.run import CONTROL
 from limbeck.pipeline.translation import TranslationRun
 from results_file import ResultsFile, Row
@@ -144,7 +143,7 @@ def text_of(run: TranslationRun, title: str) -> tuple[Example, ...]:
     """What a method's student trains on."""
     if title == CONTROL:
         return run.transfer_set.labelled.examples
-    (stage,) = [stage for stage in stages_of(run, title) if stage.trains == "student"]
+    (stage,) = run.students_stages(title)
     return run.text_of(title, stage).examples
 
 

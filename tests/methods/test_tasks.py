@@ -16,6 +16,7 @@ from limbeck.models.heads import encoder_with_head
 from limbeck.models.shapes import shape_of
 from limbeck.models.transformer import Settings
 from limbeck.text.encode import Encoded, encode, label_sets, scores_of
+from limbeck.text.tokeniser import word_tokeniser
 from limbeck.train.lesson import Lesson
 from limbeck.transfer.tokenwise import TokenAnswers
 
@@ -57,11 +58,11 @@ def test_a_student_learns(name: str, task: Task, encoder: Path) -> None:
     if task == "regression" and name in NOT_OF_SCORES:
         with pytest.raises(LimbeckError, match=r"Methods for regression: .*\bgold\b.*\blogit_regression\b"):
             methods.require(method, task, name)
-            for stage in method.tiny.stages():
+            for stage in method.tiny.stages_for(task):
                 stage.objective.for_task(task)
         return
     methods.require(method, task)
-    for stage in method.tiny.stages():
+    for stage in method.tiny.stages_for(task):
         if stage.hears == "raw":  # the same whatever the task
             continue
         taught = lesson(stage.objective, encoder, task)
@@ -102,7 +103,11 @@ def test_a_saved_student_has_the_loss_of_its_task_in_transformers(
     from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
     from transformers import AutoModelForSequenceClassification
 
+    texts: tuple[list[str], ...] = (["the film", "a dull plot"],)
     tokeniser = AutoTokenizer.from_pretrained(encoder)
+    if kind == "siamese":
+        texts = (*texts, ["a film", "the end"])
+        tokeniser = word_tokeniser(["the", "film", "a", "dull", "plot"], sides=True)
     student = models.build(
         kind, import_module(f"limbeck.models.{kind}").tiny(), labels=LABELS[task], tokeniser=tokeniser,
         teacher=None, seed=1, task=task,
@@ -110,6 +115,6 @@ def test_a_saved_student_has_the_loss_of_its_task_in_transformers(
     student.save_pretrained(tmp_path)
     loaded = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
     labels = torch.tensor(gold)
-    said = loaded(**tokeniser(["the film", "a dull plot"], padding=True, return_tensors="pt"), labels=labels)
+    said = loaded(**tokeniser(*texts, padding=True, return_tensors="pt"), labels=labels)
     wanted = mse_loss if task == "regression" else binary_cross_entropy_with_logits
     torch.testing.assert_close(said.loss, wanted(said.logits, labels))

@@ -109,7 +109,7 @@ heavy = [name for name in ("torch", "transformers", "pydantic", "numpy", "onnxru
 print(heavy, limbeck.models.kinds(), limbeck.models.kinds("tagging"), limbeck.__version__ != "")"""
     assert (
         run(code).strip()
-        == "[] ['bilstm', 'siamese', 'static', 'transformer'] ['bilstm', 'transformer'] True"
+        == "[] ['bilstm', 'siamese', 'static', 'transformer', 'forest'] ['bilstm', 'transformer'] True"
     )
 
 

@@ -329,7 +329,7 @@ def test_other_families_are_made_too(tokeniser, teacher, labels, texts):
             "qqq",
             {},
             True,
-            "'student.kind': no student 'qqq'. There are: bilstm, siamese, static, transformer.",
+            "'student.kind': no student 'qqq'. There are: bilstm, siamese, static, transformer, forest.",
         ),
         ("bilstm", {"hiden": 3}, True, "unknown key 'student.hiden'. Did you mean 'hidden'?"),
         (

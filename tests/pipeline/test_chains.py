@@ -215,7 +215,7 @@ def test_refusals_of_ensembles(recipe_file: Callable[..., Path], encoder: Path) 
         with pytest.raises(LimbeckError, match=told):
             load(recipe_file(teacher=teacher))
     path = recipe_file(teacher={**tuned, "members": 2}, task="tagging")
-    with pytest.raises(LimbeckError, match="an ensemble of teachers is for classification or translation"):
+    with pytest.raises(LimbeckError, match="an ensemble of teachers is for whole texts or translation"):
         Run(load(path)).check()
     derived = Run(load(recipe_file(teacher={**tuned, "members": 2}, student=BILSTM, method="jacobian")))
     with pytest.raises(LimbeckError, match="an ensemble of teachers gives probabilities only"):

@@ -69,8 +69,16 @@ def test_a_plan_times_a_student_that_reads_spelling(tmp_path: Path, encoder: Pat
 @pytest.mark.parametrize(
     ("task", "method", "told"),
     [
-        ("tagging", "soft_labels", "'soft_labels' compares logits, and in tagging there are potentials"),
-        ("classification", "chain_structural", "compares potentials, and in classification there are logits"),
+        (
+            "tagging",
+            "soft_labels",
+            "'soft_labels' teaches classification and multilabel, and this recipe's task is tagging",
+        ),
+        (
+            "classification",
+            "chain_structural",
+            "'chain_structural' teaches tagging, and this recipe's task is classification",
+        ),
     ],
 )
 def test_a_method_of_another_task_is_refused(

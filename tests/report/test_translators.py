@@ -464,13 +464,13 @@ def test_pairs_and_words_of_each_set_are_told(make_translation_run: MakeRun) -> 
 
 def test_members_and_successors_are_drawn(make_translation_run: MakeRun) -> None:
     folder = make_translation_run()
-    assert "Teachers</h3>" not in write([folder]).read_text(encoding="utf-8")
+    assert "Before the student</h3>" not in write([folder]).read_text(encoding="utf-8")
     journal = (folder / "teacher" / "journal.jsonl").read_text()
     for place in ("teacher/member-1", "teacher/member-2", "successors/word_level/generation_1"):
         (folder / place).mkdir(parents=True)
         (folder / place / "journal.jsonl").write_text(journal)
     html = write([folder]).read_text(encoding="utf-8")
-    section = html.partition("Teachers</h3>")[2].partition("</section>")[0]
+    section = html.partition("Before the student</h3>")[2].partition("</section>")[0]
     for title in (
         "BLEU on dev of teacher: member-1, member-2",
         "Loss of teacher: member-1, member-2",

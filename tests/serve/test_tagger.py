@@ -179,7 +179,7 @@ def changed(folder, tmp_path, **keys):
 def test_a_bundle_of_a_strange_task_is_told(tagger_folder, tmp_path):
     with pytest.raises(
         LimbeckError,
-        match=r"a bundle for song, and this Limbeck knows classification, tagging and translation",
+        match=r"a bundle for song, and this Limbeck knows classification, regression, multilabel, tagging and translation",
     ):
         open_bundle(changed(tagger_folder, tmp_path, task="song"))
 

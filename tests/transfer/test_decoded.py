@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -190,9 +191,9 @@ def test_there_is_no_such_shard(store: AnswerStore, shard: tuple[int, int]) -> N
 
 
 SLOW = """
-import sys, time
+import os, sys, time
 from pathlib import Path
-sys.path.insert(0, sys.argv[4])
+sys.path[:0] = sys.argv[4].split(os.pathsep)
 from test_decoded import BEAM, Reverser, texts
 from limbeck.transfer.decoded import decode
 from limbeck.transfer.store import AnswerStore
@@ -210,7 +211,7 @@ decode(Slow(), texts(64), BEAM, AnswerStore(Path(sys.argv[1]), shard_rows=4), sh
 
 
 def start(store: Path, log: Path, shard: str = "") -> subprocess.Popen[bytes]:
-    here = str(Path(__file__).parent)
+    here = os.pathsep.join(map(str, Path(__file__).parents[:2]))
     return subprocess.Popen([sys.executable, "-c", SLOW, str(store), str(log), shard, here])
 
 

@@ -49,6 +49,16 @@ def test_logits_are_the_logarithm_of_the_mean_of_probabilities() -> None:
     np.testing.assert_allclose(softmax(alone), softmax(first), atol=1e-9)
 
 
+def test_labels_by_themselves_have_the_mean_of_their_probabilities_and_scores_their_mean() -> None:
+    first, second = np.random.default_rng(0).normal(size=(2, 5, 4)) * 3
+    said = [torch.from_numpy(first), torch.from_numpy(second)]
+    share = 0.25 / (1 + np.exp(-first)) + 0.75 / (1 + np.exp(-second))
+    found = mixture(said, (0.25, 0.75), "multilabel").numpy()
+    np.testing.assert_allclose(found, np.log(share) - np.log1p(-share), atol=1e-9)
+    found = mixture(said, (0.25, 0.75), "regression").numpy()
+    np.testing.assert_allclose(found, 0.25 * first + 0.75 * second, atol=1e-12)
+
+
 def test_fitted_weights_are_the_likeliest() -> None:
     """Of all on a grid none makes gold likelier, and a member that only guesses gets nothing."""
     generator = np.random.default_rng(3)

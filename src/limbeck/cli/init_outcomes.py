@@ -49,8 +49,9 @@ def find_glue(data: Path) -> Found | None:
     if name is None:
         return None
     task, metric = glue.MEASURED_BY[name]
-    pairs = glue.TASKS[name][1] is not None
-    return Found(task, metric, {"format": "glue"}, pairs, f"GLUE's {name.upper()}, measured by {metric}")
+    text, second, _ = glue.TASKS[name]
+    told = f"GLUE's {name.upper()}, measured by {metric}: " + _texts(text, second)
+    return Found(task, metric, {"format": "glue"}, second is not None, told)
 
 
 def find_outcomes(table: Table) -> Found | None:
@@ -65,15 +66,19 @@ def find_outcomes(table: Table) -> Found | None:
     if (second := _called(columns, SECOND)) is not None:
         keys["second"] = second
     if (name := _scores(columns)) is not None:
-        told = f"texts from '{text}', scores from '{name}'"
+        told = f"{_texts(text, second)}, scores from '{name}'"
         return Found(
             "regression", METRICS_OF["regression"][0], {**keys, "label": name}, "second" in keys, told
         )
     if (labels := _sets(columns)) is not None:
         where = labels["label"] if isinstance(labels["label"], str) else f"{len(labels['label'])} columns"
-        told = f"texts from '{text}', any number of labels each from {where}"
+        told = f"{_texts(text, second)}, any number of labels each from {where}"
         return Found("multilabel", METRICS_OF["multilabel"][0], {**keys, **labels}, "second" in keys, told)
     return None
+
+
+def _texts(text: str, second: str | None) -> str:
+    return f"pairs of texts from '{text}' and '{second}'" if second else f"text from '{text}'"
 
 
 def _scores(columns: dict[str, list[Any]]) -> str | None:

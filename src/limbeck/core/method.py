@@ -98,8 +98,8 @@ class MethodSettings(BaseModel):
     """Base of every method's settings; the fields are the recipe's keys under ``method``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-    only_for: ClassVar[Mapping[str, Task]] = {}
-    """Keys that mean something to one task only, of a method for several."""
+    only_for: ClassVar[Mapping[str, frozenset[Task]]] = {}
+    """Keys that mean something to some tasks only, of a method for more."""
 
     def stages(self) -> tuple[Stage, ...]:
         """The training runs that make up the method, in order."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.tasks import Task
@@ -38,12 +39,15 @@ class Link:
         soft: Loss of the teacher's answers, from both logits and a temperature, ``(batch,)``.
         choice: From the teacher's logits to what it would have as gold, in gold's shape.
         has_gold: Which rows of gold hold some, ``(batch,)``.
+        mean: Logits of what several models say together, from those of each, ``(models, batch, labels)``, and their
+            weights ``(models,)``, which add up to one: of the weighted mean of probabilities, or of scores.
     """
 
     gold: Callable[[Tensor, Tensor], Tensor]
     soft: Callable[[Tensor, Tensor, float], Tensor]
     choice: Callable[[Tensor], Tensor]
     has_gold: Callable[[Tensor], Tensor]
+    mean: Callable[[Tensor, Tensor], Tensor]
 
     def gold_or_choice(self, gold: Tensor, teacher: Tensor) -> Tensor:
         """Gold where there is some, the teacher's choice elsewhere (Tang et al. 2019, section 3.2)."""
@@ -59,24 +63,37 @@ def _rows_with_numbers(gold: Tensor) -> Tensor:
     return ~gold.isnan().any(-1)
 
 
+def _weighted(values: Tensor, weights: Tensor) -> Tensor:
+    """The mean of logarithms' exponentials, as a logarithm."""
+    return (values + weights.log()[:, None, None]).logsumexp(0)
+
+
+def _mean_of_sets(logits: Tensor, weights: Tensor) -> Tensor:
+    there, not_there = (_weighted(functional.logsigmoid(each), weights) for each in (logits, -logits))
+    return there - not_there
+
+
 LINKS: Mapping[Task, Link] = {
     "classification": Link(
         gold=gold_cross_entropy,
         soft=softened_divergence,
         choice=lambda teacher: teacher.argmax(-1),
         has_gold=lambda gold: gold != NO_GOLD,
+        mean=lambda logits, weights: _weighted(logits.log_softmax(-1), weights),
     ),
     "multilabel": Link(
         gold=binary_cross_entropy,
         soft=softened_binary_divergence,
         choice=lambda teacher: (teacher > 0).float(),
         has_gold=_rows_with_numbers,
+        mean=_mean_of_sets,
     ),
     "regression": Link(
         gold=gold_squared_error,
         soft=_score_distance,
         choice=lambda teacher: teacher.float(),
         has_gold=_rows_with_numbers,
+        mean=lambda logits, weights: (logits * weights[:, None, None]).sum(0),
     ),
 }
 """By task; taggers and translators have losses of their own."""

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from limbeck.core.decoding import Decoding
 from limbeck.core.method import Card, Distilled, MethodSettings, Stage
-from limbeck.core.tasks import Task
+from limbeck.core.tasks import OF_SENTENCES, Task
 from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.methods.soft_labels import SoftLabelObjective
 
@@ -37,15 +37,18 @@ CARD = Card(
 )
 
 
+TRANSLATION: frozenset[Task] = frozenset({"translation"})
+
+
 class Settings(MethodSettings):
     """How many generations, and what is handed on."""
 
-    only_for: ClassVar[Mapping[str, Task]] = {
-        "decoding": "translation",
-        "label_smoothing": "translation",
-        "temperature": "classification",
-        "gold_weight": "classification",
-        "ensemble": "classification",
+    only_for: ClassVar[Mapping[str, frozenset[Task]]] = {
+        "decoding": TRANSLATION,
+        "label_smoothing": TRANSLATION,
+        "temperature": OF_SENTENCES - {"regression"},
+        "gold_weight": OF_SENTENCES,
+        "ensemble": OF_SENTENCES,
     }
 
     generations: int = Field(1, gt=0)
@@ -70,7 +73,7 @@ class Settings(MethodSettings):
 
     def stages_for(self, task: Task) -> tuple[Stage, ...]:
         """One a successor, then the student's."""
-        return self._of_classifiers() if task == "classification" else self._of_translators()
+        return self._of_translators() if task in TRANSLATION else self._of_classifiers()
 
     def _of_translators(self) -> tuple[Stage, ...]:
         of_teacher, of_previous = Distilled(self.decoding), Distilled(self.decoding, by="previous")

@@ -162,9 +162,9 @@ def teacher_of(run: Run, title: str, stage: Stage) -> ModelTeacher | EnsembleTea
     """Whom a stage hears that other stages have trained; what is not trained yet is trained now."""
     number = [each.name for each in run.stages_of(title)].index(stage.name)
     members = [_as_teacher(run, title, each) for each in _heard(run, title, number)]
-    return (
-        members[0] if len(members) == 1 else EnsembleTeacher(members, None, f"{title} of {run.recipe.name}")
-    )
+    if len(members) == 1:
+        return members[0]
+    return EnsembleTeacher(members, None, f"{title} of {run.recipe.name}", run.recipe.task)
 
 
 def _heard(run: Run, title: str, number: int) -> list[int]:

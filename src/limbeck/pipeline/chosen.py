@@ -13,6 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Objective
 from limbeck.core.recipe import TeacherChoice
 from limbeck.core.signals import OF_TOKENS, SAID, Signals
+from limbeck.core.tasks import OF_SENTENCES
 from limbeck.pipeline.folders import Folders
 from limbeck.pipeline.tasks import Task, task_of
 from limbeck.transfer import rewrites
@@ -47,9 +48,12 @@ class Chosen(Folders):
                     what, where=f"teacher.{key}", fix="Leave it out, or set 'task: translation'"
                 )
 
-        if len(choice.each) > 1 and self.recipe.task != "classification":
-            what = f"an ensemble of teachers is for classification or translation, not for {self.recipe.task}"
+        if len(choice.each) > 1 and self.recipe.task not in OF_SENTENCES:
+            what = f"an ensemble of teachers is for whole texts or translation, not for {self.recipe.task}"
             raise LimbeckError(what, where="teacher", fix="Name one teacher")
+        if choice.weights == "fitted" and self.recipe.task != "classification":
+            what = f"weights of an ensemble are fitted for classification, not for {self.recipe.task}"
+            raise LimbeckError(what, where="teacher.weights", fix="Give equal ones, or a list")
 
     @cached_property
     def task(self) -> Task:
@@ -119,9 +123,10 @@ class Chosen(Folders):
 
     def _check_keys(self, title: str, method: Method, settings: dict[str, Any]) -> None:
         """Insist on keys that mean something to this task."""
-        for key, task in method.settings_class.only_for.items():
-            if key in settings and task != self.recipe.task:
-                what = f"'{key}' of '{title}' is for {task}, and this recipe's task is {self.recipe.task}"
+        for key, tasks in method.settings_class.only_for.items():
+            if key in settings and self.recipe.task not in tasks:
+                suited = " and ".join(sorted(tasks))
+                what = f"'{key}' of '{title}' is for {suited}, and this recipe's task is {self.recipe.task}"
                 raise LimbeckError(what, where=f"method.{key}", fix="Leave it out")
 
     def _check_method(self, title: str, method: Method, stages: Sequence[Stage]) -> None:

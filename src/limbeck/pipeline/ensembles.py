@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from limbeck.pipeline.run import Member, Run
     from limbeck.transfer.transfer_set import TransferSet
 
+FITTED = "fitted"
 WEIGHTS = "weights.json"
 
 
@@ -29,14 +30,14 @@ def assembled(run: Run) -> EnsembleTeacher:
     Raises:
         LimbeckError: ``teach`` has not run.
     """
-    return EnsembleTeacher([each.alone for each in run.members], _weights(run), name_of(run))
+    return EnsembleTeacher([each.alone for each in run.members], _weights(run), name_of(run), run.recipe.task)
 
 
 def untaught(run: Run) -> EnsembleTeacher:
     """The ensemble, with encoders that are yet to be fine-tuned in it, and equal weights: for a plan's estimates."""
     for each in run.members:
         each.use_untaught_teacher()
-    return EnsembleTeacher([each.alone for each in run.members], None, name_of(run))
+    return EnsembleTeacher([each.alone for each in run.members], None, name_of(run), run.recipe.task)
 
 
 def name_of(run: Run) -> str:
@@ -50,7 +51,7 @@ def name_of(run: Run) -> str:
 
 def is_fitted(run: Run) -> bool:
     """Whether the weights are fitted on dev."""
-    return bool(run.members) and run.recipe.teacher.weights == "fitted"
+    return bool(run.members) and run.recipe.teacher.weights == FITTED
 
 
 def fit(run: Run, folder: Path) -> None:

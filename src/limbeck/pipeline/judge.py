@@ -83,11 +83,13 @@ def _teacher(run: Run) -> list[Model]:
 
 def _tell_members(run: Run) -> None:
     """How each of an ensemble's members does on test, beside the ensemble."""
-    gold = np.array([run.labels.index(example.gold or "") for example in run.prepared.test.examples])
-    metric = run.training.metric
+    if not run.members:
+        return
+    by, metric = run.yardstick, run.training.metric
+    gold = by.gold(run.prepared.test.examples)
     for each in run.members:
         (alone,) = _teacher(each)
-        score = run.task.scorer(run.labels, run.prepared.test.examples)(gold, alone.logits.argmax(1))[metric]
+        score = by.scores(gold, by.chosen(alone.logits))[metric]
         progress.say(f"evaluate  {each.teacher_called}: {metric} {shown(metric, score)} on test, alone")
 
 

@@ -79,7 +79,8 @@ def cut(
     groups = _by_label(examples)
     room = {label: len(rows) - 1 for label, rows in groups.items()}
     if wanted > sum(room.values()):
-        raise _too_few(role, wanted, groups)
+        what = "tagged" if any(example.tags is not None for example in examples) else "labelled"
+        raise _too_few(role, wanted, groups, f"{what} sentences")
     off = _draw(groups, _proportional(room, wanted), _random(seed, role))
     stays = [example for row, example in enumerate(examples) if row not in off]
     return stays, [example for row, example in enumerate(examples) if row in off]
@@ -141,9 +142,7 @@ def hide(examples: Sequence[Example], shown: int, seed: int) -> list[Example]:
     ]
 
 
-def _too_few(
-    role: str, wanted: int, groups: Mapping[str, list[int]], what_they_are: str = "labelled sentences"
-) -> LimbeckError:
+def _too_few(role: str, wanted: int, groups: Mapping[str, list[int]], what_they_are: str) -> LimbeckError:
     rows = sum(map(len, groups.values()))
     if groups.keys() == {ALIKE}:
         what = f"too few rows: {wanted} for {role} cannot be cut from {rows} {what_they_are}, one to stay"

@@ -1,9 +1,11 @@
-"""Ensembles: several teachers of the same classes that answer as one.
+"""Ensembles: several teachers of the same labels that answer as one.
 
     p(y | x) = sum_k w_k p_k(y | x),    w_k >= 0,  sum_k w_k = 1
 
 What the ensemble gives as logits is ``log p``: a softmax of it, at whatever temperature, is one of the mixture and not
-a mean of softened members. Weights are equal, given, or those under which dev's gold is the likeliest.
+a mean of softened members. Of labels that each stand by themselves it is the logit of the mean probability, and of
+scores their mean (:mod:`limbeck.losses.link`). Weights are equal, given, or those under which dev's gold is the
+likeliest.
 
 Axes: ``members``, ``examples`` (or ``batch``), ``classes``.
 """
@@ -20,6 +22,8 @@ from torch import Tensor
 
 from limbeck.core import fingerprint
 from limbeck.core.signals import Signals
+from limbeck.core.tasks import Task
+from limbeck.losses.link import LINKS
 from limbeck.transfer.teachers import LOGITS, FileTeacher, ModelTeacher
 
 if TYPE_CHECKING:
@@ -32,16 +36,16 @@ ROUNDS = 100_000
 """Fitting ends after so many rounds, too."""
 
 
-def mixture(logits: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Logarithm of the weighted mean of probabilities, ``(batch, classes)``.
+def mixture(logits: Sequence[Tensor], weights: Sequence[float], task: Task = "classification") -> Tensor:
+    """Logits of the weighted mean of probabilities, or of scores, ``(batch, classes)``.
 
     Args:
         logits: Of each member, ``(batch, classes)``.
         weights: One a member; they add up to one.
+        task: What logits mean.
     """
-    said = torch.stack([each.log_softmax(-1) for each in logits])  # (members, batch, classes)
-    mixed: Tensor = (said + said.new_tensor(weights).log()[:, None, None]).logsumexp(0)
-    return mixed
+    said = torch.stack(list(logits))  # (members, batch, classes)
+    return LINKS[task].mean(said, said.new_tensor(weights))
 
 
 def fit_weights(of_gold: NDArray[np.float64]) -> tuple[float, ...]:
@@ -71,11 +75,17 @@ class EnsembleTeacher:
         members: Models and files of answers, with the same labels in the same order.
         weights: One a member; None is equal ones.
         name: What a person calls it.
+        task: What their logits mean.
     """
 
     def __init__(
-        self, members: Sequence[ModelTeacher | FileTeacher], weights: Sequence[float] | None, name: str
+        self,
+        members: Sequence[ModelTeacher | FileTeacher],
+        weights: Sequence[float] | None,
+        name: str,
+        task: Task = "classification",
     ) -> None:
+        self.task = task
         self.members = tuple(members)
         self.weights = tuple(weights or [1 / len(members)] * len(members))
         self.name = name
@@ -95,7 +105,7 @@ class EnsembleTeacher:
     def combined(self, said: Sequence[Signals]) -> Signals:
         """What its members' logits come to."""
         logits = [each.logits for each in said if each.logits is not None]
-        return Signals(logits=mixture(logits, self.weights))
+        return Signals(logits=mixture(logits, self.weights, self.task))
 
     def holds(self, examples: Sequence[Example]) -> bool:
         """Whether all of its files have answers for these examples."""
