@@ -143,6 +143,22 @@ def test_a_step_is_that_on_the_mean_over_items_however_it_is_cut(make, size, acc
     assert mine.state.log_history[0]["loss"] == pytest.approx(loss, rel=1e-5)
 
 
+def test_sets_of_labels_are_taught_as_the_configuration_says(tmp_path):
+    """By ``problem_type``, as in transformers: binary cross-entropy, which is added up over the labels here."""
+    student = make_student(0, dropout=0.0)
+    student.config.problem_type = "multi_label_classification"
+    data = [{**one, "label": [float(one["label"]), 1.0]} for one in rows()]
+    padded = make_tokeniser().pad(
+        {"input_ids": [one["input_ids"] for one in data]}, padding=True, return_tensors="pt"
+    )
+    gold = torch.tensor([one["label"] for one in data])
+    with torch.no_grad():
+        expected = student.eval()(**padded, labels=gold).loss
+    mine = trainer(tmp_path, limbeck.objective("gold"), None, data, student=student)
+    mine.train()
+    assert mine.state.log_history[0]["loss"] == pytest.approx(2 * float(expected), rel=1e-5)
+
+
 @pytest.mark.parametrize("labelled", [True, False])
 def test_a_transformers_that_divides_by_itself_is_made_up_for(labelled, tmp_path, monkeypatch):
     """Before ``loss_is_scaled_for_ga`` the Trainer divided by the batches of a step, unless the model had done so."""

@@ -23,7 +23,7 @@ from limbeck.core.objective import NO_GOLD, Batch, Loss, Objective
 from limbeck.core.signals import Signals
 from limbeck.models.outputs import say
 from limbeck.models.shapes import shape_of
-from limbeck.models.student import classes
+from limbeck.models.student import classes, task_of
 from limbeck.train import checkpoint
 from limbeck.train.lesson import full_precision
 from limbeck.train.optimiser import gradients
@@ -98,6 +98,7 @@ class DistillationTrainer(Trainer):
         self._id_column = ROW if isinstance(teacher, Tensor | np.ndarray) else id_column
         self._teacher = self._engage(teacher, teacher_tokeniser)
         theirs = shape_of(teacher) if isinstance(teacher, PreTrainedModel) else None
+        objective.for_task(task_of(inside(self._student).config))
         objective.fit(shape_of(inside(self._student)), theirs)
         objective.to(self.args.device)
 
@@ -202,17 +203,21 @@ class DistillationTrainer(Trainer):
             return torch.zeros_like(loss)
         return self._finish_step(model)
 
+    def _gold(self, labels: Tensor | None, size: int) -> Tensor:
+        """Label indices ``(batch,)``; scores or sets of labels ``(batch, labels)``."""
+        if self.loss_objective.task == "classification":
+            return torch.full((size,), NO_GOLD, device=self.args.device) if labels is None else labels
+        wide = (size, classes(self._student.config))
+        return torch.full(wide, torch.nan, device=self.args.device) if labels is None else labels.reshape(wide)
+
     def _batch(self, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> Batch:
         """What the student reads, and where training stands."""
-        gold = inputs.get("labels")
         size = len(next(iter(given.values())))
-        if gold is None:
-            gold = torch.full((size,), NO_GOLD, device=self.args.device)
         read = {name: value for name, value in given.items() if name not in self._not_students}
         ids = tuple(inputs.get(IDS) or map(str, range(size)))
         state = self.state
         last_epoch = int((state.epoch or 0.0) + 1e-6) >= state.num_train_epochs - 1
-        return Batch(ids, read, gold, state.global_step / max(state.max_steps, 1), last_epoch)
+        return Batch(ids, read, self._gold(inputs.get("labels"), size), state.global_step / max(state.max_steps, 1), last_epoch)
 
     def _said(self, batch: Batch, given: Mapping[str, Tensor]) -> Signals:
         """What the teacher says, in the precision of the student."""
