@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from limbeck.core.errors import LimbeckError
-from limbeck.report.facts import Forest, ShownTree, TreeNode, UsedFeature
 from limbeck.report.forest import as_text, picture, question
+from limbeck.report.forest_facts import Forest, ShownTree, TreeNode, UsedFeature
 from limbeck.report.page import write
 
 pytestmark = pytest.mark.unit

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from limbeck.report import words
-from limbeck.report.facts import Forest, TreeNode
+from limbeck.report.forest_facts import Forest, TreeNode
 from limbeck.report.svg import drawing, path, tag
 
 COLOURED = 6

@@ -19,7 +19,6 @@ from limbeck.report.facts import (
     DevScore,
     Evaluation,
     Forerunner,
-    Forest,
     Journal,
     LayerMapping,
     Parity,
@@ -27,6 +26,7 @@ from limbeck.report.facts import (
     Step,
     Term,
 )
+from limbeck.report.forest_facts import Forest
 from limbeck.report.label_sets import read_set_disputes
 from limbeck.report.samples import Samples, read_samples
 from limbeck.report.scored import ScoreDisputes, read_score_disputes

@@ -208,7 +208,9 @@ class DistillationTrainer(Trainer):
         if self.loss_objective.task == "classification":
             return torch.full((size,), NO_GOLD, device=self.args.device) if labels is None else labels
         wide = (size, classes(self._student.config))
-        return torch.full(wide, torch.nan, device=self.args.device) if labels is None else labels.reshape(wide)
+        return (
+            torch.full(wide, torch.nan, device=self.args.device) if labels is None else labels.reshape(wide)
+        )
 
     def _batch(self, inputs: Mapping[str, Any], given: Mapping[str, Any]) -> Batch:
         """What the student reads, and where training stands."""
@@ -217,7 +219,13 @@ class DistillationTrainer(Trainer):
         ids = tuple(inputs.get(IDS) or map(str, range(size)))
         state = self.state
         last_epoch = int((state.epoch or 0.0) + 1e-6) >= state.num_train_epochs - 1
-        return Batch(ids, read, self._gold(inputs.get("labels"), size), state.global_step / max(state.max_steps, 1), last_epoch)
+        return Batch(
+            ids,
+            read,
+            self._gold(inputs.get("labels"), size),
+            state.global_step / max(state.max_steps, 1),
+            last_epoch,
+        )
 
     def _said(self, batch: Batch, given: Mapping[str, Tensor]) -> Signals:
         """What the teacher says, in the precision of the student."""
