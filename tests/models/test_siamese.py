@@ -274,3 +274,24 @@ def test_a_length_without_room_for_both_texts_is_refused():
 def test_without_layers_there_is_no_last_state():
     with pytest.raises(LimbeckError, match="no states to take the last of: set 'pooling' to mean"):
         models.settings_for("siamese", {"layers": 0})
+
+
+def test_the_page_of_a_bundle_of_scores_tells_of_pairs(tmp_path):
+    from limbeck.models import siamese
+
+    tokeniser = tokeniser_like("bert")
+    model = models.build(
+        "siamese",
+        siamese.tiny(),
+        labels=["score"],
+        tokeniser=tokeniser,
+        teacher=None,
+        seed=1,
+        task="regression",
+    )
+    export(model, tokeniser, tmp_path, texts=PAIRS, max_length=24, settings=Export(changed=1), card={})
+    page = (tmp_path / "README.md").read_text()
+    assert "model that gives texts a score, for pairs of texts" in page
+    assert (
+        'ScoreBundle("path/to/this/folder")' in page and 'predict([("The first text.", "The second.")' in page
+    )

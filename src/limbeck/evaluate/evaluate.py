@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.files import atomic_write, write_json
+from limbeck.core.files import write_json
 from limbeck.core.recipe import Evaluation
 from limbeck.evaluate.bootstrap import Resampled, resampled
 from limbeck.evaluate.calibration import ece, reliability, softmax
@@ -42,6 +40,7 @@ from limbeck.evaluate.metrics import (
     metrics_for,
     signature,
 )
+from limbeck.evaluate.predictions import column_of, columns_of, write_predictions
 
 __all__ = ["EVALUATION", "PREDICTIONS", "Model", "Role", "evaluate"]
 
@@ -126,7 +125,9 @@ def evaluate(
             name: confusion(gold, one.predicted, len(labels)).tolist() for name, one in best.items()
         },
     }
-    write_predictions(folder / PREDICTIONS, labels, examples, judged)
+    said = {one.model.column: column_of(one.probabilities) for one in judged}
+    told = columns_of(examples, pa.array([example.gold for example in examples], pa.string()))
+    write_predictions(folder / PREDICTIONS, labels, told | said)
     write_json(folder / EVALUATION, content)
     return content
 
@@ -202,23 +203,3 @@ def _judge(
         )
         for row, model in enumerate(models)
     ]
-
-
-def write_predictions(
-    path: Path, labels: Sequence[str], examples: Sequence[Example], judged: Sequence[Classified]
-) -> None:
-    """Write the examples, and each model's probabilities in a column of its own, as Parquet.
-
-    The labels, in the order of the probabilities, are a JSON list under ``labels`` in the schema's metadata.
-    """
-    columns: dict[str, pa.Array] = {
-        name: pa.array([getattr(example, field) for example in examples], pa.string())
-        for name, field in (("id", "id"), ("text", "shown"), ("gold", "gold"), ("origin", "origin"))
-    }
-    offsets = pa.array(np.arange(len(examples) + 1, dtype=np.int32) * len(labels))
-    for one in judged:
-        values = pa.array(one.probabilities.astype(np.float32).ravel())
-        columns[one.model.column] = pa.ListArray.from_arrays(offsets, values)
-    metadata = {"labels": json.dumps(list(labels), ensure_ascii=False)}
-    with atomic_write(path, "wb") as file:
-        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)

@@ -8,7 +8,6 @@ is that of all decisions, one for each text and label.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +15,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from scipy.special import expit
 
 from limbeck.core.example import Example
-from limbeck.core.files import atomic_write, write_json
+from limbeck.core.files import write_json
 from limbeck.core.recipe import Evaluation
 from limbeck.core.tasks import METRICS_OF
 from limbeck.evaluate.bootstrap import Resampled
@@ -39,6 +37,7 @@ from limbeck.evaluate.judged import (
     verdict,
 )
 from limbeck.evaluate.metrics import Floats, agreement, signature
+from limbeck.evaluate.predictions import column_of, columns_of, write_predictions
 from limbeck.evaluate.sets import Bits, by_label, set_counts
 from limbeck.evaluate.yardstick import Array, Yardstick, yardstick
 
@@ -112,7 +111,10 @@ def evaluate_outcomes(
         **verdict(judged, by.metrics, main, settings, resample, costs=costs, signatures=signatures),
         **(_of_sets(judged, gold, labels) if task == "multilabel" else {}),
     }
-    write_predictions(folder / PREDICTIONS, labels, examples, judged)
+    kind = pa.float64() if task == "regression" else pa.list_(pa.string())
+    told = columns_of(examples, pa.array([example.truth for example in examples], kind))
+    said = {one.model.column: column_of(one.said) for one in judged}
+    write_predictions(folder / PREDICTIONS, labels, told | said)
     write_json(folder / EVALUATION, content)
     return content
 
@@ -153,26 +155,3 @@ def _of_sets(judged: Sequence[Outcome], gold: Bits, labels: Sequence[str]) -> di
             for name, one in best.items()
         },
     }
-
-
-def write_predictions(
-    path: Path, labels: Sequence[str], examples: Sequence[Example], judged: Sequence[Outcome]
-) -> None:
-    """Write the examples, and each model's scores or probabilities in a column of its own, as Parquet.
-
-    The labels, in the order of the probabilities, are a JSON list under ``labels`` in the schema's metadata.
-    """
-    columns: dict[str, pa.Array] = {
-        name: pa.array([getattr(example, field) for example in examples], pa.string())
-        for name, field in (("id", "id"), ("text", "shown"), ("origin", "origin"))
-    }
-    kind = pa.float64() if judged[0].said.ndim == 1 else pa.list_(pa.string())
-    columns["gold"] = pa.array([example.truth for example in examples], kind)
-    offsets = pa.array(np.arange(len(examples) + 1, dtype=np.int32) * len(labels))
-    for one in judged:
-        values = pa.array(one.said.astype(np.float32).ravel())
-        is_list = one.said.ndim > 1
-        columns[one.model.column] = pa.ListArray.from_arrays(offsets, values) if is_list else values
-    metadata = {"labels": json.dumps(list(labels), ensure_ascii=False)}
-    with atomic_write(path, "wb") as file:
-        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)

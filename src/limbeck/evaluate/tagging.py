@@ -8,7 +8,6 @@ them; a word that a model did not read (past its length) counts as whatever tag 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,12 +15,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.files import atomic_write, write_json
+from limbeck.core.files import write_json
 from limbeck.core.recipe import Evaluation, main_metric
 from limbeck.evaluate.bootstrap import Resampled
 from limbeck.evaluate.cost import Cost
@@ -38,6 +36,7 @@ from limbeck.evaluate.judged import (
     verdict,
 )
 from limbeck.evaluate.metrics import Ints, signature
+from limbeck.evaluate.predictions import write_predictions
 from limbeck.text.tags import mark_spans
 
 
@@ -114,7 +113,7 @@ def evaluate_tagging(
             for name, best in best_seeds(by_name(judged)).items()
         },
     }
-    write_predictions(folder / PREDICTIONS, labels, examples, judged)
+    write_predictions(folder / PREDICTIONS, labels, _columns(labels, examples, judged))
     write_json(folder / EVALUATION, content)
     return content
 
@@ -183,13 +182,10 @@ def _judge(models: Sequence[TagModel], gold: Tagged, labels: Sequence[str]) -> l
     return found
 
 
-def write_predictions(
-    path: Path, labels: Sequence[str], examples: Sequence[Example], judged: Sequence[TaggerJudged]
-) -> None:
-    """Write the examples' words and gold tags, and each model's tags in a column of its own, as Parquet.
-
-    The tag set is a JSON list under ``labels`` in the schema's metadata.
-    """
+def _columns(
+    labels: Sequence[str], examples: Sequence[Example], judged: Sequence[TaggerJudged]
+) -> dict[str, pa.Array]:
+    """The examples' words and gold tags, and each model's tags in a column of its own."""
     lists = pa.list_(pa.string())
     columns: dict[str, pa.Array] = {
         "id": pa.array([example.id for example in examples], pa.string()),
@@ -203,6 +199,4 @@ def write_predictions(
         columns[one.model.column] = pa.ListArray.from_arrays(
             pa.array(ends), names.take(pa.array(one.numbers))
         )
-    metadata = {"labels": json.dumps(list(labels), ensure_ascii=False)}
-    with atomic_write(path, "wb") as file:
-        pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)
+    return columns

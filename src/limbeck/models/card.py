@@ -37,20 +37,9 @@ or `limbeck predict path/to/this/folder {asked}`
 {facts}
 """
 
-OF_PAIRS = {
-    "what": "classifier of pairs of texts",
-    "names": "Labels: {labels}",
-    "more": "",
-    "score": "a logit",
-    "told": "predictions",
-    "example": """\
-from limbeck import Bundle
-
-bundle = Bundle("path/to/this/folder")
-for prediction in bundle.predict([("The first text.", "The second."), ("Another pair.", "Its second text.")]):
-    print(prediction.label, prediction.score)
-""",
-}
+TEXTS = '["The first text.", "The second."]'
+PAIRS = '[("The first text.", "The second."), ("Another pair.", "Its second text.")]'
+"""What a student of single texts is asked in an example, and one of pairs."""
 
 OF_TASK = {
     "classification": {
@@ -84,8 +73,7 @@ for prediction in bundle.predict(["The first text.", "The second."]):
     "regression": {
         "what": "model that gives texts a score",
         "names": "It says one number, in the unit of its training data",
-        "more": " Of pairs of texts\ngive tuples. A score counts as changed where it is off by more than 5% of "
-        "the largest.",
+        "more": " A score counts as changed where it is\noff by more than 5% of the largest.",
         "score": "a score",
         "told": "scores",
         "example": """\
@@ -148,7 +136,10 @@ def card_page(report: Mapping[str, Any]) -> str:
     ]
     versions = {f"version of {name}": value for name, value in report["versions"].items()}
     facts = {**report["card"], **versions}
-    in_words = {**(OF_PAIRS if report.get("pairs") else OF_TASK[report["task"]])}
+    in_words = {**OF_TASK[report["task"]]}
+    if report.get("pairs"):
+        in_words["what"] += ", for pairs of texts"
+        in_words["example"] = in_words["example"].replace(TEXTS, PAIRS)
     said = _said_of_task(report)
     in_words |= {name: in_words[name].format(**said) for name in ("names", "more")}
     return PAGE.format(

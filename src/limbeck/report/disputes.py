@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,6 +52,9 @@ class Sentence:
     opinions: tuple[Opinion, ...]
 
 
+Pick: TypeAlias = Callable[[NDArray[np.bool_], str], tuple[Sentence, ...]]
+
+
 @dataclass(frozen=True)
 class Disputes:
     """Where teacher and student differ in being right.
@@ -70,6 +73,28 @@ class Disputes:
     student_only: int
     teacher_right: tuple[Sentence, ...]
     student_right: tuple[Sentence, ...]
+
+    @classmethod
+    def between(
+        cls, column: str, teacher: NDArray[np.bool_], student: NDArray[np.bool_], pick: Pick
+    ) -> Disputes:
+        """Where one of both is right.
+
+        Args:
+            column: The student's.
+            teacher: Whether it is right about each sentence, ``(sentences,)``.
+            student: Likewise.
+            pick: Of the sentences that are true there, those to be shown, given who is wrong about them.
+        """
+        return cls(
+            student=column.replace("@", ", seed "),
+            both=int((teacher & student).sum()),
+            neither=int((~teacher & ~student).sum()),
+            teacher_only=int((teacher & ~student).sum()),
+            student_only=int((~teacher & student).sum()),
+            teacher_right=pick(teacher & ~student, "student"),
+            student_right=pick(~teacher & student, "teacher"),
+        )
 
 
 def read_disputes(
@@ -102,15 +127,7 @@ def read_disputes(
         surest = rows[np.argsort(-said[wrong][rows].max(axis=1), kind="stable")][:SHOWN]
         return tuple(_sentence(table, int(row), labels, int(gold[row]), said) for row in surest)
 
-    return Disputes(
-        student=columns["student"].replace("@", ", seed "),
-        both=int((teacher_right & student_right).sum()),
-        neither=int((~teacher_right & ~student_right).sum()),
-        teacher_only=int((teacher_right & ~student_right).sum()),
-        student_only=int((~teacher_right & student_right).sum()),
-        teacher_right=sentences(teacher_right & ~student_right, "student"),
-        student_right=sentences(~teacher_right & student_right, "teacher"),
-    )
+    return Disputes.between(columns["student"], teacher_right, student_right, sentences)
 
 
 def told(table: pa.Table, row: int, column: str) -> str:

@@ -51,15 +51,7 @@ def read_set_disputes(
         sure = [_sureness(shares[wrong][row], chosen[wrong][row]) for row in places]
         return tuple(sentence(int(places[n])) for n in np.argsort(-np.array(sure), kind="stable")[:SHOWN])
 
-    return Disputes(
-        student=columns["student"].replace("@", ", seed "),
-        both=int((teacher_right & student_right).sum()),
-        neither=int((~teacher_right & ~student_right).sum()),
-        teacher_only=int((teacher_right & ~student_right).sum()),
-        student_only=int((~teacher_right & student_right).sum()),
-        teacher_right=sentences(teacher_right & ~student_right, "student"),
-        student_right=sentences(~teacher_right & student_right, "teacher"),
-    )
+    return Disputes.between(columns["student"], teacher_right, student_right, sentences)
 
 
 def _sureness(probabilities: NDArray[np.float32], there: NDArray[np.bool_]) -> float:
