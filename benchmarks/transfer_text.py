@@ -6,7 +6,7 @@ alone, and the student, a BiLSTM taught by ``logit_regression``, hears it on the
 
 - none: nothing else;
 - rules, masked_lm, causal_lm: about 12,000 texts made of them by Limbeck's rewriters. No pretrained masked-LM head for
-  the encoder is at hand, so masked_lm replaces words by neighbours among GloVe's vectors (50 dimensions, 100,000 words);
+  the encoder is at hand, so masked_lm puts neighbours among GloVe's vectors (50 dimensions, 100,000 words) for words;
   causal_lm is a GPT-2 of 4 layers by 256, trained from scratch on the labelled sentences;
 - unlabelled: the training sentences whose labels are hidden. At 100% there are none: of sst2 the 67,349 phrases of
   SST-2's training file stand in, of cola the 1,063 sentences of GLUE's test file, whose labels nobody has.
@@ -17,11 +17,11 @@ and not the training's.
     python benchmarks/transfer_text.py          # two idle cores: about 75 minutes; 600 steps, three seeds
     python benchmarks/transfer_text.py --full   # all training sentences, 1,500 steps, five seeds
 
-That is, of each of six rows: 50 to 200 s to fine-tune the teacher; 300 s for 18 students, two at a time; 100 to 200 s to
-train the causal language model and draw from it; 80 s to ask the teacher about what was made (all of sst2; of cola,
-whose sentences are shorter, half). A row of the file a cell, as it is finished; run again, it goes on where it stopped.
-Gains are over the control and over *none*, with intervals of a paired bootstrap over test sentences. LIMBECK_DATA names
-the folder of the sets, and of ``glove_6b_50d_top100k``.
+That is, of each of six rows: 50 to 200 s to fine-tune the teacher; 300 s for 18 students, two at a time; 100 to 200 s
+to train the causal language model and draw from it; 80 s to ask the teacher about what was made (all of sst2; of cola,
+whose sentences are shorter, half). A row a cell, as it is finished; run again, it goes on where it stopped. Gains are
+over the control and over *none*, with intervals of a paired bootstrap over test sentences. LIMBECK_DATA names the
+folder of the sets, and of ``glove_6b_50d_top100k``.
 """
 
 from __future__ import annotations
