@@ -6,13 +6,13 @@ and text is made of it (``ngrams``). Teacher: MiniLM with 6 layers, fine-tuned o
 pairs a siamese one. Method: what docs/which_method.md recommends for the shape of data. The control is the same student
 on the labels alone, for as many steps.
 
-    python benchmarks/classifiers.py          # two idle cores: about 75 minutes; 800 steps, three seeds
-    python benchmarks/classifiers.py --full   # 2,500 labels, all other text, all of test, 2,000 steps, five seeds
+    python benchmarks/classifiers.py          # two idle cores: about 65 minutes; 1,200 steps, three seeds
+    python benchmarks/classifiers.py --full   # 2,500 labels, all other text, all of test, 3,000 steps, five seeds
 
-That is, for a set: 120 s to fine-tune the teacher, 20 s to ask it, 150 s to train three students and three controls two
-at a time, a minute to score and export; pairs take longer, questions and intents less. Rows of a set (teacher, control,
-student) are written as it is finished; run again, it goes on where it stopped. Intervals are of a paired bootstrap over
-test examples.
+That is, for a set: 110 s to fine-tune the teacher, 20 s to ask it, 110 s to train three students and three controls
+two at a time, 40 s to export and score; rte, whose texts are long, takes three times as long, questions and intents
+less. Rows of a set (teacher, control, student) are written as it is finished; run again, it goes on where it stopped.
+Intervals are of a paired bootstrap over test examples.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from text_sets import BILSTM, SETS, SIAMESE, TEACHER, Size, TextSet, done, draw,
 
 RUNS = Path("runs/classifiers")
 SIZES = {
-    False: Size(labelled=850, dev=150, more=6000, test=2000, steps=800),
-    True: Size(labelled=2150, dev=350, more=100_000, test=100_000, steps=2000, seeds=5),
+    False: Size(labelled=850, dev=150, more=6000, test=2000, steps=1200),
+    True: Size(labelled=2150, dev=350, more=100_000, test=100_000, steps=3000, seeds=5),
 }
 """By ``--full``."""
 COPIES = 2
