@@ -183,7 +183,7 @@ def _write(path: Path, examples: Sequence[Example]) -> None:
 
 def source(name: str, path: Path, **keys: Any) -> dict[str, Any]:
     """A file that :func:`draw` wrote, as a recipe names it."""
-    return {"path": str(path), "id": "id", **({"second": "second"} if SETS[name].pairs else {}), **keys}
+    return {"path": str(path), **({"second": "second"} if SETS[name].pairs else {}), **keys}
 
 
 def recipe(name: str, folder: Path, size: Size, /, *, hidden: bool = True, **keys: Any) -> Recipe:
