@@ -45,6 +45,9 @@ bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/sentiment.py
 	@$(BIN)/python benchmarks/throughput.py
 	@$(BIN)/python benchmarks/augmentation.py
+	@$(BIN)/python benchmarks/classifiers.py
+	@$(BIN)/python benchmarks/transfer_text.py
+	@$(BIN)/python benchmarks/methods.py
 	@$(BIN)/python benchmarks/chain_speed.py
 	@$(BIN)/python benchmarks/taggers.py
 	@$(BIN)/python benchmarks/tinybert.py

@@ -105,6 +105,25 @@ def of_taggers(_: str, content: dict[str, Any]) -> list[Row]:
     return sorted(rows, key=lambda row: row["data"], reverse=True)
 
 
+def ranked(_: str, content: dict[str, Any]) -> list[Row]:
+    """By data set and student: the teacher, then the best first."""
+    rows: list[Row] = content["rows"]
+    places = list(dict.fromkeys((row["data"], row["student"]) for row in rows))
+    return sorted(
+        rows,
+        key=lambda row: (
+            places.index((row["data"], row["student"])),
+            row["method"] != "teacher",
+            -row["score"],
+        ),
+    )
+
+
+def gained(suffix: str = "") -> Callable[[Row], str]:
+    """Shows a gain in points with its interval."""
+    return lambda row: points(*(row.get(f"{name}{suffix}") for name in ("gain", "low", "high")))
+
+
 def in_seconds(_: str, content: dict[str, Any]) -> list[Row]:
     """The seconds of an epoch."""
     return [row for row in content["rows"] if row["kind"] == "seconds"]
@@ -163,6 +182,12 @@ SENTIMENT: Columns = {
 }
 SENTIMENT_WORDS = frozenset({"model", "student", "method", "transfer text"})
 
+SCORE: Columns = {
+    "metric": text("metric"),
+    "score": lambda row: percent(row.get("score"), row.get("deviation")),
+}
+GAIN: Columns = {"gain over control": gained()}
+
 TABLES: dict[str, Table] = {
     "sentiment": Table("sentiment", SENTIMENT, SENTIMENT_WORDS, on_which_aims_rest),
     "sentiment-all": Table("sentiment", {**SENTIMENT, "seeds": text("seeds")}, SENTIMENT_WORDS, summaries),
@@ -220,6 +245,52 @@ TABLES: dict[str, Table] = {
         },
         words=frozenset({"augmented by", "device"}),
         rows=summaries,
+    ),
+    "classifiers": Table(
+        results="classifiers",
+        columns={
+            "data": text("data"),
+            "shape": text("shape"),
+            "model": text("model"),
+            "student": text("student"),
+            "method": text("method"),
+            "text": text("text"),
+            "labels": text("labelled"),
+            **SCORE,
+            **GAIN,
+            "of teacher's": share("retention"),
+            "size": lambda row: size(row.get("bytes")),
+        },
+        words=frozenset({"data", "shape", "model", "student", "method", "text", "metric"}),
+        rows=summaries,
+    ),
+    "transfer-text": Table(
+        results="transfer_text",
+        columns={
+            "data": text("data"),
+            "with labels": share("share"),
+            "text": text("text"),
+            "labels": text("labelled"),
+            "sentences": text("sentences"),
+            **SCORE,
+            **GAIN,
+            "gain over none": gained("_over_none"),
+        },
+        words=frozenset({"data", "text", "metric"}),
+        rows=summaries,
+    ),
+    "methods": Table(
+        results="methods",
+        columns={
+            "data": text("data"),
+            "student": text("student"),
+            "method": text("method"),
+            "accuracy": SCORE["score"],
+            **GAIN,
+            "gain over soft_labels": gained("_over_soft"),
+        },
+        words=frozenset({"data", "student", "method"}),
+        rows=ranked,
     ),
     "decoding": Table(
         results="decoding",

@@ -33,6 +33,7 @@ ENSEMBLE = (
     "An ensemble is a teacher, and goes with every method that reads answers: `teacher.members` trains several, "
     "`teacher.ensemble` lists several, `teacher.weights` says how they are averaged."
 )
+CHOICE = "[Which method for my data](../which_method.md): by labels, text, and what the model is for."
 
 
 def overview() -> str:
@@ -168,7 +169,7 @@ def write_pages(folder: Path) -> None:
     """Write every method's page and an index into a folder, and beside it the page of the recipe's keys."""
     with atomic_write(folder.parent / "recipes.md") as file:
         file.write(recipe_page())
-    index = ["# Methods", "", "| method | paper |", "| --- | --- |"]
+    index = ["# Methods", "", CHOICE, "", "| method | paper |", "| --- | --- |"]
     for name in methods.names():
         told = methods.get(name).card
         index.append(f"| [`{name}`]({name}.md): {told.title} | {told.paper} |")
