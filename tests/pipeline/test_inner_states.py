@@ -99,6 +99,10 @@ def test_states_that_are_kept_teach_the_next_seed(recipe: Callable[..., Path], a
     trained(path, "inner_states=kept", "seeds=2", "jobs=2")  # the second seed's process would not be counted
     assert len(asked) == first > 0
     asked.clear()
+    trained(path, "inner_states=stored", "seeds=2")
+    assert not (folder / "inner").exists()
+    trained(path, "inner_states=stored", "seeds=2", "method=[minilm,soft_labels]")
+    assert not asked  # soft labels are no inner states, and whoever hears some is trained
     trained(path, "inner_states=live", "seeds=3")
     assert asked
     assert not (folder / "inner").exists()
@@ -168,17 +172,17 @@ def test_a_disk_that_is_too_small_is_told(
 def test_a_run_that_goes_on_keeps_to_its_choice(prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run(load(prepared))
     run.use_untaught_teacher()
-    inner.keep(run)
+    inner.keep(run, run.methods)
     held = sorted(path.name for path in run.inner_folder.rglob("done.json"))
     monkeypatch.setattr(inner, "MOST", 10)  # as though the disk had filled up meanwhile
     again = Run(load(prepared))
     again.use_untaught_teacher()
-    inner.keep(again)
+    inner.keep(again, again.methods)
     assert sorted(path.name for path in run.inner_folder.rglob("done.json")) == held
     assert held
     other = Run(load(prepared, ["inner_states=live"]))
     other.use_untaught_teacher()
-    inner.keep(other)
+    inner.keep(other, other.methods)
     assert not list(run.inner_folder.rglob("done.json"))
 
 

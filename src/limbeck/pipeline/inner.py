@@ -7,7 +7,7 @@ stages where they read the same layers of one teacher on one text.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -172,8 +172,12 @@ def pick(run: Run) -> list[Picked]:
     return found
 
 
-def keep(run: Run) -> None:
+def keep(run: Run, left: Collection[str]) -> None:
     """Ask for what is to be stored, before students are trained; what was asked before is not asked again.
+
+    Args:
+        run: The run.
+        left: Methods whose students are not all trained yet.
 
     Raises:
         LimbeckError: The disk is too small for what the recipe insists on, or full.
@@ -182,6 +186,8 @@ def keep(run: Run) -> None:
     folders = [one.folder for one in stored]
     _clear_others(run, [folder.path for folder in folders])
     for one, folder in zip(stored, folders, strict=True):
+        if not set(one.titles) & set(left):
+            continue
         if not folder.lacking(one.parts, one.live.columns):
             progress.say(f"train     inner states of {one.text}: asked before")
             continue

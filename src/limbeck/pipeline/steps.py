@@ -179,7 +179,7 @@ def train(run: Run) -> None:
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     left = [pair for pair in pairs if not run.student_folder(*pair).is_done(student_inputs(run, *pair))]
     if left:
-        inner.keep(run)  # once, here, and not by every process
+        inner.keep(run, {title for title, _ in left})  # once, here, and not by every process
     together = left if run.recipe.jobs > 1 and len(left) > 1 else []
     for title, seed in pairs:
         if (title, seed) not in together:
