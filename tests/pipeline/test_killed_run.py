@@ -108,7 +108,7 @@ def test_translators_killed_in_each_of_their_steps_go_on(tmp_path: Path) -> None
 def test_tinybert_killed_in_each_of_its_stages_goes_on(
     recipe_file: Callable[..., Path], reviews: Path, tmp_path: Path
 ) -> None:
-    """General, intermediate and prediction: the same students, and the same projections beside them."""
+    """Asking for inner states, general, intermediate, prediction: the same students, and the same projections."""
     from limbeck import distill
 
     (tmp_path / "raw.txt").write_text(reviews.read_text().replace(",", " "))
@@ -122,7 +122,7 @@ def test_tinybert_killed_in_each_of_its_stages_goes_on(
             "raw_length": 16,
         },
         student={"kind": "transformer", "layers": 1, "hidden_size": 8, "heads": 2, "max_length": 32},
-        method={"name": "tinybert", "general_epochs": 1},
+        method={"name": "tinybert", "general_epochs": 2},
         train=TRAIN | {"epochs": 3, "evaluate": 1},
         evaluate={"latency_sentences": 0, "resamples": 50},
         seeds=1,
@@ -131,11 +131,13 @@ def test_tinybert_killed_in_each_of_its_stages_goes_on(
     distill(recipe, f"out={tmp_path / 'peace'}")
     student = tmp_path / "runs" / "tiny" / "students" / "tinybert" / "seed-1.partial"
     stages = (student / "general", student / "intermediate", student)
+    inner = tmp_path / "runs" / "tiny" / "inner" / "picked.json"
     kill_at(
-        [stage / "checkpoint" / "checkpoint.safetensors" for stage in stages],
+        [inner, *(stage / "checkpoint" / "checkpoint.safetensors" for stage in stages)],
         [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(recipe)],
     )
     for name, count in (("model.safetensors", 4), ("objective.safetensors", 2)):
         expected, found = (weights(tmp_path / out / "tiny", name) for out in ("peace", "runs"))
         assert len(expected) == count
         assert found == expected
+    assert not inner.parent.exists()

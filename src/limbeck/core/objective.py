@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.signals import SignalName, Signals
+from limbeck.core.signals import OF_LAYERS, SignalName, Signals
 from limbeck.core.tasks import Task
 
 NO_GOLD = -100
@@ -170,6 +170,15 @@ class Objective(nn.Module):
             LimbeckError: The objective has no such form.
         """
         raise LimbeckError(f"{type(self).__name__} is followed by gradients only")
+
+    def layers_read(self) -> frozenset[int] | None:
+        """The teacher's layers that are read, from 1, once it is fitted: those of ``pairs``; None for all of them.
+
+        One that reads layers which are not in ``pairs`` says so here: others may be left out of what it is given.
+        """
+        if not self.needs & OF_LAYERS:
+            return frozenset()
+        return frozenset(theirs for _, theirs in self.pairs) or None
 
     def told(self) -> str:
         """What a plan says of it once it is fitted, such as which layers it compares; empty for nothing."""

@@ -315,6 +315,11 @@ class Recipe(Settings):
     """What is deployed."""
     jobs: int = Field(1, gt=0)
     """Students trained side by side, each in a process with its share of the cores: quicker for small students."""
+    inner_states: Literal["auto", "live", "stored", "kept"] = "auto"
+    """Of methods that compare states or attention token by token, where the teacher's come from: ``live`` asks it anew
+    at every step; ``stored`` asks it once, before students are trained, and holds its states on disk (in the run's
+    folder, ``inner``) until they are; ``kept`` leaves them there. ``auto`` stores them on a CPU, where they are read
+    more than once and fit into 8 GB and a quarter of the free disk; a GPU is asked anew."""
     out: str = "runs"
     """Folder of run folders; the run is written to ``OUT/NAME``."""
     store: str | None = None

@@ -31,6 +31,8 @@ SignalName = Literal[
 ]
 SIGNAL_NAMES: tuple[SignalName, ...] = get_args(SignalName)
 OF_ATTENTION: frozenset[SignalName] = frozenset({"attention", "queries", "keys", "values"})
+OF_LAYERS: frozenset[SignalName] = OF_ATTENTION | {"hidden"}
+"""Signals that come layer by layer."""
 OF_DERIVATIVES: frozenset[SignalName] = frozenset({"sensitivity", "saliency"})
 OF_TOKENS: frozenset[SignalName] = OF_ATTENTION | OF_DERIVATIVES | {"hidden", "embeddings", "vocabulary"}
 """Signals that come token by token, whatever the task."""

@@ -25,7 +25,8 @@ CARD = Card(
     what="Beside gold and soft labels, the [CLS] states of the student's layers, but for the last, point where those "
     "of the teacher's do: every k-th layer (skip) or the last ones (last).",
     when="A student of the teacher's width, usually its first layers (from_teacher), with gold.",
-    reads="The teacher's logits and hidden states, asked again at every step; gold where there is some.",
+    reads="The teacher's logits and hidden states, asked once or at every step ('inner_states'); gold where there is "
+    "some.",
 )
 
 

@@ -169,6 +169,11 @@ class CombinedObjective(Objective):
             raise LimbeckError(what, where="method.objectives", fix="List 'jacobian' once")
         return found[0] if found else None
 
+    def layers_read(self) -> frozenset[int] | None:
+        """Those that one of them reads."""
+        each = self._each(lambda one: one.layers_read())
+        return None if None in each else frozenset().union(*each)
+
     def told(self) -> str:
         """What each says."""
         return "; ".join(filter(None, self._each(lambda one: one.told())))

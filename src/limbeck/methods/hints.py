@@ -23,7 +23,8 @@ CARD = Card(
     when="Deep or narrow students that are hard to train; teacher and student share their tokeniser, their widths are "
     "free. A BiLSTM's states are those of another kind of model: compare them sentence by sentence ('states: "
     "sentence'). A siamese student reads other rows than its teacher, and is refused.",
-    reads="The teacher's hidden states, asked again at every step; its logits; gold where w is above zero.",
+    reads="The teacher's hidden states, asked once or at every step ('inner_states'); its logits; gold where w is "
+    "above zero.",
 )
 
 

@@ -25,7 +25,8 @@ CARD = Card(
     "learns the teacher's answers. Neither widths nor numbers of layers or heads need agree.",
     when="Transformers into transformers of any shape over the same tokeniser; the one to choose where TinyBERT's "
     "heads do not fit.",
-    reads="The teacher's queries, keys and values in one layer, asked again at every step; its logits; no gold.",
+    reads="The teacher's queries, keys and values in one layer, asked once or at every step ('inner_states'); its "
+    "logits; no gold.",
 )
 
 

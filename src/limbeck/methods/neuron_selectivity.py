@@ -22,7 +22,7 @@ CARD = Card(
     "no neuron has a partner, and no projection is learnt.",
     when="Students narrower than their teacher, and BiLSTMs (not siamese ones: they read other rows); teacher and "
     "student share their tokeniser. The paper has gold in the place of soft labels.",
-    reads="The teacher's logits and hidden states, asked again at every step; no gold.",
+    reads="The teacher's logits and hidden states, asked once or at every step ('inner_states'); no gold.",
 )
 
 

@@ -26,7 +26,7 @@ CARD = Card(
     when="Much unlabelled text, and gold that is better than the teacher. With 'learns: states' the first stage knows "
     "nothing of the task. For masked language models and raw text there is distilbert; for one stage with gold that "
     "takes over bit by bit, annealed.",
-    reads="The teacher's logits, or its encoder's states, asked again at every step; gold.",
+    reads="The teacher's logits, or its encoder's states, asked once or at every step ('inner_states'); gold.",
 )
 
 

@@ -29,8 +29,8 @@ CARD = Card(
     "that was not fine-tuned yet.",
     when="Transformers into transformers over the same tokeniser, best with augmented text (rewrite: masked_lm). "
     "Teacher and student have as many heads, or set 'heads: mean'.",
-    reads="The teacher's states and attention, asked again at every step; its logits; no gold, unless 'prediction: "
-    "gold'.",
+    reads="The teacher's states and attention, asked once or at every step ('inner_states'); its logits; no gold, "
+    "unless 'prediction: gold'.",
 )
 
 Part = Literal["embeddings", "hidden"]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def steps_of(run: Run, title: str) -> list[int]:
     """Steps of each stage that trains the student, of a method or the control."""
     stages = run.students_stages(title)
-    passes = [control_epochs(run)] if title == run.control else [_epochs(run, stage) for stage in stages]
+    passes = [control_epochs(run)] if title == run.control else [epochs_of(run, stage) for stage in stages]
     return [
         total_steps(_lengths(run, stage), run.recipe.train.model_copy(update={"epochs": epochs}))
         for stage, epochs in zip(stages, passes, strict=True)
@@ -30,12 +30,13 @@ def control_epochs(run: Run) -> float:
     What trains others, such as assistants, is none of the student's budget.
     """
     return max(
-        sum(_epochs(run, stage) for stage in run.students_stages(title) if stage.hears != "raw")
+        sum(epochs_of(run, stage) for stage in run.students_stages(title) if stage.hears != "raw")
         for title in run.methods
     )
 
 
-def _epochs(run: Run, stage: Stage) -> float:
+def epochs_of(run: Run, stage: Stage) -> float:
+    """Passes that a stage makes over its text."""
     return run.recipe.train.epochs if stage.epochs is None else stage.epochs
 
 

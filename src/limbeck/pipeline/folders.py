@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limbeck.core.errors import LimbeckError
@@ -57,6 +58,11 @@ class Folders:
     def successor_folder(self, method: str, stage: Stage) -> StepFolder:
         """What ``ask`` writes for the model that a stage trains before the student: an assistant, a generation."""
         return StepFolder(self.folder / "successors" / method / stage.name)
+
+    @property
+    def inner_folder(self) -> Path:
+        """What teachers say of every token, while students that hear it are trained."""
+        return self.folder / "inner"
 
     @property
     def evaluation_folder(self) -> StepFolder:

@@ -19,7 +19,7 @@ from limbeck.models.first_token import first_token_only
 from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.outputs import tokens_at_a_time
 from limbeck.models.student import longest_input, readable
-from limbeck.pipeline import chain, inputs, plan_chain, plan_translation, steps
+from limbeck.pipeline import chain, inputs, plan_chain, plan_inner, plan_translation, steps
 from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.run import Run
@@ -298,8 +298,10 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
     each = {False: seconds_per_step(student, text.lengths, run.recipe.train, targets=targets)}
     if run.hears_raw:
         each[True] = seconds_per_step(student, run.raw_lengths, run.recipe.train)
-    for title in run.methods:
-        left = _left(run, title, taught)
+    seeds_left = {title: _left(run, title, taught) for title in run.methods}
+    for what, seconds, size_kept in plan_inner.states(run, seeds_left):
+        yield Planned("train", what, seconds, size_kept)
+    for title, left in seeds_left.items():
         stages = run.students_stages(title)
         counts = steps_of(run, title)
         seconds = sum(count * each[stage.hears == "raw"] for count, stage in zip(counts, stages, strict=True))

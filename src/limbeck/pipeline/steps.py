@@ -16,7 +16,7 @@ from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
 from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.shapes import shape_of
-from limbeck.pipeline import ensembles, judge, side_by_side
+from limbeck.pipeline import ensembles, inner, judge, side_by_side
 from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.folders import require
 from limbeck.pipeline.hearing import answers_for, fitted, heard
@@ -178,6 +178,8 @@ def train(run: Run) -> None:
     require_current(run, "prepare", "rewrite", "pack", "teach")
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     left = [pair for pair in pairs if not run.student_folder(*pair).is_done(student_inputs(run, *pair))]
+    if left:
+        inner.keep(run, {title for title, _ in left})  # once, here, and not by every process
     together = left if run.recipe.jobs > 1 and len(left) > 1 else []
     for title, seed in pairs:
         if (title, seed) not in together:
@@ -185,6 +187,7 @@ def train(run: Run) -> None:
     if together:
         run.ask()  # once, here, and not by every process
         side_by_side.train(run, together)
+    inner.clear(run)
 
 
 def train_student(run: Run, title: str, seed: int) -> None:
@@ -208,7 +211,7 @@ def train_student(run: Run, title: str, seed: int) -> None:
                 run.tokeniser,
                 stage.objective,
                 heard(run, title, stage),
-                answers_for(run, title, stage),
+                inner.answers(run, title, stage),
                 run.encoded_dev,
                 run.training,
                 folder if last else folder / stage.name,

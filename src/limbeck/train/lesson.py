@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from limbeck.structure.chain import Chain
 from limbeck.text.encode import Encoded, collate
 from limbeck.train.masking import Masker
 from limbeck.transfer.ask import Answers, StoredAnswers
+from limbeck.transfer.inner import InnerAnswers
 from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 AT_HAND = 2**30
 """Bytes of teacher logits that are gathered once, in the order of the rows, instead of at every step."""
 
+Heard: TypeAlias = Answers | TokenAnswers | InnerAnswers
+"""Who answers for the teacher: a store, the teacher itself at every step, or files of its inner states."""
 TeacherSignals = Callable[[NDArray[np.int64], Batch], Signals]
 """The teacher's, for rows of the data and the batch that was made of them."""
 
@@ -54,7 +57,7 @@ class Lesson:
         model: PreTrainedModel,
         objective: Objective,
         data: Encoded,
-        answers: Answers | TokenAnswers | None,
+        answers: Heard | None,
         device: torch.device,
         precision: Literal["auto", "fp32", "bf16"],
         masker: Masker | None = None,
@@ -107,7 +110,7 @@ def full_precision(said: Signals) -> Signals:
 
 
 def _teacher_signals(
-    objective: Objective, data: Encoded, answers: Answers | TokenAnswers | None, device: torch.device
+    objective: Objective, data: Encoded, answers: Heard | None, device: torch.device
 ) -> TeacherSignals:
     """How to get the teacher's signals for rows of the data."""
     if not objective.needs:
@@ -121,6 +124,8 @@ def _teacher_signals(
     given = answers
     if isinstance(given, TokenAnswers):
         return lambda rows, batch: given.on(batch.inputs, objective.asked(batch), batch.directions)
+    if isinstance(given, InnerAnswers):
+        return given.on
     if isinstance(given, StoredAnswers) and objective.needs == {"logits"}:
         first = given.signals(data.ids[:1], torch.device("cpu")).logits
         if first is not None and first.shape[-1] * 4 * len(data) <= AT_HAND:

@@ -31,13 +31,11 @@ from limbeck.core.recipe import Training
 from limbeck.text.encode import Encoded
 from limbeck.text.subwords import Subwords
 from limbeck.train.checkpoint import put_back, system_error, tensors_of
-from limbeck.train.lesson import Lesson
+from limbeck.train.lesson import Heard, Lesson
 from limbeck.train.masking import Masker
 from limbeck.train.run import Run, Score
 from limbeck.train.schedule import groups, total_steps
 from limbeck.train.settled import deterministic
-from limbeck.transfer.ask import Answers
-from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -85,7 +83,7 @@ def train(
     tokeniser: PreTrainedTokenizerBase | Subwords,
     objective: Objective,
     data: Encoded,
-    answers: Answers | TokenAnswers | None,
+    answers: Heard | None,
     dev: Encoded,
     settings: Training,
     folder: Path,

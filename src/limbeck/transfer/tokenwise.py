@@ -1,6 +1,7 @@
 """Tokenwise: a teacher that reads the very tokens that its student reads, at every batch.
 
-States and attention are as large as the texts are long, times the layers; they are computed anew instead of stored.
+States and attention are as large as the texts are long, times the layers; they are computed anew,
+unless :mod:`limbeck.transfer.inner` keeps them.
 """
 
 from __future__ import annotations
