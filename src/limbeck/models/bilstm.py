@@ -185,7 +185,7 @@ class BiLSTMForSequenceClassification(LSTMStudent):
             input_ids: ``(batch, tokens)``.
             attention_mask: One where a token is real, ``(batch, tokens)``; padding is on the right.
             token_type_ids: Not read: of a pair, the texts are read as one.
-            labels: Label indices ``(batch,)``; with them the output has the mean cross-entropy as loss.
+            labels: Gold as :meth:`loss` takes it; with it the output has a loss.
             output_hidden_states: Whether to give embeddings and each layer's states, ``(batch, tokens,
                 width)``.
         """
