@@ -1,8 +1,9 @@
-"""What the benchmarks' commands share: the flag, results that they go on with, aims that are judged, the way out."""
+"""What the benchmarks' commands share: the flag, data sets, results to go on with, judged aims, the way out."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +13,20 @@ from limbeck.core.errors import LimbeckError
 from results_file import Aim, ResultsFile
 
 RESULTS = Path(__file__).parent / "results"
+
+
+def shared(*parts: str) -> Path:
+    """A file or folder of the shared data sets.
+
+    Raises:
+        LimbeckError: It is not there.
+    """
+    folder = os.environ.get("LIMBECK_DATA")
+    path = Path(folder or "").joinpath(*parts)
+    if not folder or not path.exists():
+        what = f"LIMBECK_DATA names no folder that holds {'/'.join(parts)}"
+        raise LimbeckError(what, fix="export LIMBECK_DATA=FOLDER")
+    return path
 
 
 def asked_for_all(doc: str | None, arguments: Sequence[str] | None, full: str) -> bool:

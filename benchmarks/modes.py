@@ -18,7 +18,6 @@ it goes on where it stopped.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +25,6 @@ from typing import Any
 
 import command
 import translators
-from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.core.recipe import Recipe
 from limbeck.pipeline import Run
@@ -34,7 +32,7 @@ from limbeck.pipeline.study import study
 from results_file import Aim, ResultsFile, Row
 
 RUNS = Path("runs/modes")
-DATA = "tatoeba_multi_en_de_fr_es/multi.tsv"
+DATA = ("tatoeba_multi_en_de_fr_es", "multi.tsv")
 LANGUAGES = ("de", "fr", "es")
 SENTENCES = 12_000
 SIZE = {"size": "tiny", "scale": 0.5}
@@ -112,16 +110,8 @@ def recipe(full: bool) -> Recipe:
 
 
 def sentences(most: int | None) -> Path:
-    """The table of sentences; with ``most``, a table of so many of them, drawn once, all translations of each.
-
-    Raises:
-        LimbeckError: It is not there.
-    """
-    folder = os.environ.get("LIMBECK_DATA")
-    whole = Path(folder or "") / DATA
-    if not folder or not whole.is_file():
-        what = f"LIMBECK_DATA names no folder that holds {DATA}"
-        raise LimbeckError(what, fix="export LIMBECK_DATA=FOLDER")
+    """The table of sentences; with ``most``, a table of so many of them, drawn once, all translations of each."""
+    whole = command.shared(*DATA)
     if most is None:
         return whole
     drawn = RUNS / "data" / f"multi-{most}.tsv"

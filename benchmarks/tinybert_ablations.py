@@ -19,7 +19,7 @@ import command
 from limbeck.pipeline.ablate import ablate
 from limbeck.pipeline.ablation_rows import Over, design
 from results_file import Aim, Row
-from tinybert import METRICS, recipe
+from tinybert import TASKS as PUBLISHED, recipe
 
 TASKS = ("sst2", "cola")
 PAPER: dict[Over, dict[str, float]] = {
@@ -44,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     kept = {
                         key: row[key] for key in ("mean", "deviation", "difference", "low", "high", "seeds")
                     }
-                    results.append(table=over, task=task, row=row["name"], metric=METRICS[task], **kept)
+                    results.append(
+                        table=over, task=task, row=row["name"], metric=PUBLISHED[task].metric, **kept
+                    )
         if not results.has(table=over, task="average"):
             for row in averages(results.find(table=over), over):
                 results.append(table=over, task="average", **row)

@@ -50,7 +50,7 @@ from text_sets import (
     students,
     teachers,
 )
-from tinybert import shared, vectors
+from tinybert import vectors
 
 RUNS = Path("runs/transfer_text")
 TASKS = ("sst2", "cola")
@@ -155,7 +155,7 @@ def rewriter(name: str, labelled: int, sizes: Sizes) -> dict[str, Any]:
 
 def more(task: str) -> dict[str, Any]:
     """Text of a set's kind beside its training sentences."""
-    path = shared(task, "train.tsv" if task == "sst2" else "test.tsv")
+    path = command.shared(task, "train.tsv" if task == "sst2" else "test.tsv")
     return {"path": str(path), "format": "glue", "label": None}
 
 

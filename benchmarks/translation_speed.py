@@ -139,7 +139,7 @@ def recipe(full: bool) -> Recipe:
 
 def pairs(part: str) -> dict[str, Any]:
     """A part of Multi30k, English to German."""
-    source, target = (translators.data_file("multi30k", f"{part}.{language}.gz") for language in ("en", "de"))
+    source, target = (str(command.shared("multi30k", f"{part}.{language}.gz")) for language in ("en", "de"))
     return {"path": source, "target_file": target, "language": "de"}
 
 

@@ -6,15 +6,14 @@ LIMBECK_DATA names the folder that holds both.
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import command
 from limbeck.analyse.aligned import AlignedText
 from limbeck.analyse.measures import measure
-from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Recipe
 from limbeck.pipeline.run import CONTROL
@@ -50,23 +49,9 @@ Measured = Callable[[Sequence[Row]], float | None]
 # Recipes.
 
 
-def data_file(*parts: str) -> str:
-    """A file of the shared data sets.
-
-    Raises:
-        LimbeckError: It is not there.
-    """
-    folder = os.environ.get("LIMBECK_DATA")
-    path = Path(folder or "").joinpath(*parts)
-    if not folder or not path.is_file():
-        what = f"LIMBECK_DATA names no folder that holds {'/'.join(parts)}"
-        raise LimbeckError(what, fix="export LIMBECK_DATA=FOLDER")
-    return str(path)
-
-
 def tatoeba(language: str = "de") -> dict[str, Any]:
     """English, and its translations into a language."""
-    path = data_file("tatoeba_multi_en_de_fr_es", "multi.tsv")
+    path = str(command.shared("tatoeba_multi_en_de_fr_es", "multi.tsv"))
     return {
         "train": {"path": path, "text": "en", "target": language, "language": language},
         **HELD_OUT,

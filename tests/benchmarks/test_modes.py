@@ -34,7 +34,7 @@ def rows(**decided: float) -> list[dict[str, Any]]:
 
 
 def table(folder: Path, count: int) -> None:
-    place = folder / modes.DATA
+    place = folder.joinpath(*modes.DATA)
     place.parent.mkdir(parents=True)
     lines = ["en\tde\tfr\tes", *(f"e{n}\td{n}\tf{n}\ts{n}" for n in range(count))]
     place.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -58,7 +58,7 @@ def test_sentences_are_drawn_whole_once_and_in_order(monkeypatch: pytest.MonkeyP
     assert all(line == f"e{n}\td{n}\tf{n}\ts{n}" for line, n in zip(lines, numbers, strict=True))
     before = drawn.stat().st_mtime_ns
     assert modes.sentences(50) == drawn and drawn.stat().st_mtime_ns == before
-    assert modes.sentences(None) == tmp_path / "data" / modes.DATA
+    assert modes.sentences(None) == (tmp_path / "data").joinpath(*modes.DATA)
 
 
 def test_the_recipe_has_the_same_texts_once_a_language(
