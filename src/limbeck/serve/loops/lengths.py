@@ -28,4 +28,5 @@ def likely_lengths(scores: NDArray[np.float32], sources: Ints, candidates: int, 
     """
     offset = scores.shape[1] // 2
     best = np.argsort(-scores, axis=1, kind="stable")[:, :candidates] - offset
-    return np.clip(sources[:, None] + best, 1, longest)
+    lengths: Ints = np.clip(sources[:, None] + best, 1, longest)
+    return lengths

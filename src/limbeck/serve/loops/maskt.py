@@ -75,10 +75,9 @@ class Loop:
         means = np.where(real, said, 0).sum(1).reshape(texts, candidates) / lengths
         best = means.argmax(1)
         chosen = np.arange(texts) * candidates + best
-        tokens = [self._tokens(written[row], real[row]) for row in chosen]
         return [
-            Found(row, float(mean), int(count))
-            for row, mean, count in zip(tokens, means.reshape(-1)[chosen], needed, strict=True)
+            Found(self._tokens(written[row], real[row]), float(means.flat[row]), int(count))
+            for row, count in zip(chosen, needed, strict=True)
         ]
 
     def _fill(self, passes: Passes, tokens: Ints) -> tuple[Ints, Floats]:
