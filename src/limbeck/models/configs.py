@@ -227,6 +227,9 @@ class VanillaConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.vanilla.VanillaForSeq2SeqLM`."""
 
     model_type = "limbeck-vanilla"
+    inputs: str = "uniform"
+    largest_fertility: int = 50
+    fertilities: str = "argmax"
 
 
 class MasktConfig(ParallelConfig):

@@ -52,7 +52,7 @@ def config_for(
 
     Args:
         kind: Its class.
-        settings: The student's.
+        settings: The student's; what is no matter of shape goes to the configuration's key of the same name.
         subwords: What it reads and writes.
         teacher: What it may start from; None where there is none.
 
@@ -73,9 +73,11 @@ def config_for(
         bos_token_id=pieces.bos_token_id,
         eos_token_id=pieces.eos_token_id,
         mask_token_id=pieces.mask_token_id,
-        longest_offset=settings.longest_offset,
-        length_weight=settings.length_weight,
-        deduplicate=settings.deduplicate,
+        **{
+            name: value
+            for name, value in settings
+            if name not in ShapeSettings.model_fields and hasattr(kind, name)
+        },
     )
 
 
@@ -130,6 +132,11 @@ class ParallelStudent(ParallelTranslator):
                 what, fix="Let Limbeck learn the vocabulary, or add the token to the tokeniser"
             )
         return number
+
+    @property
+    def most_candidates(self) -> int:
+        """As many lengths as there are differences to the source's."""
+        return 2 * self.config.longest_offset + 1
 
     def get_input_embeddings(self) -> nn.Module:
         """The source side's."""
