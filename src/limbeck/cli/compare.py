@@ -9,6 +9,7 @@ from typing import Literal
 
 from limbeck.evaluate.comparison import Comparison
 
+ANY_WIDTH = 10_000
 Form = Literal["table", "markdown", "json"]
 
 
@@ -29,7 +30,10 @@ def _table(found: Comparison) -> None:
     from limbeck.evaluate.table import terminal
 
     console = Console(highlight=False)
-    console.print(terminal(found.rows, found.columns))
+    shown = terminal(found.rows, found.columns)
+    if console.measure(shown, options=console.options.update_width(ANY_WIDTH)).maximum > console.width:
+        shown = terminal(found.rows, found.brief)
+    console.print(shown)
     for note in found.notes():
         console.print(Padding(note, (1, 0, 0, 0)), markup=False)
 

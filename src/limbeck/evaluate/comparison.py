@@ -47,6 +47,11 @@ class Comparison:
         }
 
     @property
+    def brief(self) -> Columns:
+        """Of these, those for a narrow terminal."""
+        return {name: show for name, show in self.columns.items() if name not in LONG}
+
+    @property
     def timed(self) -> list[str]:
         """The runs that measured speed."""
         return list(dict.fromkeys(row["run"] for row in self.rows if row["p50_ms"] is not None))
@@ -95,3 +100,5 @@ COLUMNS: Columns = {
     "passes": lambda row: NOTHING if row["passes"] is None else f"{row['passes']:.1f}",
 }
 """The columns of a comparison; the score stands in the place of ``accuracy``."""
+LONG = frozenset({"seeds", "parameters", "engine", "one text"})
+"""Columns that a narrow terminal goes without."""

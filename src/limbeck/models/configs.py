@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from transformers.configuration_utils import PreTrainedConfig
 
@@ -227,9 +227,9 @@ class VanillaConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.vanilla.VanillaForSeq2SeqLM`."""
 
     model_type = "limbeck-vanilla"
-    inputs: str = "uniform"
+    inputs: Literal["uniform", "fertility"] = "uniform"
     largest_fertility: int = 50
-    fertilities: str = "argmax"
+    fertilities: Literal["argmax", "average"] = "argmax"
 
 
 class MasktConfig(ParallelConfig):

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from pydantic import Field
@@ -241,8 +241,8 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         if self.config.inputs == "uniform":
             lengths = likely_lengths(self.length_head(memory, mask), mask, candidates, longest)
             return lengths, uniform_copy(source_lengths(mask), lengths)
-        by: Any = self.config.fertilities
-        fertilities = likely_fertilities(self.fertility_head(memory), mask, candidates, by)
+        scores = self.fertility_head(memory)
+        fertilities = likely_fertilities(scores, mask, candidates, self.config.fertilities)
         lengths = fertilities.sum(2).clamp(1, longest)
         return lengths, fertile_copy(fertilities, lengths)
 
