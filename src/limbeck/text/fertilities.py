@@ -16,7 +16,7 @@ Axes: ``cells`` (pairs of a target and a source token of one sentence, by senten
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -77,23 +77,20 @@ class Aligner:
         """Learn from texts with translations."""
         assert data.targets is not None
         pairs = np.unique(joined([np.unique(cells.pairs) for cells in _cells(data)], np.int64))
-        aligner = cls(pairs, np.ones(len(pairs)))
+        table = np.ones(len(pairs))
         _, source = np.unique(pairs // WIDTH, return_inverse=True)
         for _ in range(ROUNDS):
             counts = np.zeros(len(pairs))
             for cells in _cells(data):
                 found = np.searchsorted(pairs, cells.pairs)
-                counts += np.bincount(found, aligner.posterior(cells), minlength=len(pairs))
-            aligner = replace(aligner, table=counts / np.bincount(source, counts)[source])
-        return aligner
+                counts += np.bincount(found, _posterior(cells, table[found]), minlength=len(pairs))
+            table = counts / np.bincount(source, counts)[source]
+        return cls(pairs, table)
 
     def posterior(self, cells: Cells) -> Floats:
         """How probable it is that a target token comes from each source token, ``(cells,)``."""
         found = np.searchsorted(self.pairs, cells.pairs).clip(max=len(self.pairs) - 1)
-        known = self.pairs[found] == cells.pairs
-        joint = np.where(known, np.maximum(self.table[found], UNSEEN), UNSEEN) * cells.prior
-        shares: Floats = joint / np.repeat(np.add.reduceat(joint, cells.starts), cells.sizes)
-        return shares
+        return _posterior(cells, np.where(self.pairs[found] == cells.pairs, self.table[found], 0.0))
 
     def fertilities(self, data: Encoded) -> NDArray[np.int32]:
         """Of every source token, noughts where there is no translation: ``(tokens,)``."""
@@ -106,6 +103,13 @@ class Aligner:
             _, first = np.unique(target[best], return_index=True)
             found += np.bincount(cells.sources[best[first]], minlength=len(found))
         return found.astype(np.int32)
+
+
+def _posterior(cells: Cells, chances: Floats) -> Floats:
+    """From ``t`` of each cell, ``(cells,)``."""
+    joint = np.maximum(chances, UNSEEN) * cells.prior
+    shares: Floats = joint / np.repeat(np.add.reduceat(joint, cells.starts), cells.sizes)
+    return shares
 
 
 def _cells(data: Encoded) -> Iterator[Cells]:

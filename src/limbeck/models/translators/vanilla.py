@@ -167,7 +167,7 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         return states.view(*copied.shape, -1)
 
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
-        """Tokens, all of a row before the next row's, and lengths; a row without a translation has neither.
+        """Tokens, all of a row before the next row's, and lengths or fertilities; without a translation none of them.
 
         Args:
             inputs: As :class:`limbeck.models.translators.translator.ParallelTranslator` says. End tokens are no guess.
@@ -180,10 +180,7 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         copied, planned = self._taught_plan(memory, mask, lengths, taught, inputs.get("fertilities"))
         states = self.decoder_states(memory, input_ids, mask, lengths[:, None], copied)[:, 0]
         real = real_places(lengths) & taught[:, None]
-        return (
-            Guess(TOKENS, self.lm_head(states[real]), labels[:, : states.shape[1]][real]),
-            planned,
-        )
+        return Guess(TOKENS, self.lm_head(states[real]), labels[:, : states.shape[1]][real]), planned
 
     def _taught_plan(
         self, memory: Tensor, mask: Tensor, lengths: Tensor, taught: Tensor, fertilities: Tensor | None
@@ -192,9 +189,8 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         if self.config.inputs == "uniform":
             copied = uniform_copy(source_lengths(mask), lengths[:, None])
             scores = self.length_head(memory, mask)[taught]
-            return copied, self._weighed(
-                "length", scores, length_classes(lengths, mask, self.config.longest_offset)[taught]
-            )
+            classes = length_classes(lengths, mask, self.config.longest_offset)[taught]
+            return copied, self._weighed("length", scores, classes)
         if fertilities is None:
             fertilities = shared_out(lengths, mask)
         copied = fertile_copy(fertilities[:, None], lengths[:, None])
