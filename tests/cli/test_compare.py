@@ -57,7 +57,7 @@ def test_a_narrow_terminal_has_fewer_columns(
     assert "passes" in shown and "times faster" in shown and "parameters" not in shown
     told = json.loads(limbeck("compare", *runs, "--format", "json").stdout)
     for row in told["rows"]:
-        assert f"{row['bleu']:.1f}" in shown and row["name"][:18] in shown
+        assert f"{row['bleu']:.1f}" in shown and row["name"][:12] in shown
     last = told["rows"][-1]
     assert f"{last['difference']:+.1f} [{last['low']:+.1f}, {last['high']:+.1f}]" in shown
 
