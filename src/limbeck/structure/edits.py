@@ -56,7 +56,7 @@ class Targets(NamedTuple):
 
     Attributes:
         deleted: True where a token of the hypothesis must go, ``(batch, places of hypotheses)``.
-        placeholders: Tokens that are missing in each slot of what is left, nought after its last one: ``(batch, slots)``.
+        placeholders: Tokens that are missing in each slot of what is left, nought after the last: ``(batch, slots)``.
         inserted: True where a token of the goal is missing; those of a row in order are what fills the
             placeholders: ``(batch, places of goals)``.
     """
@@ -172,7 +172,7 @@ def with_placeholders(rows: Rows, counts: Ints, placeholder: int, padding: int =
 
 
 def _saved(one: Rows, other: Rows, substituted: int) -> Iterator[NDArray[np.int32]]:
-    """``S[i]`` for each ``i`` from 0, ``(places of other + 1, batch)``; the batch stands last, where NumPy is quickest."""
+    """``S[i]`` for each ``i`` from 0, ``(places of other + 1, batch)``: the batch last, where NumPy is quickest."""
     columns = np.ascontiguousarray(other.tokens[:, : other.lengths.max(initial=0)].T)
     above = np.zeros((len(columns) + 1, len(one.lengths)), dtype=np.int32)
     yield above
