@@ -105,11 +105,10 @@ def test_each_policy_is_taught_what_the_expert_does(student):
         scores["deletions"].append(
             states_alone(student, inputs, row, written)[1:-1] @ student.deletion_head.weight.T
         )
-        # The toys' words stand at most twice in a sentence: what is wrong stands in none of gold's places.
-        wrong = distances(padded([written]), padded([target]), substitutions=False)[0] // 2
         mine = of(guesses, "deletions").truth[len(truth["deletions"]) :][: len(target)].tolist()
-        assert sum(mine) == wrong
-        assert all(not gone_now or written[place] != target[place] for place, gone_now in enumerate(mine))
+        wanted = iter(target)  # what is kept stands in gold in this order, and nothing more could be
+        assert all(token in wanted for token, out in zip(written, mine, strict=True) if not out)
+        assert sum(mine) == distances(padded([written]), padded([target]), substitutions=False)[0] // 2
         truth["deletions"] += mine
     assert [guess.name for guess in guesses] == list(scores)
     for name, values in scores.items():
@@ -326,7 +325,7 @@ def test_the_loop_is_the_plain_one_for_each_text(quiet, longest, iterations):
         tokens, score, passes = plainly(Scripted(20, quiet), text, min(longest, 14), iterations)
         assert (each.tokens, each.passes) == (tokens, passes)
         assert each.score == pytest.approx(score, abs=1e-6)
-    assert (quiet == 0.9 and iterations > 4) == (len(script.left) > 1)
+    assert bool(script.left) == (iterations > 1 and quiet < 1)  # texts leave one after the other
 
 
 def test_equal_tokens_in_a_row_are_dropped_at_the_end_alone():
