@@ -27,26 +27,31 @@ if TYPE_CHECKING:
     from limbeck.text.subwords import Subwords
 
 
-class ParallelSettings(ShapeSettings):
+class CommonSettings(ShapeSettings):
     """Keys of a recipe's ``student`` that all parallel kinds have."""
 
     start: Literal["random", "embeddings", "encoder"] = "random"
     """What it takes over from a teacher with the same vocabulary: nothing; its embeddings; these and the encoder's
     layers, evenly spaced ones where the student has fewer. It must be as wide; for layers also of the same heads and
     feed-forward width."""
+    deduplicate: bool = True
+    """Of equal tokens in a row keep the first in decoding: parallel students stammer."""
+
+
+class ParallelSettings(CommonSettings):
+    """Keys of kinds that say how long a translation is before they write it."""
+
     longest_offset: int = Field(32, gt=0)
     """Most tokens that a translation is thought to be longer, or shorter, than its source."""
     length_weight: float = Field(1.0, ge=0)
     """How much the length counts in the loss, where a token counts one."""
-    deduplicate: bool = True
-    """Of equal tokens in a row keep the first in decoding: parallel students stammer."""
 
 
 Config = TypeVar("Config", bound=ParallelConfig)
 
 
 def config_for(
-    kind: type[Config], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+    kind: type[Config], settings: CommonSettings, subwords: Subwords, teacher: PreTrainedModel | None
 ) -> Config:
     """The configuration of a kind of student.
 
@@ -85,7 +90,7 @@ Student = TypeVar("Student", bound="ParallelStudent")
 
 
 def built(
-    kind: type[Student], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+    kind: type[Student], settings: CommonSettings, subwords: Subwords, teacher: PreTrainedModel | None
 ) -> Student:
     """An untrained student of a kind, with what it takes over from the teacher.
 
