@@ -233,3 +233,21 @@ class MasktConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.maskt.MasktForSeq2SeqLM`."""
 
     model_type = "limbeck-maskt"
+
+
+class InsertionConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.insertion.InsertionForSeq2SeqLM`.
+
+    Attributes:
+        order: How the missing tokens of a slot are weighed in training: as a ``binary_tree``, or ``uniform``.
+        tau: Temperature of the binary tree.
+        insertions: Where a pass of decoding inserts: in all slots (``parallel``), or one token (``greedy``).
+        end_penalty: By so many nats the end of a slot must be likelier than a token.
+    """
+
+    model_type = "limbeck-insertion"
+
+    order: str = "binary_tree"
+    tau: float = 1.0
+    insertions: str = "parallel"
+    end_penalty: float = 0.0

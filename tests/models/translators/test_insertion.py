@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -66,10 +67,9 @@ def test_a_sharp_tree_teaches_the_centre_alone():
 
 def test_canvases_are_what_was_kept_between_boundaries():
     tokens, _, kept = batches(seed=3)
-    found, lengths = canvases(tokens, kept, START, END, PAD)
+    found = canvases(tokens, kept, START, END, PAD)
     for row in range(len(tokens)):
         whole = [START, *tokens[row][kept[row]].tolist(), END]
-        assert lengths[row] == len(whole)
         assert found[row].tolist() == whole + [PAD] * (found.shape[1] - len(whole))
 
 
@@ -97,8 +97,9 @@ class Oracle:
         self.targets, self.likely = [list(target) for target in targets], likely or {}
         self.runs = []
 
-    def run(self, graph, *, tokens, lengths):
+    def run(self, graph, *, tokens):
         assert graph == "insert"
+        lengths = (tokens != PAD).sum(1)
         self.runs.append(len(tokens))
         shape = (len(tokens), tokens.shape[1] - 1)
         best, gained, ends = np.full(shape, 99), np.full(shape, -9.0, np.float32), np.zeros(shape, np.float32)
@@ -108,7 +109,7 @@ class Oracle:
             assert (tokens[row, lengths[row] :] == PAD).all()
             places = [-1, *(target.index(token) for token in written), len(target)]
             assert places == sorted(places)
-            for slot, (left, right) in enumerate(zip(places, places[1:], strict=False)):
+            for slot, (left, right) in enumerate(pairwise(places)):
                 if right - left > 1:
                     best[row, slot] = target[(left + right) // 2]
                     gained[row, slot] = self.likely.get(int(best[row, slot]), -0.1)
@@ -163,13 +164,9 @@ def test_greedy_inserts_the_likeliest_one_token_a_pass():
     (found,) = grown(loop_of(greedy=True), Oracle([target], likely))
     assert (list(found.tokens), found.passes) == (target, 7)
     assert found.score == pytest.approx(np.mean(list(likely.values())))
-    # The middle token first; then of both halves the left one, whose tokens are likelier.
+    # The third, in the middle; then of the first and the fifth the likelier; then of the second and the fifth.
     (part,) = grown(loop_of(greedy=True), Oracle([target], likely), passes=3)
-    assert list(part.tokens) == [target[0], target[1], target[3]] or list(part.tokens) == [
-        target[1],
-        target[2],
-        target[3],
-    ]
+    assert list(part.tokens) == target[:3]
 
 
 def test_no_more_tokens_than_there_is_room_for_the_likeliest_first():
@@ -183,8 +180,8 @@ def test_no_more_tokens_than_there_is_room_for_the_likeliest_first():
 
 def test_the_end_must_be_likelier_by_the_penalty():
     class Unsure(Oracle):
-        def run(self, graph, *, tokens, lengths):
-            best, gained, ends = super().run(graph, tokens=tokens, lengths=lengths)
+        def run(self, graph, *, tokens):
+            best, gained, ends = super().run(graph, tokens=tokens)
             return best, np.where(ends < 0, gained - 5.0, gained), ends
 
     (target,) = targets_of([5])
@@ -197,7 +194,7 @@ def test_the_end_must_be_likelier_by_the_penalty():
 @pytest.mark.parametrize("deduplicate", [True, False])
 def test_equal_neighbours(deduplicate):
     class Stammering(Oracle):
-        def run(self, graph, *, tokens, lengths):
+        def run(self, graph, *, tokens):
             shape = (len(tokens), tokens.shape[1] - 1)
             ended = np.full(shape, -1.0 if tokens.shape[1] < 5 else 0.0, np.float32)
             return np.full(shape, 7), np.full(shape, -0.5, np.float32), ended

@@ -54,18 +54,18 @@ def random_subsets(real: Tensor) -> Tensor:
     return ranks < counts[:, None]
 
 
-def canvases(tokens: Tensor, kept: Tensor, start: int, end: int, padding: int) -> tuple[Tensor, Tensor]:
+def canvases(tokens: Tensor, kept: Tensor, start: int, end: int, padding: int) -> Tensor:
     """The kept tokens of each translation in their order, between boundaries.
 
     Args:
-        tokens: ``(batch, places)``.
+        tokens: ``(batch, places)``, or more that are not looked at.
         kept: Which of them, ``(batch, places)``.
         start: The boundary before them.
         end: The boundary after them.
         padding: What stands after the end.
 
     Returns:
-        The canvases, ``(batch, most kept + 2)``, and their lengths, boundaries included, ``(batch,)``.
+        ``(batch, most kept + 2)``.
     """
     lengths = kept.sum(1) + 2
     canvas = tokens.new_full((len(tokens), int(lengths.max())), padding)
@@ -73,7 +73,7 @@ def canvases(tokens: Tensor, kept: Tensor, start: int, end: int, padding: int) -
     rows, places = kept.nonzero(as_tuple=True)
     canvas[rows, kept.cumsum(1)[rows, places]] = tokens[rows, places]
     canvas.scatter_(1, lengths[:, None] - 1, end)
-    return canvas, lengths
+    return canvas
 
 
 def lessons(real: Tensor, kept: Tensor, temperature: float) -> Lessons:
@@ -89,8 +89,12 @@ def lessons(real: Tensor, kept: Tensor, temperature: float) -> Lessons:
     ends = torch.where(kept, place, real.sum(1, keepdim=True))
     after = ends.flip(1).cummin(1).values.flip(1)
     missing, slot = real & ~kept, kept.cumsum(1)  # of a missing token, as many as are kept before it
-    distance = (0.5 * (before + after) - place).abs()  # the span's ends are one further in, its centre is the same
-    nearest = 0.5 * ((after - before) % 2)  # of a span's tokens, so that the largest weight is one before they are summed
+    distance = (
+        0.5 * (before + after) - place
+    ).abs()  # the span's ends are one further in, its centre is the same
+    nearest = 0.5 * (
+        (after - before) % 2
+    )  # of a span's tokens, so that the largest weight is one before they are summed
     shares = torch.exp((nearest - distance) / temperature) * missing
     sums = shares.new_zeros(len(real), real.shape[1] + 1).scatter_add_(1, slot, shares)
     rows, places = missing.nonzero(as_tuple=True)

@@ -30,9 +30,14 @@ if TYPE_CHECKING:
     Truths = NDArray[np.bool_]
 
 
+INSERT = "insert"
+"""The graph: canvases ``tokens (texts, places)`` to the likeliest token of each slot, its log-probability, and that of
+the slot's end, ``(texts, slots)`` each."""
+
+
 @dataclass(frozen=True)
 class Loop:
-    """How canvases grow.
+    """How canvases grow; see :class:`limbeck.serve.passes.Loop`.
 
     Attributes:
         start: The token that stands before all others.
@@ -53,19 +58,13 @@ class Loop:
     deduplicate: bool
 
     def __call__(self, passes: Passes, sources: Ints, decoding: Decoding) -> list[Found]:
-        """The translation of each text; its score is the mean log-probability of its tokens as they came.
-
-        Args:
-            passes: Has read the texts; its graph ``insert`` says what goes where.
-            sources: Tokens of each source, ``(texts,)``; only their number is looked at.
-            decoding: Of which ``max_length`` and ``passes`` are read.
-        """
+        """The translation of each text; its score is the mean log-probability of a token when it was inserted."""
         longest = min(decoding.max_length - 1, self.longest)
         found: dict[int, Found] = {}
         texts = np.arange(len(sources))
         canvas = self._empty(len(sources))
         for number in range(1, decoding.passes + 1):
-            tokens, gained, ends = passes.run("insert", tokens=canvas.tokens, lengths=canvas.lengths)
+            tokens, gained, ends = passes.run(INSERT, tokens=canvas.tokens)
             wanted = self._wanted(canvas, gained, ends, longest)
             canvas = canvas.grown(wanted, tokens, gained, self.padding)
             full = canvas.lengths - 2 == longest
