@@ -235,6 +235,22 @@ class MasktConfig(ParallelConfig):
     model_type = "limbeck-maskt"
 
 
+class InatConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.inat.InatForSeq2SeqLM`.
+
+    Attributes:
+        training_passes: Passes that are learnt of each translation.
+        denoising: Share of the translations that a later pass of training reads as corrupted gold.
+        corruption: Share of the tokens of corrupted gold at which something is wrong.
+    """
+
+    model_type = "limbeck-inat"
+
+    training_passes: int = 4
+    denoising: float = 0.5
+    corruption: float = 0.33
+
+
 class InsertionConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.insertion.InsertionForSeq2SeqLM`.
 

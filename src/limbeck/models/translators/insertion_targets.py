@@ -5,7 +5,8 @@ alike, which in their order are the *canvas* (section 4.2). Before, between and 
 slot ``l`` lacks the *span* ``y_i .. y_j`` of the tokens between two that were kept, or nothing. With weights that add
 up to one in each slot, the loss of a slot is
 
-    slot-loss(l) = sum_{i <= t <= j} w_l(t) (-log p(y_t, l)),    w_l(t) = exp(-d_l(t) / tau) / sum_{t'} exp(-d_l(t') / tau)
+    slot-loss(l) = sum_{i <= t <= j} w_l(t) (-log p(y_t, l)),
+    w_l(t) = exp(-d_l(t) / tau) / sum_{t'} exp(-d_l(t') / tau)
 
 with ``d_l(t) = |(i + j) / 2 - t|`` (equation 10), the distance to the span's centre, for a balanced binary tree; and
 ``w_l(t) = 1 / (j - i + 1)``, which is the same at infinite ``tau``, for the uniform loss (section 4.3). Of a slot that
