@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from limbeck import models
 from limbeck.core.decoding import Decoding
+from limbeck.core.objective import NO_GOLD
+from limbeck.models.translators import insertion
 from limbeck.models.translators.insertion_targets import canvases, lessons, random_subsets
 from limbeck.serve.loops.insertion import Loop
+
+from .toys import batch_of, toy_pairs, vocabulary
 
 pytestmark = pytest.mark.unit
 
@@ -85,6 +90,56 @@ def test_subsets_of_all_sizes_are_alike_and_of_one_size_too():
         torch.testing.assert_close(sizes, torch.full((length + 1,), 1 / (length + 1)), atol=0.01, rtol=0)
         alone = drawn[drawn.sum(1) == 1].float().mean(0)
         torch.testing.assert_close(alone, torch.full((length,), 1 / length), atol=0.02, rtol=0)
+
+
+def built(**changes):
+    values = {**insertion.tiny().model_dump(), "dropout": 0.0, **changes}
+    settings = models.settings_for("insertion", values, task="translation")
+    return models.build(
+        "insertion", settings, labels=(), tokeniser=vocabulary(), teacher=None, seed=0, task="translation"
+    )
+
+
+@pytest.mark.parametrize(("order", "tau"), [("binary_tree", 0.5), ("uniform", math.inf)])
+def test_guesses_are_what_each_canvas_lacks(order, tau, monkeypatch):
+    student = built(order=order, tau=0.5)
+    pairs = toy_pairs(6, seed=4)
+    inputs = batch_of(pairs)
+    inputs["labels"][2] = NO_GOLD  # no translation
+    generator = torch.Generator().manual_seed(0)
+    subsets = []
+
+    def drawn(real):
+        subsets.append((torch.rand(real.shape, generator=generator) < 0.4) & real)
+        return subsets[-1]
+
+    monkeypatch.setattr(insertion, "random_subsets", drawn)
+    (guess,) = student.guesses(inputs)
+    items = list(zip(guess.truth.tolist(), guess.weights.tolist(), guess.scores.detach(), strict=True))
+    for row, (source, target) in enumerate(pairs):
+        if row == 2:
+            continue
+        kept = subsets[0][row].nonzero()[:, 0].tolist()
+        expected = plainly(len(target), kept, tau)
+        assert sum(expected.values()) == pytest.approx(len(kept) + 1)
+        one = batch_of([(source, target)])
+        canvas = torch.tensor([[START, *(target[place] for place in kept), END]])
+        with torch.no_grad():
+            memory = student.encode(one["input_ids"], one["attention_mask"])
+            scores = student.lm_head(student.slot_states(memory, one["attention_mask"], canvas))[0]
+        for (slot, place), weight in expected.items():
+            truth = END if place < 0 else target[place]
+            weight *= (len(target) + 1) / (len(kept) + 1)
+            same = [
+                item
+                for item in items
+                if item[0] == truth
+                and item[1] == pytest.approx(weight)
+                and torch.allclose(item[2], scores[slot], atol=1e-4)
+            ]
+            assert len(same) == 1
+            items = [item for item in items if item is not same[0]]
+    assert not items
 
 
 # ------------------------------------------------------------ how canvases grow

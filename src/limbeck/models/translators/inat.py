@@ -1,21 +1,24 @@
 """INAT student: iterative refinement, of Lee, Mansimov and Cho (EMNLP 2018).
 
-    p(Y | X) >= prod_{l = 0}^{L} prod_t p(y_t | Y^{l - 1}, X, T),    Y^l = argmax of pass l, place by place
+    p(Y | X) = sum over Y^0 .. Y^{L-1} of p(Y | Y^{L-1}, X) .. p(Y^1 | Y^0, X) p(Y^0 | X),
+    p(Y^l | Y^{l-1}, X) = prod_t p(y^l_t | Y^{l-1}, X, T)
 
-A parallel translator whose decoder reads a whole translation and writes a better one. The translations ``Y^0 .. Y^{L-1}``
-between source and result are latent variables; with each taken to be the likeliest one, the sum over them has
-the lower bound above (the paper's section 3), in which every pass should say the right translation.
+A parallel translator whose decoder reads a whole translation and writes a better one. Those before the last are latent
+variables. With the likeliest token at each of their places, ``Y^l`` is one term of the sum, and so a lower bound; in
+training every pass is then asked for the right translation (the paper's section 3):
+
+    J = - sum_l sum_t log p(y_t | Y^{l-1}, X, T)
 
 - *Length*: a softmax over differences to the source's length, as of the vanilla student.
 - *Passes*: the first reads the source, its tokens copied evenly to the places (see
   :func:`limbeck.models.translators.layout.uniform_copy`), the others what the pass before wrote. The paper has two
-  decoders, one for the first pass, and one for all others, which also reads the states of the pass before. Here one
-  decoder, of half the weights, does both, and reads tokens alone, as in fairseq's model of this name; attention
-  in it is a plain transformer's without a causal mask.
-- *Training*: ``training_passes`` passes of each translation, the cross-entropy of all of them, and to keep refinement
-  from copying, some of the later passes of some translations read a corrupted gold translation instead of what the pass
-  before wrote (denoising, :func:`corrupted`). The paper's loss is a sum over passes; here it is their mean, so that the
-  sum over a batch is on the scale of sums over tokens, and a length counts against it as it does elsewhere.
+  decoders, one for the first pass, and one for all others, which in its authors' code also reads the states of
+  the pass before. Here one decoder, of half the weights, does both, and reads tokens alone, as in fairseq's
+  ``iterative_nonautoregressive_transformer``; it is a plain transformer's without a causal mask.
+- *Training*: J over ``training_passes`` passes; and so that a pass does not learn to copy, some of the later passes of
+  some translations read a corrupted gold translation, and not what the pass before wrote (denoising,
+  :func:`corrupted`). J sums over passes; here it is their mean, so that the sum over a batch is on the scale of sums
+  over tokens, and a length counts against it as it does elsewhere.
 - *Decoding*: until nothing changes, or for ``decoding.passes`` passes (:mod:`limbeck.serve.loops.inat`).
 
 Axes: ``batch``, ``tokens`` (of sources), ``rows`` (translations), ``places`` (of the longest), ``width``,
