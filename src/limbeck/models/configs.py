@@ -266,4 +266,4 @@ class InsertionConfig(ParallelConfig):
     order: str = "binary_tree"
     tau: float = 1.0
     insertions: str = "parallel"
-    end_penalty: float = 0.0
+    end_penalty: float = 0.5

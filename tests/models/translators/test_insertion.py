@@ -137,7 +137,7 @@ def test_guesses_are_what_each_canvas_lacks(order, tau, monkeypatch):
                 and item[1] == pytest.approx(weight)
                 and torch.allclose(item[2], scores[slot], atol=1e-4)
             ]
-            assert len(same) == 1
+            assert same  # several where a slot lacks a token twice
             items = [item for item in items if item is not same[0]]
     assert not items
 

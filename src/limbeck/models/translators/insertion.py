@@ -19,7 +19,9 @@ predicted: a translation grows from an empty canvas until every slot says that i
   translation of ``n`` tokens counts ``n + 1`` times that, as it does with its end token for a translator that writes
   word by word, so that the sum over a batch is on the scale of sums over tokens.
 - *Decoding*: an insertion into every slot in each pass, about ``log2 n`` passes, or one insertion in each pass, up to
-  ``decoding.passes`` passes (:mod:`limbeck.serve.loops.insertion`).
+  ``decoding.passes`` passes (:mod:`limbeck.serve.loops.insertion`). Of two equal tokens in a row, a canvas with one
+  does not say which it is; the slots on both sides are then as likely to lack the other, and insertions into both at
+  once are none or one too many. One insertion in each pass has no such trouble.
 
 Axes: ``batch``, ``tokens`` (of sources), ``rows`` (translations), ``places`` (of the longest canvas), ``slots``
 (``places - 1``), ``width``, ``vocabulary``.
@@ -63,8 +65,9 @@ class Settings(CommonSettings):
     insertions: Literal["parallel", "greedy"] = "parallel"
     """Where a pass of decoding inserts: in all slots; or the likeliest token alone, for which ``decoding.passes`` must
     be as many as a translation has tokens, and one."""
-    end_penalty: float = Field(0.0, ge=0)
-    """In decoding, a slot is complete where that is likelier than any token by so many nats."""
+    end_penalty: float = Field(0.5, ge=0)
+    """In decoding, a slot is complete where that is likelier than any token by so many nats: there is one end, and
+    several tokens share what is left."""
     deduplicate: bool = False
     """Of equal tokens in a row keep the first in decoding."""
 
