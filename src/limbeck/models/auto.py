@@ -23,6 +23,7 @@ STUDENTS = {
     "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
     "InatConfig": ("limbeck.models.translators.inat", "InatForSeq2SeqLM"),
     "InsertionConfig": ("limbeck.models.translators.insertion", "InsertionForSeq2SeqLM"),
+    "LevenshteinConfig": ("limbeck.models.translators.levenshtein", "LevenshteinForSeq2SeqLM"),
     "MasktConfig": ("limbeck.models.translators.maskt", "MasktForSeq2SeqLM"),
     "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),

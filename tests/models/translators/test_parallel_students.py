@@ -27,7 +27,7 @@ from .toys import WORDS, batch_of, learnt, toy_pairs, vocabulary
 pytestmark = pytest.mark.unit
 
 KINDS = [kind for kind in models.kinds("translation") if kind != "autoregressive"]
-STEPS = {"inat": 150, "insertion": 800, "maskt": 400, "vanilla": 150}
+STEPS = {"inat": 150, "insertion": 800, "levenshtein": 400, "maskt": 400, "vanilla": 150}
 """In which 64 pairs are learnt by heart."""
 SMALL = {"layers": 2, "width": 64, "feed_forward": 128, "heads": 4, "dropout": 0.0}
 

@@ -5,7 +5,7 @@
 
 A parallel translator whose decoder reads a whole translation and writes a better one. Those before the last are latent
 variables. With the likeliest token at each of their places, ``Y^l`` is one term of the sum, and so a lower bound; in
-training every pass is then asked for the right translation (the paper's section 3):
+training every pass is then asked for the right translation:
 
     J = - sum_l sum_t log p(y_t | Y^{l-1}, X, T)
 
@@ -189,7 +189,7 @@ class InatForSeq2SeqLM(PassStudent):
 
 
 def corrupted(tokens: Tensor, real: Tensor, share: float, choices: Tensor) -> Tensor:
-    """Translations with faults (the paper's section 3, on denoising).
+    """Translations with faults (the corruption process of the paper's denoising autoencoder).
 
     From the first token to the last, each is left alone, or with a probability of ``share / 3`` each
 

@@ -5,14 +5,14 @@
 A transformer whose decoder sees the whole canvas at once, and says of every slot what to insert. No length is
 predicted: a translation grows from an empty canvas until every slot says that it is complete.
 
-- *Slots* (section 3): boundary tokens stand around the canvas; the last layer's states of two neighbours side by side,
-  projected to one state's width, stand for the slot between them. There is no causal mask.
+- *Slots*: boundary tokens stand around the canvas; the last layer's states of two neighbours side by side, projected to
+  one state's width, stand for the slot between them. There is no causal mask.
 - *Content and location*: of the paper's two ways the factorised one, ``p(c, l) = p(c | l) p(l)``, with
   ``p(c | l) = softmax_c(h_l W)`` over the tokens and the end of a slot, and ``p(l)`` uniform, with no weights of its
-  own. For slots that end one by one (slot finalisation, section 4.4), the loss is the mean over all slots
-  whatever they lack, so the best ``p(l)`` is the uniform one; and parallel decoding reads ``p(c | l)`` alone. The
-  paper's joint softmax over all slots, its contextual bias and its mixture of softmaxes are not built; nor is
-  sequence finalisation, which cannot decode in parallel.
+  own. For slots that end one by one (slot finalisation), the loss is the mean over all slots whatever they lack, so the
+  best ``p(l)`` is the uniform one; and parallel decoding reads ``p(c | l)`` alone. The paper's joint softmax over all
+  slots, its contextual bias and its mixture of softmaxes are not built; nor is sequence finalisation, in which no slot
+  says by itself that it is complete.
 - *Training*: a random part of the translation is the canvas, and every slot is taught the tokens that it lacks, those
   in the middle most (balanced binary tree), or all alike (uniform); formulas and source in
   :mod:`limbeck.models.translators.insertion_targets`. The paper's loss is a mean over the slots of a canvas; a

@@ -1,16 +1,16 @@
 """What the insertion student is taught: random canvases, and how much each missing token counts (Stern et al. 2019).
 
 A translation ``y_1 .. y_n`` is given in part: ``k`` is drawn from 0 to n, each alike, then k of its tokens, all subsets
-alike, which in their order are the *canvas* (section 4.2). Before, between and after them are ``k + 1`` *slots*, and
-slot ``l`` lacks the *span* ``y_i .. y_j`` of the tokens between two that were kept, or nothing. With weights that add
-up to one in each slot, the loss of a slot is
+alike, which in their order are the *canvas*. Before, between and after them are ``k + 1`` *slots*, and slot ``l`` lacks
+the *span* ``y_i .. y_j`` of the tokens between two that were kept, or nothing. With weights that add up to one in each
+slot, the loss of a slot is
 
     slot-loss(l) = sum_{i <= t <= j} w_l(t) (-log p(y_t, l)),
     w_l(t) = exp(-d_l(t) / tau) / sum_{t'} exp(-d_l(t') / tau)
 
 with ``d_l(t) = |(i + j) / 2 - t|`` (equation 10), the distance to the span's centre, for a balanced binary tree; and
-``w_l(t) = 1 / (j - i + 1)``, which is the same at infinite ``tau``, for the uniform loss (section 4.3). Of a slot that
-lacks nothing, the loss is that of the end of the slot (section 4.4). The loss of a canvas is the mean over its slots.
+``w_l(t) = 1 / (j - i + 1)``, which is the same at infinite ``tau``, for the uniform loss. Of a slot that lacks nothing,
+the loss is that of the end of the slot (slot finalisation). The loss of a canvas is the mean over its slots.
 
 Axes: ``batch``, ``places`` (of the longest translation), ``slots``, ``items`` (of all that is taught).
 """

@@ -1,10 +1,10 @@
 """The pass loop of the insertion student: from an empty canvas to a translation. NumPy alone.
 
 A *canvas* is what is written so far between two boundary tokens; ``k`` tokens have ``k + 1`` *slots*. In each pass the
-model says of every slot which token it would insert, and how likely it is that nothing more goes there. Every slot
-takes its token at once (parallel decoding, Stern et al. 2019, section 5.2), or only the likeliest of all does (greedy
-decoding, section 5.1); a slot stays empty where the end is more likely, by more than a penalty (section 6). The
-translation is done when all slots stay empty.
+model says of every slot which token it would insert, and how likely it is that nothing more goes there. As Stern, Chan,
+Kiros and Uszkoreit (2019) say of inference, every slot takes its token at once (parallel decoding), or the likeliest of
+all alone does (greedy decoding). A slot stays empty where its end is likelier by more than a penalty (the EOS penalty
+of their experiments). The translation is done when all slots stay empty.
 
 Axes: ``texts`` (still being translated), ``places`` (of the longest canvas, boundaries included), ``slots``
 (``places - 1``).
@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from limbeck.serve.loops.levenshtein import framed
 from limbeck.serve.search import NEVER, Found
+from limbeck.structure.edits import Rows, with_placeholders
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float32]
-    Truths = NDArray[np.bool_]
+    Bools = NDArray[np.bool_]
 
 
 INSERT = "insert"
 """The graph: canvases ``tokens (texts, places)`` to the likeliest token of each slot, its log-probability, and that of
 the slot's end, ``(texts, slots)`` each."""
+TO_COME = -1
+"""Stands for a token that is being inserted."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +66,13 @@ class Loop:
         longest = min(decoding.max_length - 1, self.longest)
         found: dict[int, Found] = {}
         texts = np.arange(len(sources))
-        canvas = self._empty(len(sources))
+        canvas = Canvas.empty(len(sources))
         for number in range(1, decoding.passes + 1):
-            tokens, gained, ends = passes.run(INSERT, tokens=canvas.tokens)
-            wanted = self._wanted(canvas, gained, ends, longest)
-            canvas = canvas.grown(wanted, tokens, gained, self.padding)
-            full = canvas.lengths - 2 == longest
-            done = ~wanted.any(1) | full | (number == decoding.passes)
+            read = framed(canvas.rows, self.start, self.end, self.padding)
+            tokens, gained, ends = passes.run(INSERT, tokens=read)
+            wanted = self._wanted(canvas.rows.lengths, gained, ends, longest)
+            canvas = canvas.grown(wanted, tokens, gained)
+            done = ~wanted.any(1) | (canvas.rows.lengths == longest) | (number == decoding.passes)
             for row in np.flatnonzero(done):
                 found[int(texts[row])] = self._found(canvas, int(row), ends[row, 0], number)
             if done.all():
@@ -79,26 +83,21 @@ class Loop:
                 texts, canvas = texts[going], canvas.kept(going)
         return [found[text] for text in range(len(sources))]
 
-    def _empty(self, texts: int) -> Canvas:
-        tokens = np.tile(np.array([self.start, self.end], dtype=np.int64), (texts, 1))
-        return Canvas(tokens, np.zeros(tokens.shape, np.float32), np.full(texts, 2, dtype=np.int64))
-
-    def _wanted(self, canvas: Canvas, gained: Floats, ends: Floats, longest: int) -> Truths:
+    def _wanted(self, lengths: Ints, gained: Floats, ends: Floats, longest: int) -> Bools:
         """Which slots take their token, ``(texts, slots)``: of more than there is room for, the likeliest."""
-        slots = np.arange(gained.shape[1]) < canvas.lengths[:, None] - 1
-        wanted = slots & (gained > ends - self.end_penalty)
-        room = np.full(len(gained), 1) if self.greedy else longest - (canvas.lengths - 2)
+        slots = np.arange(gained.shape[1]) <= lengths[:, None]
+        wanted: Bools = slots & (gained > ends - self.end_penalty)
+        room = np.full(len(gained), 1) if self.greedy else longest - lengths
         if (wanted.sum(1) <= room).all():
             return wanted
         likeliest = np.argsort(-np.where(wanted, gained, NEVER), axis=1, kind="stable")
-        ranks = np.empty_like(likeliest)
-        np.put_along_axis(ranks, likeliest, np.arange(gained.shape[1])[None], axis=1)
+        ranks = np.argsort(likeliest, axis=1, kind="stable")
         return wanted & (ranks < room[:, None])
 
     def _found(self, canvas: Canvas, row: int, end: np.float32, passes: int) -> Found:
-        written = slice(1, canvas.lengths[row] - 1)
-        tokens, scores = canvas.tokens[row, written], canvas.scores[row, written]
-        if not len(tokens):
+        length = canvas.rows.lengths[row]
+        tokens, scores = canvas.rows.tokens[row, :length], canvas.scores[row, :length]
+        if not length:
             return Found((), float(end), passes)
         kept = np.append(True, tokens[1:] != tokens[:-1]) if self.deduplicate else slice(None)
         return Found(tuple(tokens[kept].tolist()), float(scores.mean()), passes)
@@ -108,40 +107,36 @@ class Canvas(NamedTuple):
     """Translations in the making.
 
     Attributes:
-        tokens: With the boundaries, ``(texts, places)``.
-        scores: The log-probability of each when it was inserted, ``(texts, places)``; of boundaries 0.
-        lengths: Tokens of each, boundaries included, ``(texts,)``.
+        rows: Their tokens, without boundaries.
+        scores: The log-probability of each when it was inserted, ``(texts, tokens of the longest)``.
     """
 
-    tokens: Ints
+    rows: Rows
     scores: Floats
-    lengths: Ints
 
-    def grown(self, wanted: Truths, tokens: Ints, scores: Floats, padding: int) -> Canvas:
+    @classmethod
+    def empty(cls, texts: int) -> Canvas:
+        """So many, without a token."""
+        rows = Rows(np.zeros((texts, 0), dtype=np.int64), np.zeros(texts, dtype=np.int64))
+        return cls(rows, np.zeros((texts, 0), dtype=np.float32))
+
+    def grown(self, wanted: Bools, tokens: Ints, scores: Floats) -> Canvas:
         """With tokens inserted.
 
         Args:
             wanted: Which slots take one, ``(texts, slots)``.
             tokens: The one of each slot.
             scores: Its log-probability.
-            padding: What stands after the end.
         """
-        before = np.cumsum(wanted, axis=1)  # tokens inserted up to a slot, itself included
-        shift = np.pad(before, ((0, 0), (1, 0)))  # what is inserted before a token of the canvas
-        place = np.arange(self.tokens.shape[1])
-        lengths = self.lengths + before[:, -1]
-        size = len(lengths), int(lengths.max())
-        grown, gained = np.full(size, padding, dtype=np.int64), np.zeros(size, dtype=np.float32)
-        rows, old = np.nonzero(place < self.lengths[:, None])
-        at = old + shift[rows, old]
-        grown[rows, at], gained[rows, at] = self.tokens[rows, old], self.scores[rows, old]
-        rows, slots = np.nonzero(wanted)
-        at = slots + before[rows, slots]
-        grown[rows, at], gained[rows, at] = tokens[rows, slots], scores[rows, slots]
-        return Canvas(grown, gained, lengths)
+        rows = with_placeholders(self.rows, wanted.astype(np.int64), TO_COME)
+        new = rows.tokens == TO_COME
+        grown = np.zeros(new.shape, dtype=np.float32)
+        rows.tokens[new], grown[new] = tokens[wanted], scores[wanted]
+        grown[rows.real & ~new] = self.scores[self.rows.real]
+        return Canvas(rows, grown)
 
     def kept(self, texts: Ints) -> Canvas:
         """Of these texts only."""
-        lengths = self.lengths[texts]
-        longest = lengths.max(initial=2)
-        return Canvas(self.tokens[texts, :longest], self.scores[texts, :longest], lengths)
+        lengths = self.rows.lengths[texts]
+        longest = lengths.max(initial=0)
+        return Canvas(Rows(self.rows.tokens[texts, :longest], lengths), self.scores[texts, :longest])
