@@ -12,6 +12,7 @@ from limbeck.core.objective import NO_GOLD
 from limbeck.models.translators import inat
 from limbeck.models.translators.inat import corrupted, with_faults
 from limbeck.models.translators.layout import uniform_copy
+from limbeck.serve import layout
 from limbeck.serve.loops import inat as loops
 
 from .toys import batch_of, toy_pairs, vocabulary
@@ -96,7 +97,7 @@ def test_each_pass_is_taught_from_what_the_one_before_wrote_or_from_gold(denoisi
         with torch.no_grad():
             memory, *_ = student.read(**one)
             real = torch.ones(1, count, dtype=torch.bool)
-            states = student.decoder_states(
+            states = student.decoded(
                 memory, one["attention_mask"], student.embedded_target(read), real
             )
             expected = student.lm_head(states)[0]
@@ -109,7 +110,7 @@ def test_each_pass_is_taught_from_what_the_one_before_wrote_or_from_gold(denoisi
 def test_copies_are_those_of_training():
     sources, lengths = np.arange(1, 14), np.tile(np.arange(1, 30), (13, 1))
     expected = uniform_copy(torch.from_numpy(sources), torch.from_numpy(lengths)).numpy()
-    np.testing.assert_array_equal(loops.uniform_copy(sources, lengths), expected)
+    np.testing.assert_array_equal(layout.uniform_copy(sources, lengths), expected)
 
 
 class Counting:

@@ -32,13 +32,12 @@ from typing import TYPE_CHECKING
 
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.signals import TOKENS, Guess
 from limbeck.models.configs import InatConfig
-from limbeck.models.translators.layers import DecoderLayer
 from limbeck.models.translators.layout import real_places, source_lengths, uniform_copy
 from limbeck.models.translators.lengths import LengthHead, length_classes
 from limbeck.models.translators.parallel import ParallelSettings, built
@@ -90,29 +89,12 @@ class InatForSeq2SeqLM(PassStudent):
     def __init__(self, config: InatConfig) -> None:
         super().__init__(config)
         self.length_head = LengthHead(config.d_model, config.longest_offset)
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.post_init()
 
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """The encoder's states, scores of lengths ``(batch, classes)``, and the sources themselves."""
         memory = self.encode(input_ids, attention_mask)
         return memory, self.length_head(memory, attention_mask), input_ids
-
-    def decoder_states(self, memory: Tensor, source_mask: Tensor, embedded: Tensor, real: Tensor) -> Tensor:
-        """The last layer's states, ``(rows, places, width)``.
-
-        Args:
-            memory: The encoder's states, ``(batch, tokens, width)``.
-            source_mask: One where a source's token is real, ``(batch, tokens)``.
-            embedded: What the pass reads, ``(rows, places, width)``.
-            real: True where a translation has a token, one at least, ``(rows, places)``.
-        """
-        states = embedded + self.positions(embedded.shape[1])
-        states = functional.dropout(states, self.config.dropout, self.training)
-        may_see, seen = real.unsqueeze(1), source_mask.bool()
-        for layer in self.layers:
-            states = layer(states, may_see, memory, seen)
-        return states
 
     def write(
         self, memory: Tensor, source_mask: Tensor, tokens: Tensor, lengths: Tensor, copied: Tensor
@@ -131,7 +113,7 @@ class InatForSeq2SeqLM(PassStudent):
         embedded = torch.where(
             copied, self.embedded(tokens.clamp(max=sources)), self.embedded_target(tokens.clamp(max=targets))
         )
-        return self.likeliest(self.decoder_states(memory, source_mask, embedded, real_places(lengths)))
+        return self.likeliest(self.decoded(memory, source_mask, embedded, real_places(lengths)))
 
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
         """Tokens, those of the first pass before those of the next, and lengths; of rows with a translation only.
@@ -148,10 +130,10 @@ class InatForSeq2SeqLM(PassStudent):
         scored, truth = real & taught[:, None], labels[:, : real.shape[1]]
         copied = uniform_copy(source_lengths(mask), lengths[:, None])[:, 0]  # (batch, places)
         embedded = self.embedded(input_ids.gather(1, copied))
-        passes = [self.lm_head(self.decoder_states(memory, mask, embedded, real)[scored])]
+        passes = [self.lm_head(self.decoded(memory, mask, embedded, real)[scored])]
         for _ in range(1, self.config.training_passes):
             embedded = self.embedded_target(self._read_next(passes[-1].detach(), scored, truth))
-            passes.append(self.lm_head(self.decoder_states(memory, mask, embedded, real)[scored]))
+            passes.append(self.lm_head(self.decoded(memory, mask, embedded, real)[scored]))
         classes = length_classes(lengths, mask, self.config.longest_offset)[taught]
         # Tokens are counted once a pass; a length shall count as if they were counted once.
         weight = self.config.length_weight * self.config.training_passes

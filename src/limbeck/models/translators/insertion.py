@@ -36,13 +36,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.signals import TOKENS, Guess
 from limbeck.models.configs import InsertionConfig
 from limbeck.models.translators.insertion_targets import canvases, lessons, random_subsets
-from limbeck.models.translators.layers import DecoderLayer
 from limbeck.models.translators.layout import real_places
 from limbeck.models.translators.parallel import CommonSettings, built
 from limbeck.models.translators.passes import PassGraph, PassStudent
@@ -98,7 +96,6 @@ class InsertionForSeq2SeqLM(PassStudent):
         super().__init__(config)
         end: Any = config.eos_token_id
         self.start_id, self.end_id = self.special(config.bos_token_id, "start"), self.special(end, "end")
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.slots = nn.Linear(2 * config.d_model, config.d_model)
         self.post_init()
 
@@ -110,11 +107,7 @@ class InsertionForSeq2SeqLM(PassStudent):
             source_mask: One where a source's token is real, ``(batch, tokens)``.
             tokens: The canvases with their boundaries, ``(rows, places)``; the padding token after them.
         """
-        states = self.embedded_target(tokens) + self.positions(tokens.shape[1])
-        states = functional.dropout(states, self.config.dropout, self.training)
-        may_see, seen = (tokens != self.pad_id).unsqueeze(1), source_mask.bool()
-        for layer in self.layers:
-            states = layer(states, may_see, memory, seen)
+        states = self.decoder_states(memory, source_mask, tokens)
         slots: Tensor = self.slots(torch.cat((states[:, :-1], states[:, 1:]), 2))
         return slots
 

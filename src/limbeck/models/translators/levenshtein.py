@@ -43,12 +43,10 @@ import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional
 
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.signals import TOKENS, Guess
 from limbeck.models.configs import LevenshteinConfig
-from limbeck.models.translators.layers import DecoderLayer
 from limbeck.models.translators.parallel import CommonSettings, built
 from limbeck.models.translators.passes import PassGraph, PassStudent
 from limbeck.serve.loops import levenshtein
@@ -113,25 +111,9 @@ class LevenshteinForSeq2SeqLM(PassStudent):
         self.start_id, self.end_id = self.special(config.bos_token_id, "start"), self.special(end, "end")
         self.mask_id = self.special(config.mask_token_id, "mask")
         self.longest = config.max_position_embeddings - 2  # without the frame
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.deletion_head = nn.Linear(config.d_model, 2, bias=False)
         self.placeholder_head = nn.Linear(2 * config.d_model, config.most_placeholders + 1, bias=False)
         self.post_init()
-
-    def decoder_states(self, memory: Tensor, source_mask: Tensor, tokens: Tensor) -> Tensor:
-        """The last layer's states, ``(rows, places, width)``.
-
-        Args:
-            memory: The encoder's states, ``(batch, tokens, width)``.
-            source_mask: One where a source's token is real, ``(batch, tokens)``.
-            tokens: Of the translations with their frame, ``(rows, places)``; the padding token after them.
-        """
-        states = self.embedded_target(tokens) + self.positions(tokens.shape[1])
-        states = functional.dropout(states, self.config.dropout, self.training)
-        may_see, seen = (tokens != self.pad_id).unsqueeze(1), source_mask.bool()
-        for layer in self.layers:
-            states = layer(states, may_see, memory, seen)
-        return states
 
     def slot_scores(self, states: Tensor) -> Tensor:
         """Unnormalised scores of placeholders between neighbours: ``(..., places, width) -> (..., slots, numbers)``."""

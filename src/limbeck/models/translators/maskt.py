@@ -20,13 +20,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.signals import TOKENS, Guess
 from limbeck.models.configs import MasktConfig
-from limbeck.models.translators.layers import DecoderLayer
 from limbeck.models.translators.layout import real_places
 from limbeck.models.translators.lengths import LengthHead, length_classes
 from limbeck.models.translators.parallel import ParallelSettings, built
@@ -72,7 +70,6 @@ class MasktForSeq2SeqLM(PassStudent):
     def __init__(self, config: MasktConfig) -> None:
         super().__init__(config)
         self.length_head = LengthHead(config.d_model, config.longest_offset)
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.mask_id = self.special(config.mask_token_id, "mask")
         self.post_init()
 
@@ -80,21 +77,6 @@ class MasktForSeq2SeqLM(PassStudent):
         """The encoder's states, and scores of lengths ``(batch, classes)``."""
         memory = self.encode(input_ids, attention_mask)
         return memory, self.length_head(memory, attention_mask)
-
-    def decoder_states(self, memory: Tensor, source_mask: Tensor, tokens: Tensor) -> Tensor:
-        """The last layer's states, ``(rows, places, width)``.
-
-        Args:
-            memory: The encoder's states, ``(batch, tokens, width)``.
-            source_mask: One where a source's token is real, ``(batch, tokens)``.
-            tokens: Of the translations as far as they are known, ``(rows, places)``; the padding token after them.
-        """
-        states = self.embedded_target(tokens) + self.positions(tokens.shape[1])
-        states = functional.dropout(states, self.config.dropout, self.training)
-        may_see, seen = (tokens != self.pad_id).unsqueeze(1), source_mask.bool()
-        for layer in self.layers:
-            states = layer(states, may_see, memory, seen)
-        return states
 
     def fill(self, memory: Tensor, source_mask: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest token of each place, and its log-probability in nats, ``(rows, places)`` each."""

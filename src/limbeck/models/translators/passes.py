@@ -4,7 +4,8 @@ Such a student reads its sources once (:meth:`PassStudent.read`); a pass is one 
 that reads token ids and says token ids and log-probabilities; and its loop (:mod:`limbeck.serve.loops`) goes from pass
 to pass in NumPy. Training knows nothing of the loop; export writes the graphs, and the loop goes into the card.
 
-Axes: ``batch``, ``tokens`` (of sources), ``rows`` (translations: those of a source stand side by side), ``width``.
+Axes: ``batch``, ``tokens`` (of sources), ``rows`` (translations: those of a source stand side by side), ``places`` (of
+the longest), ``width``.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from limbeck.models.tracing import trace
+from limbeck.models.translators.layers import DecoderLayer
 from limbeck.models.translators.parallel import ParallelStudent
 from limbeck.models.translators.translator import Hypothesis
 from limbeck.serve.passes import MEMORY, READER, SOURCE_MASK, Passes, source_lengths
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from limbeck.core.decoding import Decoding
+    from limbeck.models.configs import ParallelConfig
     from limbeck.serve.passes import Loop
 
 Axes = tuple[str | None, ...]
@@ -59,6 +63,10 @@ class PassStudent(ParallelStudent):
 
     says: ClassVar[Mapping[str, Axes]] = {}
 
+    def __init__(self, config: ParallelConfig) -> None:
+        super().__init__(config)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
+
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
         """What is made of the sources once: the encoder's states ``(batch, tokens, width)``, then what ``says`` names.
 
@@ -75,6 +83,32 @@ class PassStudent(ParallelStudent):
     def loop(self) -> Loop:
         """How it goes from pass to pass."""
         raise NotImplementedError
+
+    def decoder_states(self, memory: Tensor, source_mask: Tensor, tokens: Tensor) -> Tensor:
+        """The last layer's states where the decoder reads what is written so far, ``(rows, places, width)``.
+
+        Args:
+            memory: The encoder's states, ``(batch, tokens, width)``.
+            source_mask: One where a source's token is real, ``(batch, tokens)``.
+            tokens: Of the translations, ``(rows, places)``, one at least of each; the padding token after them.
+        """
+        return self.decoded(memory, source_mask, self.embedded_target(tokens), tokens != self.pad_id)
+
+    def decoded(self, memory: Tensor, source_mask: Tensor, embedded: Tensor, real: Tensor) -> Tensor:
+        """The last layer's states, where a place sees all real ones: ``(rows, places, width)``.
+
+        Args:
+            memory: As above.
+            source_mask: As above.
+            embedded: What the decoder reads, without the places' encodings, ``(rows, places, width)``.
+            real: True where a translation has a token, one at least, ``(rows, places)``.
+        """
+        states = embedded + self.positions(embedded.shape[1])
+        states = functional.dropout(states, self.config.dropout, self.training)
+        may_see, seen = real.unsqueeze(1), source_mask.bool()
+        for layer in self.layers:
+            states = layer(states, may_see, memory, seen)
+        return states
 
     @torch.inference_mode()
     def decode(self, inputs: Mapping[str, Tensor], decoding: Decoding) -> list[Hypothesis]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limbeck.serve.loops.lengths import likely_lengths
+from limbeck.serve.layout import likely_lengths, uniform_copy, without_repetitions
 from limbeck.serve.search import Found
 
 if TYPE_CHECKING:
@@ -79,22 +79,6 @@ class Loop:
         """Of a text's candidates."""
         means = [float(row[:length].mean()) for row, length in zip(said, lengths, strict=True)]
         best = int(np.argmax(means))
-        kept = tokens[best, : lengths[best]]
-        if self.deduplicate:
-            kept = kept[np.append(True, kept[1:] != kept[:-1])]
+        written = tokens[best, : lengths[best]]
+        kept = without_repetitions(written) if self.deduplicate else written
         return Found(tuple(kept.tolist()), means[best], passes)
-
-
-def uniform_copy(sources: Ints, lengths: Ints) -> Ints:
-    """As :func:`limbeck.models.translators.layout.uniform_copy`.
-
-    Args:
-        sources: Tokens of each source, ``(texts,)``.
-        lengths: Tokens of the translations, at least one, ``(texts, candidates)``.
-
-    Returns:
-        The source token that each place starts from, counted from 0, ``(texts, candidates, places)``.
-    """
-    place, count, last = np.arange(1, lengths.max() + 1), lengths[:, :, None], sources[:, None, None]
-    copied: Ints = np.clip((2 * last * place + count) // (2 * count) - 1, 0, last - 1)
-    return copied

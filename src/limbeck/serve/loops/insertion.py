@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from limbeck.serve.layout import without_repetitions
 from limbeck.serve.loops.levenshtein import framed
 from limbeck.serve.search import NEVER, Found
 from limbeck.structure.edits import Rows, with_placeholders
@@ -99,8 +100,8 @@ class Loop:
         tokens, scores = canvas.rows.tokens[row, :length], canvas.scores[row, :length]
         if not length:
             return Found((), float(end), passes)
-        kept = np.append(True, tokens[1:] != tokens[:-1]) if self.deduplicate else slice(None)
-        return Found(tuple(tokens[kept].tolist()), float(scores.mean()), passes)
+        kept = without_repetitions(tokens) if self.deduplicate else tokens
+        return Found(tuple(kept.tolist()), float(scores.mean()), passes)
 
 
 class Canvas(NamedTuple):

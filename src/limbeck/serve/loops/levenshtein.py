@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from limbeck.serve.layout import without_repetitions
 from limbeck.serve.search import Found
 from limbeck.structure.edits import Rows, with_placeholders, without
 
@@ -122,9 +123,8 @@ class Loop:
         return framed(rows, self.start, self.end, self.padding)
 
     def _tokens(self, row: Ints) -> tuple[int, ...]:
-        if self.deduplicate and len(row):
-            row = row[np.append(True, row[1:] != row[:-1])]
-        return tuple(row.tolist())
+        kept = without_repetitions(row) if self.deduplicate else row
+        return tuple(kept.tolist())
 
 
 def framed(rows: Rows, start: int, end: int, padding: int) -> Ints:

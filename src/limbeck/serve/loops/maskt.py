@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from limbeck.serve.loops.lengths import likely_lengths
+from limbeck.serve.layout import likely_lengths, without_repetitions
 from limbeck.serve.search import Found
 
 if TYPE_CHECKING:
@@ -85,9 +85,7 @@ class Loop:
         return ids, log_probabilities
 
     def _tokens(self, row: Ints, real: NDArray[np.bool_]) -> tuple[int, ...]:
-        kept = row[real]
-        if self.deduplicate:
-            kept = kept[np.append(True, kept[1:] != kept[:-1])]
+        kept = without_repetitions(row[real]) if self.deduplicate else row[real]
         return tuple(kept.tolist())
 
 
