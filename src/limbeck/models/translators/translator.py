@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from limbeck.core.decoding import Decoding
-    from limbeck.core.signals import Guess
+    from limbeck.core.signals import Guess, Penalty
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class ParallelTranslator(PreTrainedModel):
 
     main_input_name = "input_ids"
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> tuple[Guess, ...]:
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> tuple[Guess | Penalty, ...]:
         """The guesses, as arguments by name, so that a wrapper for several devices can stand between."""
         return self.guesses({"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels})
 
-    def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
+    def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess | Penalty, ...]:
         """What it is scored on for a batch, with the graph for gradients.
 
         Args:
