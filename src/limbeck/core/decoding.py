@@ -28,6 +28,8 @@ class Decoding(Settings):
     """Tokens of a translation, its end included."""
     candidates: int = Field(1, gt=0)
     """Of parallel students: lengths that are tried, the likeliest ones; the best-scored translation is taken."""
+    passes: int = Field(10, gt=0)
+    """Of parallel students that refine what they wrote: most passes of a translation."""
     seed: int = 0
     """Of sampling; each text draws by itself, so that no draw depends on the others."""
 

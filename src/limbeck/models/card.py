@@ -171,6 +171,8 @@ def _said_of_task(report: Mapping[str, Any]) -> dict[str, str]:
 
 def _decoding(report: Mapping[str, Any]) -> str:
     settings = report["decoding"]
+    if "loop" in report:
+        return f"all tokens at once, in up to {settings['passes']} passes"
     if "candidates" in report:
         count = min(settings["candidates"], report["candidates"])
         return f"all tokens at once, {count} length{'s' * (count > 1)} tried"

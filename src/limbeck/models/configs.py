@@ -227,3 +227,9 @@ class VanillaConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.vanilla.VanillaForSeq2SeqLM`."""
 
     model_type = "limbeck-vanilla"
+
+
+class MasktConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.maskt.MasktForSeq2SeqLM`."""
+
+    model_type = "limbeck-maskt"

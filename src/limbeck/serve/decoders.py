@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from limbeck.core.errors import LimbeckError
+from limbeck.serve.passes import OnnxPasses, source_lengths
 from limbeck.serve.search import Found, Limits, beam_search, greedy
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from limbeck.core.decoding import Decoding
+    from limbeck.serve.passes import Loop
 
     Ints = NDArray[np.int64]
     Floats = NDArray[np.float32]
@@ -129,9 +133,7 @@ class AtOnce:
         Raises:
             LimbeckError: Several translations of a text are asked for.
         """
-        if decoding.keep > 1:
-            what = "a translator that writes all words at once finds one translation of a text"
-            raise LimbeckError(f"{what}, and 'keep' is {decoding.keep}")
+        _require_one(decoding)
         limits = {
             "candidates": np.array(min(decoding.candidates, self.candidates)),
             "longest": np.array(min(decoding.max_length - 1, self.longest)),
@@ -139,6 +141,34 @@ class AtOnce:
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, **limits}
         tokens, scores = self.model.run(["tokens", "scores"], inputs)
         return [
-            [Found(tuple(row[row != self.padding].tolist()), float(score))]
+            [Found(tuple(row[row != self.padding].tolist()), float(score), passes=1)]
             for row, score in zip(tokens, scores, strict=True)
         ]
+
+
+class PassByPass:
+    """A translator that writes all words at once, and once again, in several passes.
+
+    Args:
+        sessions: ONNX Runtime's, by the graphs' names.
+        loop: How it goes from pass to pass.
+    """
+
+    def __init__(self, sessions: Mapping[str, Any], loop: Loop) -> None:
+        self.sessions, self.loop = sessions, loop
+
+    def __call__(self, input_ids: Ints, attention_mask: Ints, decoding: Decoding) -> list[list[Found]]:
+        """See :class:`Translating`.
+
+        Raises:
+            LimbeckError: Several translations of a text are asked for.
+        """
+        _require_one(decoding)
+        passes = OnnxPasses(self.sessions, input_ids, attention_mask)
+        return [[found] for found in self.loop(passes, source_lengths(attention_mask), decoding)]
+
+
+def _require_one(decoding: Decoding) -> None:
+    if decoding.keep > 1:
+        what = "a translator that writes all words at once finds one translation of a text"
+        raise LimbeckError(f"{what}, and 'keep' is {decoding.keep}")

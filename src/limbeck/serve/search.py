@@ -25,10 +25,11 @@ NEVER = np.float32("-inf")
 
 
 class Found(NamedTuple):
-    """A translation: token ids without start and end, and its score."""
+    """A translation: token ids without start and end, its score, and how often the decoder ran for it."""
 
     tokens: tuple[int, ...]
     score: float
+    passes: int
 
 
 class Decoder(Protocol):
@@ -204,4 +205,4 @@ def _largest(scores: Floats, count: int) -> Ints:
 def _found(row: Ints, score: np.float32, limits: Limits) -> Found:
     tokens = row.tolist()
     end = tokens.index(limits.end) if limits.end in tokens else len(tokens)
-    return Found(tuple(tokens[:end]), float(score))
+    return Found(tuple(tokens[:end]), float(score), min(end + 1, len(tokens)))

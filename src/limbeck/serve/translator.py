@@ -1,7 +1,7 @@
 """TranslatorBundle: an exported translator, from text to translations.
 
 One that writes word by word has an encoder and a decoder, and is searched by :mod:`limbeck.serve.search`; a parallel
-one is one model.
+one is one model, or one that reads and some that are run pass after pass by a loop (:mod:`limbeck.serve.loops`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from limbeck.core.decoding import Decoding
 from limbeck.core.schema import validate
-from limbeck.serve.decoders import AtOnce, Translating, WordByWord
+from limbeck.serve import loops
+from limbeck.serve.decoders import AtOnce, PassByPass, Translating, WordByWord
 from limbeck.serve.exported import (
     CARD,
     Exported,
@@ -25,6 +26,7 @@ from limbeck.serve.exported import (
     refuse_one_string,
     require_keys,
 )
+from limbeck.serve.passes import READER
 from limbeck.text.ragged import padded, places
 
 if TYPE_CHECKING:
@@ -45,11 +47,13 @@ class Translation:
         score: Its log-probability over its length, the end counted, to the power of ``decoding.length_penalty``; of a
             parallel translator the mean log-probability of a token; in nats.
         tokens: Its token ids, without start and end.
+        passes: How often the decoder ran for it.
     """
 
     text: str
     score: float
     tokens: tuple[int, ...]
+    passes: int
 
 
 class TranslatorBundle(Exported):
@@ -57,7 +61,7 @@ class TranslatorBundle(Exported):
 
     Attributes:
         decoding: How it searches where nothing else is asked for.
-        parallel: Whether it writes all tokens at once.
+        parallel: Whether it writes all tokens at once, in one pass or several.
         model: Translates token ids.
     """
 
@@ -72,7 +76,7 @@ class TranslatorBundle(Exported):
         self._special = self._tokeniser.num_special_tokens_to_add(is_pair=False)
         own = TARGET_TOKENISER in self.card["files"]
         self._target = self._load_tokeniser(TARGET_TOKENISER) if own else self._tokeniser
-        self.parallel = "candidates" in self.card
+        self.parallel = "candidates" in self.card or "loop" in self.card
         self.model = self._load_model()
 
     def translate(
@@ -108,7 +112,7 @@ class TranslatorBundle(Exported):
 
     def _told(self, found: Found) -> Translation:
         text = self._target.decode(list(found.tokens), skip_special_tokens=True)
-        return Translation(text.strip(), found.score, found.tokens)
+        return Translation(text.strip(), found.score, found.tokens, found.passes)
 
     def _found(self, texts: Sequence[str], decoding: Decoding | None, batch_size: int) -> list[list[Found]]:
         refuse_one_string(texts)
@@ -140,6 +144,10 @@ class TranslatorBundle(Exported):
 
     def _load_model(self) -> Translating:
         card = self.card
+        if "loop" in card:
+            require_keys(card, ("graphs",), self.folder)
+            sessions = {name: self._load_session(name) for name in (READER, *card["graphs"])}
+            return PassByPass(sessions, loops.opened(card["loop"], self.folder / CARD))
         if self.parallel:
             return AtOnce(self._load_session(), card["pad_id"], card["candidates"], card["longest"])
         require_keys(card, ("start_id", "end_id"), self.folder)

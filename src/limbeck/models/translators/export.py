@@ -16,7 +16,9 @@ from limbeck.models.parity import require
 from limbeck.models.quantise import quantise
 from limbeck.models.translators.graphs import save_parallel, save_word_by_word
 from limbeck.models.translators.parity import translation_parity
+from limbeck.models.translators.passes import PassStudent, save_passes
 from limbeck.models.translators.translator import ParallelTranslator
+from limbeck.serve import loops
 from limbeck.serve.exported import CARD, ENDINGS, TOKENISER, Precision
 from limbeck.serve.translator import TARGET_TOKENISER, TranslatorBundle
 from limbeck.text.encode import first_id
@@ -94,13 +96,16 @@ def save_onnx(model: PreTrainedModel, folder: Path) -> None:
 
     Args:
         model: transformers' Marian, or a parallel translator.
-        folder: Where ``encoder.onnx`` and ``decoder.onnx`` go, or ``model.onnx``.
+        folder: Where ``encoder.onnx`` and ``decoder.onnx`` go, or ``model.onnx``; of a student that translates in
+            several passes ``encoder.onnx`` and a file a pass.
 
     Raises:
         LimbeckError: The model is of another kind.
     """
     with evaluating(model):
-        if isinstance(model, ParallelTranslator):
+        if isinstance(model, PassStudent):
+            save_passes(model, folder)
+        elif isinstance(model, ParallelTranslator):
             save_parallel(model, folder / "model.onnx")
         else:
             save_word_by_word(model, folder / "encoder.onnx", folder / "decoder.onnx")
@@ -125,12 +130,18 @@ def _how(model: PreTrainedModel, subwords: Subwords, decoding: Decoding, max_len
         # The decoder reads the start token, and not the last one.
         "longest": config.max_position_embeddings - (not parallel),
         "split_special_tokens": bool(getattr(source, "split_special_tokens", False)),
-        **(
-            {"candidates": 2 * config.longest_offset + 1}
-            if parallel
-            else {"start_id": config.decoder_start_token_id, "end_id": config.eos_token_id}
-        ),
+        **_loop(model),
     }
+
+
+def _loop(model: PreTrainedModel) -> dict[str, Any]:
+    """What the bundle's loop over the model must know."""
+    config: Any = model.config
+    if isinstance(model, PassStudent):
+        return {"loop": loops.told(model.loop()), "graphs": list(model.graphs())}
+    if isinstance(model, ParallelTranslator):
+        return {"candidates": 2 * config.longest_offset + 1}
+    return {"start_id": config.decoder_start_token_id, "end_id": config.eos_token_id}
 
 
 def _check(

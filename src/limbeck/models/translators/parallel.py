@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.configs import ParallelConfig
@@ -78,6 +79,23 @@ def config_for(
     )
 
 
+Student = TypeVar("Student", bound="ParallelStudent")
+
+
+def built(
+    kind: type[Student], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+) -> Student:
+    """An untrained student of a kind, with what it takes over from the teacher.
+
+    The arguments and errors are those of :func:`config_for`, but for ``kind``, the student's class.
+    """
+    student = kind(config_for(kind.config_class, settings, subwords, teacher))
+    if settings.start != "random":
+        assert teacher is not None
+        student.start_from(teacher, with_layers=settings.start == "encoder")
+    return student
+
+
 class ParallelStudent(ParallelTranslator):
     """Base of the parallel students: an encoder, an output layer, and the means to start from a teacher."""
 
@@ -95,6 +113,23 @@ class ParallelStudent(ParallelTranslator):
         never = (config.pad_token_id, config.bos_token_id, config.eos_token_id, config.mask_token_id)
         self.pad_id = config.pad_token_id or 0
         self.never_written = sorted({number for number in never if isinstance(number, int)})
+
+    def special(self, number: int | None, name: str) -> int:
+        """The id of a special token that this kind cannot do without.
+
+        Args:
+            number: As the configuration has it.
+            name: What it is called.
+
+        Raises:
+            LimbeckError: The vocabulary has none.
+        """
+        if number is None:
+            what = f"a {type(self).__name__} needs a {name} token, and the vocabulary has none"
+            raise LimbeckError(
+                what, fix="Let Limbeck learn the vocabulary, or add the token to the tokeniser"
+            )
+        return number
 
     def get_input_embeddings(self) -> nn.Module:
         """The source side's."""
@@ -118,6 +153,11 @@ class ParallelStudent(ParallelTranslator):
         """Embeddings of source tokens as the encoder reads them, without their places: ``(..., width)``."""
         embedded: Tensor = self.encoder.embed_tokens(input_ids) * self.encoder.embed_scale
         return embedded
+
+    def embedded_target(self, tokens: Tensor) -> Tensor:
+        """Embeddings of tokens of translations, which are the output layer's, without their places."""
+        scale: float = self.encoder.embed_scale
+        return functional.embedding(tokens, self.lm_head.weight) * scale
 
     def positions(self, places: int) -> Tensor:
         """Sinusoidal encodings of the first places (Vaswani et al. 2017, section 3.5): ``(places, width)``."""

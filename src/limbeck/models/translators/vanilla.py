@@ -36,7 +36,7 @@ from limbeck.models.configs import VanillaConfig
 from limbeck.models.translators.layers import DecoderLayer, others
 from limbeck.models.translators.layout import real_places, source_lengths, uniform_copy
 from limbeck.models.translators.lengths import LengthHead, length_classes, likely_lengths
-from limbeck.models.translators.parallel import ParallelSettings, ParallelStudent, config_for
+from limbeck.models.translators.parallel import ParallelSettings, ParallelStudent, built
 from limbeck.models.translators.translator import Hypothesis
 
 if TYPE_CHECKING:
@@ -58,11 +58,7 @@ def build(
     teacher: PreTrainedModel | None,
 ) -> VanillaForSeq2SeqLM:
     """An untrained student; see :func:`limbeck.models.build`."""
-    student = VanillaForSeq2SeqLM(config_for(VanillaConfig, settings, tokeniser, teacher))
-    if settings.start != "random":
-        assert teacher is not None
-        student.start_from(teacher, with_layers=settings.start == "encoder")
-    return student
+    return built(VanillaForSeq2SeqLM, settings, tokeniser, teacher)
 
 
 def tiny() -> Settings:
