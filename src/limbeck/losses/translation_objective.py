@@ -42,9 +42,7 @@ class TranslationObjective(Objective):
             LimbeckError: Teacher and student do not guess the same tokens.
         """
         assert student.guesses is not None
-        tokens = next(
-            said for said in student.guesses if isinstance(said, Guess) and said.name == TOKENS
-        )
+        tokens = next(said for said in student.guesses if isinstance(said, Guess) and said.name == TOKENS)
         parts = {}
         if self.word_level < 1:
             for said in student.guesses:

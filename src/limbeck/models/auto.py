@@ -20,6 +20,7 @@ CONFIGS = "limbeck.models.configs"
 STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
+    "FlowseqConfig": ("limbeck.models.translators.flowseq", "FlowseqForSeq2SeqLM"),
     "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
     "MasktConfig": ("limbeck.models.translators.maskt", "MasktForSeq2SeqLM"),
     "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),

@@ -44,12 +44,14 @@ class Given(NamedTuple):
         source_mask: True where a source's token is real, ``(batch, tokens)``.
         real: True where a latent sequence has a place, ``(rows, places)``.
         positions: Encodings of the places, ``(places, width)``.
+        starting: Whether actnorms take their first values from what they normalise.
     """
 
     memory: Tensor
     source_mask: Tensor
     real: Tensor
     positions: Tensor
+    starting: bool = False
 
     @property
     def halved(self) -> Given:
@@ -107,21 +109,18 @@ class Chain(Flow):
 class ActNorm(Flow):
     """``noise = (z - mean) exp(-log_scale)``, feature by feature (Kingma and Dhariwal 2018, section 3.1).
 
-    The first batch that is trained on gives mean and scale, so that its noise has mean zero and variance one; from then
-    on they are weights like others. Untrained, it changes nothing.
+    The first batch that is trained on gives mean and scale, so that what comes of it has mean zero and variance one;
+    from then on they are weights like others. Untrained, it changes nothing.
     """
-
-    started: Tensor
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.mean = nn.Parameter(torch.zeros(width))
         self.log_scale = nn.Parameter(torch.zeros(width))
-        self.register_buffer("started", torch.zeros((), dtype=torch.bool))
 
     def normalise(self, latent: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """See :class:`Flow`."""
-        if self.training and not self.started:
+        if given.starting:
             self._start(latent.detach(), given.real)
         noise = (latent - self.mean) * torch.exp(-self.log_scale)
         return noise, -self.log_scale.sum() * given.real.sum(1)
@@ -133,19 +132,15 @@ class ActNorm(Flow):
     @torch.no_grad()
     def _start(self, latent: Tensor, real: Tensor) -> None:
         """Mean and scale from a batch; from those of all processes, which must have the same weights."""
-        values = latent[real].float()  # (real places, width)
-        ones = torch.ones_like(values[:1]) * len(values)
-        sums = torch.cat((ones, values.sum(0, True), values.square().sum(0, True)))
+        values = latent[real].double()  # (real places, width)
+        sums = torch.stack((torch.ones_like(values), values, values.square())).sum(1)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             torch.distributed.all_reduce(sums)
         count, total, squares = sums
-        if count[0] < 2:  # nothing to be learnt from it
-            return
         mean = total / count
         variance = (squares / count - mean.square()).clamp(min=1e-6)
         self.mean.copy_(mean)
         self.log_scale.copy_(variance.log() / 2)
-        self.started.fill_(True)
 
 
 class InvertibleLinear(Flow):
@@ -186,6 +181,10 @@ class InvertibleLinear(Flow):
         return (mixed.transpose(2, 3) if self.strided else mixed).flatten(2)
 
 
+class FromZero(nn.Linear):
+    """A linear layer whose weights start at zero."""
+
+
 class Coupling(Flow):
     """One half of the values is scaled and shifted as the other half and the source say (section 3.4).
 
@@ -204,7 +203,7 @@ class Coupling(Flow):
         width = config.d_model if split == "places" else config.d_model // 2
         self.source = nn.Linear(config.d_model, width, bias=False)
         self.layer = DecoderLayer(_of_couplings(config, width))
-        self.output = nn.Linear(width, 2 * width)
+        self.output = FromZero(width, 2 * width)
 
     def normalise(self, latent: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """See :class:`Flow`."""
@@ -257,7 +256,7 @@ class Level(Flow):
     def __init__(self, config: FlowseqConfig, number: int) -> None:
         super().__init__()
         last = number == len(config.flow_steps) - 1
-        self.steps = Chain(_steps(config, config.flow_steps[number], last))
+        self.steps = Chain(_steps(config, number, last))
         self.next = None if last else Level(config, number + 1)
 
     def normalise(self, latent: Tensor, given: Given) -> tuple[Tensor, Tensor]:
@@ -278,12 +277,13 @@ class Level(Flow):
         return self.steps.generate(noise, given)
 
 
-def _steps(config: FlowseqConfig, count: int, last: bool) -> list[Flow]:
+def _steps(config: FlowseqConfig, level: int, last: bool) -> list[Flow]:
     """The flows of a level; at the last one places need not come in pairs, and they are not split."""
     splits: tuple[Split, ...] = ("halves", "alternate") if last else ("halves", "alternate", "places")
     flows: list[Flow] = []
-    for step in range(count):
-        linear = InvertibleLinear(config.d_model, config.decoder_attention_heads, strided=bool(step % 2))
+    for step in range(config.flow_steps[level]):
+        strided = bool((level + step) % 2)
+        linear = InvertibleLinear(config.d_model, config.decoder_attention_heads, strided)
         for split in splits:
             flows.append(ActNorm(config.d_model))
             flows.extend([linear] if split == splits[0] else [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from transformers import PreTrainedModel
 
@@ -34,8 +34,12 @@ class ParallelTranslator(PreTrainedModel):
     """Base of translators that write all tokens of a translation at once, or several at a time."""
 
     main_input_name = "input_ids"
+    searches: ClassVar[frozenset[str]] = frozenset({"beam", "greedy"})
+    """Values of ``decoding.search`` that it knows; it tells these two not apart."""
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> tuple[Guess | Penalty, ...]:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor
+    ) -> tuple[Guess | Penalty, ...]:
         """The guesses, as arguments by name, so that a wrapper for several devices can stand between."""
         return self.guesses({"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels})
 

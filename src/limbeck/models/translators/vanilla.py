@@ -148,8 +148,8 @@ class VanillaForSeq2SeqLM(ParallelStudent):
             longest: Most tokens of a translation.
 
         Returns:
-            Tokens, the padding token where there is none (also between others, where a repetition was dropped),
-            ``(batch, places)``, and the mean log-probability of the tokens before any was dropped, ``(batch,)``.
+            As :meth:`limbeck.models.translators.parallel.ParallelStudent.best`; a score is the mean log-probability of
+            the tokens before any was dropped.
         """
         memory = self.encode(input_ids, attention_mask)
         scores = self.length_head(memory, attention_mask)
@@ -159,13 +159,7 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         )  # (batch, candidates, places)
         real = real_places(lengths)
         means = log_probabilities.masked_fill(~real, 0.0).sum(2) / lengths  # (batch, candidates)
-        best = means.argmax(1, keepdim=True)  # (batch, 1)
-        chosen = best.unsqueeze(2).expand(-1, -1, tokens.shape[2])
-        written = tokens.masked_fill(~real, self.pad_id).gather(1, chosen).squeeze(1)
-        if self.config.deduplicate:
-            again = functional.pad(written[:, 1:] == written[:, :-1], (1, 0))
-            written = written.masked_fill(again, self.pad_id)
-        return written, means.gather(1, best).squeeze(1)
+        return self.best(tokens, means, lengths)
 
     @torch.inference_mode()
     def decode(self, inputs: Mapping[str, Tensor], decoding: Decoding) -> list[Hypothesis]:
