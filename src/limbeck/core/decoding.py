@@ -36,7 +36,7 @@ class Decoding(Settings):
     samples: int = Field(4, gt=0)
     """Of importance weighted decoding: latent sequences by which a translation's probability is estimated."""
     seed: int = 0
-    """Of sampling and importance weighted decoding; each text draws by itself, so that no draw depends on the others."""
+    """Of sampling and importance weighted decoding; each text draws by itself, so that no draw depends on others."""
 
     @property
     def draws(self) -> bool:

@@ -50,7 +50,7 @@ FLOWS = {
 
 @pytest.fixture(params=FLOWS)
 def flow(request):
-    return stirred(FLOWS[request.param](), by=0.3 if request.param != "levels" else 0.1)
+    return stirred(FLOWS[request.param](), by=0.3 if request.param != "levels" else 0.05)
 
 
 def latents(rows, places, seed=5):

@@ -15,10 +15,11 @@ must agree on. Sections are the paper's.
   ``E_q [log p(Y | z, X)] - KL(q(z | Y, X) || p(z | X))``. The paper first trains posterior and decoder alone; here the
   weight of the divergence rises from nought. In evaluation z is drawn by each text's own numbers.
 - *Decoding* (3.6), argmax: the flow makes z of noise zero, and at each place the likeliest token is taken, for the
-  likeliest lengths side by side, of which the one with the largest mean log-probability wins. Importance weighted:
-  further z are made of random noise, ``temperature`` times a standard normal one; of all translations that come of them
-  that with the largest ``log p(T | X) + log 1/K sum_k p(Y | z_k, X) p(z_k | X) / q(z_k | Y, X)``, ``z_k ~ q``, a token
-  wins (the length's part, and that it is a token's mean, as in the authors' own code).
+  likeliest lengths side by side, of which that with the largest ``(log p(T | X) + log p(Y | z, X)) / T`` wins.
+  Importance weighted: further z are made of random noise, ``temperature`` times a standard normal one; of all
+  translations that come of them that wins whose ``(log p(T | X) + log 1/K sum_k w_k) / T`` is largest, with weights
+  ``w_k = p(Y | z_k, X) p(z_k | X) / q(z_k | Y, X)`` of K samples ``z_k ~ q``. (The length's part and the division
+  by T are as in the authors' own code.)
 
 Latent sequences are as long as a multiple of what the flow's levels ask for: the last may reach a few places over the
 translation's end. There the posterior reads end tokens, and the decoder looks at none of them.
@@ -62,9 +63,9 @@ class Settings(ParallelSettings):
     """Keys of a recipe's ``student`` with ``kind: flowseq``."""
 
     flow_steps: list[Annotated[int, Field(gt=0)]] = Field([1, 1], min_length=1, max_length=5)
-    """Steps of the prior's flow at each of its levels; from one to the next, two places become one. More steps say more,
-    and cost more: a step has four couplings, each a decoder layer of half the width, and at all levels but the last two
-    more of the whole width. The paper's flow is far deeper."""
+    """Steps of the prior's flow at each of its levels; from one to the next, two places become one. A step has four
+    couplings, each with a decoder layer of half the width, and at all levels but the last two more of the whole width;
+    the paper's flow has many more steps."""
     posterior_layers: int | None = Field(None, gt=0)
     """Layers of the posterior, which only training asks; null is as many as the decoder has."""
     token_dropout: float = Field(0.2, ge=0, lt=1)
@@ -195,7 +196,8 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
         lengths = lengths.clamp(min=1)
         memory = self.encode(input_ids, mask)
         given = self._given_in_training(memory, mask, lengths, taught)
-        tokens = self._ended(labels, lengths, given.real.shape[1])
+        known = labels.masked_fill(labels == NO_GOLD, self.end_id)
+        tokens = self._ended(known, lengths, given.real.shape[1])
         latents, apart = self.latents_of(tokens, self._noise(input_ids, mask, given), given)
         states = self.decoder_states(latents, given, lengths)
         real = real_places(lengths) & taught[:, None]
@@ -264,15 +266,22 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
         Returns:
             As :meth:`limbeck.models.translators.parallel.ParallelStudent.best`.
         """
-        memory = self.encode(input_ids, attention_mask)
-        scores = self.length_head(memory, attention_mask)
-        lengths = likely_lengths(scores, attention_mask, candidates, longest)  # (batch, candidates)
+        memory, lengths, likely = self._lengths(input_ids, attention_mask, candidates, longest)
         given = self.given(memory, attention_mask, lengths)
         noise = given.real.unsqueeze(2) * given.positions.new_zeros(self.config.d_model)
         tokens, log_probabilities = self.written(noise, given, lengths.flatten())
         real = real_places(lengths)  # (batch, candidates, places)
-        means = log_probabilities.view(real.shape).masked_fill(~real, 0.0).sum(2) / lengths
-        return self.best(tokens.view(real.shape), means, lengths)
+        sums = log_probabilities.view(real.shape).masked_fill(~real, 0.0).sum(2)
+        return self.best(tokens.view(real.shape), (likely + sums) / lengths, lengths)
+
+    def _lengths(
+        self, input_ids: Tensor, attention_mask: Tensor, candidates: int, longest: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The encoder's states, the likeliest lengths and their log-probabilities, ``(batch, candidates)`` each."""
+        memory = self.encode(input_ids, attention_mask)
+        scores = self.length_head(memory, attention_mask)
+        likely = scores.log_softmax(1).topk(candidates, dim=1).values
+        return memory, likely_lengths(scores, attention_mask, candidates, longest), likely
 
     @torch.inference_mode()
     def decode(self, inputs: Mapping[str, Tensor], decoding: Decoding) -> list[Hypothesis]:
@@ -284,8 +293,8 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
                 decoding ``latents``, ``samples``, ``temperature`` and ``seed``.
 
         Returns:
-            Scores are, in nats, the mean log-probability of a token; of importance weighted decoding, that of the
-            translation and its length, over its length. The latter has a second pass, which weighs candidates.
+            Scores are, in nats, the log-probability of translation and length, over the length: by argmax of the
+            translation given its latent sequence; importance weighted, with a second pass, an estimate of its own.
         """
         weighted = decoding.search == "importance"
         candidates = min(decoding.candidates, 2 * self.config.longest_offset + 1)
@@ -305,14 +314,11 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
         self, input_ids: Tensor, attention_mask: Tensor, candidates: int, longest: int, decoding: Decoding
     ) -> tuple[Tensor, Tensor]:
         """Importance weighted decoding; what it gives is as of :meth:`search`."""
-        memory = self.encode(input_ids, attention_mask)
-        of_lengths = self.length_head(memory, attention_mask)
-        lengths = likely_lengths(of_lengths, attention_mask, candidates, longest)  # (batch, candidates)
+        memory, lengths, likely = self._lengths(input_ids, attention_mask, candidates, longest)
         given = self.given(memory, attention_mask, lengths)
         random, places = decoding.latents - 1, given.real.shape[1]
         drawn = self._drawn(input_ids, attention_mask, decoding.seed, random + decoding.samples, places)
         drawn = drawn.repeat_interleave(candidates, 0).transpose(0, 1)  # (draws, rows, places, width)
-        likely = of_lengths.log_softmax(1).topk(candidates).values
         tried, scores = [], []
         for noise in (torch.zeros_like(given.positions).expand_as(drawn[0]), *drawn[:random]):
             tokens, _ = self.written(decoding.temperature * noise, given, lengths.flatten())
