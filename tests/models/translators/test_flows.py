@@ -17,11 +17,11 @@ WIDTH = 8
 CONFIG = FlowseqConfig(d_model=WIDTH, decoder_attention_heads=2, decoder_ffn_dim=12, flow_steps=[1, 2])
 
 
-def given(lengths, starting=False, seed=0):
+def given(lengths, starting=False, dtype=torch.float32):
     """Rows of sources of three tokens and two, one after the other."""
-    generator = torch.Generator().manual_seed(seed)
-    memory = torch.randn(2, 3, WIDTH, generator=generator)
-    positions = torch.randn(max(lengths), WIDTH, generator=generator)
+    generator = torch.Generator().manual_seed(0)
+    memory = torch.randn(2, 3, WIDTH, generator=generator).to(dtype)
+    positions = torch.randn(max(lengths), WIDTH, generator=generator).to(dtype)
     real = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
     mask = torch.tensor([[True, True, True], [True, True, False]])
     return Given(memory, mask, real, positions, starting)
@@ -50,7 +50,7 @@ FLOWS = {
 
 @pytest.fixture(params=FLOWS)
 def flow(request):
-    return stirred(FLOWS[request.param](), by=0.3 if request.param != "levels" else 0.05)
+    return stirred(FLOWS[request.param](), by=0.3)
 
 
 def latents(rows, places, seed=5):
@@ -58,25 +58,37 @@ def latents(rows, places, seed=5):
 
 
 @torch.no_grad()
-def test_it_is_gone_both_ways(flow):
-    some, z = given([6, 4, 2, 6]), latents(4, 6)
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-5)])
+def test_it_is_gone_both_ways(flow, dtype, tolerance):
+    """In single precision, what a flow of many layers stretches it stretches with its rounding."""
+    flow.to(dtype)
+    some, z = given([6, 4, 2, 6], dtype=dtype), latents(4, 6).to(dtype)
     real = some.real.unsqueeze(2)
     noise, _ = flow.normalise(z, some)
     assert not torch.allclose(noise, z, atol=0.1), "it changes something"
-    assert ((flow.generate(noise, some) - z) * real).abs().max() < 1e-5
+    if isinstance(flow, Level) and dtype == torch.float32:
+        tolerance = 5e-3
+    assert ((flow.generate(noise, some) - z) * real).abs().max() < tolerance
     again, _ = flow.normalise(flow.generate(z, some), some)
-    assert ((again - z) * real).abs().max() < 1e-5
+    assert ((again - z) * real).abs().max() < tolerance
+
+
+@torch.no_grad()
+def test_as_it_starts_a_deep_flow_is_gone_both_ways_in_single_precision():
+    flow, some, z = stirred(Level(CONFIG, 0), by=0.02), given([6, 4, 2, 6]), latents(4, 6)
+    noise, _ = flow.normalise(z, some)
+    assert ((flow.generate(noise, some) - z) * some.real.unsqueeze(2)).abs().max() < 1e-5
 
 
 def test_its_determinant_is_that_of_the_jacobian(flow):
     flow.double()
-    one = given([4, 4])
-    one = Given(one.memory[:1].double(), one.source_mask[:1], one.real[:1], one.positions.double())
+    one = given([4, 4], dtype=torch.float64)
+    one = Given(one.memory[:1], one.source_mask[:1], one.real[:1], one.positions)
     z = latents(1, 4).double()
     jacobian = torch.autograd.functional.jacobian(lambda values: flow.normalise(values, one)[0], z)
     expected = torch.linalg.slogdet(jacobian.reshape(4 * WIDTH, 4 * WIDTH)).logabsdet
     _, found = flow.normalise(z, one)
-    torch.testing.assert_close(found.double(), expected[None], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(found, expected[None], atol=1e-8, rtol=1e-8)
     assert found.abs() > 1e-3
 
 

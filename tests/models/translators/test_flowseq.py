@@ -65,9 +65,12 @@ def texts_of(inputs):
 
 @pytest.fixture(scope="module")
 def enumerable():
-    """Three words, two of which make a translation: nine translations of two tokens."""
-    model = built(vocabulary(3), width=4, heads=1, feed_forward=8, stir=0.15)
-    assert model.lm_head.out_features == 8
+    """Eight tokens; prior and posterior are not far apart, so that a few hundred samples tell of the one by the other."""
+    model = built(vocabulary(3), width=4, heads=1, feed_forward=8, stir=0.06)
+    torch.manual_seed(7)
+    with torch.no_grad():
+        model.lm_head.weight.add_(torch.randn(8, 4) * 0.5)
+        model.posterior.log_variance.bias.add_(0.3)  # wider than the prior, so that no weight is large
     return model
 
 
@@ -94,15 +97,14 @@ def test_importance_sampling_estimates_the_likelihood(enumerable, length):
     with torch.inference_mode():
         memory = enumerable.encode(inputs["input_ids"], inputs["attention_mask"])
         given = enumerable.given(memory, inputs["attention_mask"], lengths.expand(1, rows))
-        noise = torch.randn(400, rows, given.real.shape[1], 4)
+        noise = torch.randn(600, rows, given.real.shape[1], 4)
         tokens = torch.tensor(translations)
         found = enumerable.log_probability(tokens, noise, given, lengths.expand(rows)).exp().numpy()
-        assert found.sum() == pytest.approx(1, abs=0.03)
-        np.testing.assert_allclose(found, expected, rtol=0.25)
+        assert found.sum() == pytest.approx(1, abs=0.15)
+        np.testing.assert_allclose(found, expected, rtol=0.5)
         each = [enumerable.log_probability(tokens, one[None], given, lengths.expand(rows)) for one in noise]
     bound = torch.stack(each).mean(0).numpy()
-    assert (bound < np.log(expected) + 0.02).all()
-    assert (bound < np.log(expected)).mean() > 0.9
+    assert (bound < np.log(expected)).all()
 
 
 def test_guesses_add_up_to_the_bound(student):

@@ -66,8 +66,7 @@ def unit(steps: Iterable[int]) -> int:
     Args:
         steps: Of each level.
     """
-    levels: int = len(tuple(steps))
-    return 2 ** (levels - 1)
+    return 1 << (len(tuple(steps)) - 1)
 
 
 class Flow(nn.Module):
@@ -91,7 +90,7 @@ class Chain(Flow):
 
     def normalise(self, latent: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """See :class:`Flow`."""
-        total = latent.new_zeros(latent.shape[0], dtype=torch.float32)
+        total = latent.new_zeros(latent.shape[0])
         for flow in self.flows:
             assert isinstance(flow, Flow)
             latent, determinant = flow.normalise(latent, given)
@@ -163,9 +162,8 @@ class InvertibleLinear(Flow):
 
     def normalise(self, latent: Tensor, given: Given) -> tuple[Tensor, Tensor]:
         """See :class:`Flow`."""
-        weight = self.weight.float()
-        noise = self._product(latent, torch.linalg.inv(weight))
-        determinant = -torch.linalg.slogdet(weight).logabsdet * self.heads
+        noise = self._product(latent, torch.linalg.inv(self.weight))
+        determinant = -torch.linalg.slogdet(self.weight).logabsdet * self.heads
         return noise, determinant * given.real.sum(1)
 
     def generate(self, noise: Tensor, given: Given) -> Tensor:
@@ -174,10 +172,10 @@ class InvertibleLinear(Flow):
 
     def _product(self, values: Tensor, weight: Tensor) -> Tensor:
         grouped = (-1, self.heads) if self.strided else (self.heads, -1)
-        groups = values.unflatten(2, grouped)
+        groups: Tensor = values.unflatten(2, grouped)
         groups = groups.transpose(2, 3) if self.strided else groups  # (rows, places, heads, width of a head)
         with torch.autocast(values.device.type, enabled=False):  # in bfloat16 it would have no inverse
-            mixed = groups.float() @ weight.T
+            mixed = groups.to(weight.dtype) @ weight.T
         return (mixed.transpose(2, 3) if self.strided else mixed).flatten(2)
 
 
@@ -228,7 +226,7 @@ class Coupling(Flow):
         states = self.layer(
             kept + positions, given.real.unsqueeze(1), self.source(given.memory), given.source_mask
         )
-        log_scale, shift = self.output(states).float().chunk(2, 2)
+        log_scale, shift = self.output(states).to(kept.dtype).chunk(2, 2)
         return torch.tanh(log_scale), shift, given.real
 
     def _halves(self, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -295,12 +293,14 @@ def _steps(config: FlowseqConfig, level: int, last: bool) -> list[Flow]:
 
 def _squeezed(values: Tensor) -> Tensor:
     """Two places side by side: ``(rows, places, width) -> (rows, places / 2, 2 width)``."""
-    return values.unflatten(1, (-1, 2)).flatten(2)
+    squeezed: Tensor = values.unflatten(1, (-1, 2)).flatten(2)
+    return squeezed
 
 
 def _unsqueezed(values: Tensor) -> Tensor:
     """The inverse."""
-    return values.unflatten(2, (2, -1)).flatten(1, 2)
+    unsqueezed: Tensor = values.unflatten(2, (2, -1)).flatten(1, 2)
+    return unsqueezed
 
 
 def _of_couplings(config: FlowseqConfig, width: int) -> ParallelConfig:

@@ -175,7 +175,7 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
         """The last layer's states, ``(rows, places, width)``, of translations of these lengths, ``(rows,)``."""
         real = real_places(lengths)
         places = real.shape[1]
-        states = self.reads_latents(latents[:, :places]) + given.positions[:places]
+        states: Tensor = self.reads_latents(latents[:, :places]) + given.positions[:places]
         states = functional.dropout(states, self.config.dropout, self.training)
         for layer in self.layers:
             states = layer(states, real.unsqueeze(1), given.memory, given.source_mask)
