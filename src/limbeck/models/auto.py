@@ -22,6 +22,7 @@ STUDENTS = {
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
     "FlowseqConfig": ("limbeck.models.translators.flowseq", "FlowseqForSeq2SeqLM"),
     "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
+    "LevenshteinConfig": ("limbeck.models.translators.levenshtein", "LevenshteinForSeq2SeqLM"),
     "MasktConfig": ("limbeck.models.translators.maskt", "MasktForSeq2SeqLM"),
     "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),

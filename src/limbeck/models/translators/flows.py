@@ -286,7 +286,7 @@ def _steps(config: FlowseqConfig, level: int, last: bool) -> list[Flow]:
             flows.append(ActNorm(config.d_model))
             flows.extend([linear] if split == splits[0] else [])
             flows.extend(Coupling(config, split, turned) for turned in (False, True))
-    if not last:  # what is noise from here on still depends on what goes on
+    if not last:  # what is noise from here on still depends on the rest
         flows.append(Coupling(config, "halves", turned=False))
     return flows
 

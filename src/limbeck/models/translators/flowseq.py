@@ -297,7 +297,7 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
             translation given its latent sequence; importance weighted, with a second pass, an estimate of its own.
         """
         weighted = decoding.search == "importance"
-        candidates = min(decoding.candidates, 2 * self.config.longest_offset + 1)
+        candidates = min(decoding.candidates, self.most_candidates)
         longest = min(decoding.max_length - 1, self.config.max_position_embeddings)
         texts = inputs["input_ids"], inputs["attention_mask"]
         tokens, scores = (

@@ -28,26 +28,31 @@ if TYPE_CHECKING:
     from limbeck.text.subwords import Subwords
 
 
-class ParallelSettings(ShapeSettings):
+class CommonSettings(ShapeSettings):
     """Keys of a recipe's ``student`` that all parallel kinds have."""
 
     start: Literal["random", "embeddings", "encoder"] = "random"
     """What it takes over from a teacher with the same vocabulary: nothing; its embeddings; these and the encoder's
     layers, evenly spaced ones where the student has fewer. It must be as wide; for layers also of the same heads and
     feed-forward width."""
+    deduplicate: bool = True
+    """Of equal tokens in a row keep the first in decoding: parallel students stammer."""
+
+
+class ParallelSettings(CommonSettings):
+    """Keys of kinds that say how long a translation is before they write it."""
+
     longest_offset: int = Field(32, gt=0)
     """Most tokens that a translation is thought to be longer, or shorter, than its source."""
     length_weight: float = Field(1.0, ge=0)
     """How much the length counts in the loss, where a token counts one."""
-    deduplicate: bool = True
-    """Of equal tokens in a row keep the first in decoding: parallel students stammer."""
 
 
 Config = TypeVar("Config", bound=ParallelConfig)
 
 
 def config_for(
-    kind: type[Config], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+    kind: type[Config], settings: CommonSettings, subwords: Subwords, teacher: PreTrainedModel | None
 ) -> Config:
     """The configuration of a kind of student.
 
@@ -86,7 +91,7 @@ Student = TypeVar("Student", bound="ParallelStudent")
 
 
 def built(
-    kind: type[Student], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+    kind: type[Student], settings: CommonSettings, subwords: Subwords, teacher: PreTrainedModel | None
 ) -> Student:
     """An untrained student of a kind, with what it takes over from the teacher.
 
@@ -134,6 +139,11 @@ class ParallelStudent(ParallelTranslator):
             )
         return number
 
+    @property
+    def most_candidates(self) -> int:
+        """As many lengths as there are differences to the source's."""
+        return 2 * self.config.longest_offset + 1
+
     def get_input_embeddings(self) -> nn.Module:
         """The source side's."""
         return self.encoder.embed_tokens
@@ -169,11 +179,11 @@ class ParallelStudent(ParallelTranslator):
 
     def likeliest(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest tokens, special ones apart, and their log-probabilities: ``(..., width) -> (...)`` each."""
-        scores = self.lm_head(states).log_softmax(-1)
+        scores = self.lm_head(states)
         never = torch.zeros(scores.shape[-1], device=scores.device)
         never[self.never_written] = float("-inf")
         best = (scores + never).max(-1)
-        return best.indices, best.values
+        return best.indices, best.values - scores.logsumexp(-1)
 
     def best(self, tokens: Tensor, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Of each text the translation with the largest score.
