@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Batch
-from limbeck.core.signals import Guess, NextTokens, Signals
+from limbeck.core.signals import Guess, NextTokens, Penalty, Signals
 from limbeck.losses.translation import smoothed_cross_entropy, truncated_divergence
 from limbeck.losses.translation_objective import TranslationObjective
 
@@ -137,6 +137,18 @@ def test_objective_adds_up_what_its_terms_say() -> None:
     assert loss.parts.keys() == wanted.keys()
     for name, value in wanted.items():
         torch.testing.assert_close(loss.parts[name], value)
+
+
+@pytest.mark.parametrize(("done", "weight"), [(0.0, 0.0), (0.1, 0.25), (0.4, 1.0), (1.0, 1.0)])
+def test_a_penalty_is_added_with_the_weight_that_the_time_gives_it(done: float, weight: float) -> None:
+    tokens, values = Guess("tokens", scores(1), truth()), torch.tensor([2.0, -0.5, 4.0])
+    said = Signals(guesses=(tokens, Penalty("divergence", values, warmup=0.4), Penalty("more", values)))
+    said = said.mapped(lambda one: one, lambda chain: chain)
+    some = Batch((), {}, torch.zeros(0), done=done)
+    known = Signals(next_tokens=likeliest(scores(2), 3))
+    parts = TranslationObjective(0.1, word_level=0.5)(said, known, some).parts
+    assert float(parts["divergence"]) == pytest.approx(0.5 * weight * 5.5)
+    assert float(parts["more"]) == pytest.approx(0.5 * 5.5)
 
 
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])

@@ -12,14 +12,15 @@ from limbeck.core.schema import Settings
 class Decoding(Settings):
     """How translations are searched for; a sentence gets the same ones alone and in any batch."""
 
-    search: Literal["beam", "greedy", "sampling"] = "beam"
-    """``beam`` and ``greedy`` look for the likeliest translation, ``sampling`` draws one word after the other."""
+    search: Literal["beam", "greedy", "sampling", "importance"] = "beam"
+    """``beam`` and ``greedy`` look for the likeliest translation, ``sampling`` draws one word after the other;
+    ``importance`` is importance weighted decoding, which flowseq students know (all others of them mean argmax)."""
     beams: int = Field(5, gt=0)
     """Of beam search: unfinished translations kept at every step."""
     length_penalty: float = 1.0
     """Of beam search: translations are ranked by log-probability over length to this power; 0 favours short ones."""
     temperature: float = Field(1.0, gt=0)
-    """Of sampling: below 1 likely words become likelier."""
+    """Of sampling: below 1 likely words become likelier. Of importance weighted decoding: factor on random noise."""
     top_k: int | None = Field(None, gt=0)
     """Of sampling: draw among this many likeliest words only."""
     keep: int = Field(1, gt=0)
@@ -30,12 +31,21 @@ class Decoding(Settings):
     """Of parallel students: lengths that are tried, the likeliest ones; the best-scored translation is taken."""
     passes: int = Field(10, gt=0)
     """Of parallel students that refine what they wrote: most passes of a translation."""
+    latents: int = Field(4, gt=0)
+    """Of importance weighted decoding: latent sequences tried for each length, the likeliest one and random ones."""
+    samples: int = Field(4, gt=0)
+    """Of importance weighted decoding: latent sequences by which a translation's probability is estimated."""
     seed: int = 0
-    """Of sampling; each text draws by itself, so that no draw depends on the others."""
+    """Of sampling and importance weighted decoding; each text draws by itself, so that no draw depends on others."""
+
+    @property
+    def draws(self) -> bool:
+        """Whether it needs random numbers."""
+        return self.search in ("sampling", "importance")
 
     @model_validator(mode="after")
     def _kept_were_found(self) -> Decoding:
-        found = {"beam": self.beams, "greedy": 1, "sampling": self.keep}[self.search]
+        found = {"beam": self.beams, "sampling": self.keep}.get(self.search, 1)
         if self.keep > found:
             raise ValueError(f"{self.search} finds {found} translations of a text, and 'keep' is {self.keep}")
         return self

@@ -76,6 +76,25 @@ class Guess:
 
 
 @dataclass(frozen=True, slots=True)
+class Penalty:
+    """What a translator's loss holds beside guesses: values that shall be small, such as a divergence.
+
+    Attributes:
+        name: What it is called in the journal.
+        values: In nats, one an item, ``(items,)``; they are added up.
+        warmup: Share of the training, at most 1, over which its weight rises from nought to one, along a line.
+    """
+
+    name: str
+    values: Tensor
+    warmup: float = 0.0
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Penalty:
+        """With the values changed."""
+        return Penalty(self.name, change(self.values), self.warmup)
+
+
+@dataclass(frozen=True, slots=True)
 class NextTokens:
     """A translator's likeliest next tokens after each beginning of a given translation.
 
@@ -112,7 +131,7 @@ class Signals:
         saliency: The same with respect to a factor of each token's embedding, at one: the inner product of
             sensitivity and embedding, whatever its width, ``(batch, directions, tokens)``.
         potentials: A tagger's scores of tags and of pairs of tags, over words.
-        guesses: What a translator is scored on.
+        guesses: What a translator is scored on: guesses, that called ``tokens`` among them, and perhaps penalties.
         next_tokens: A translator's likeliest tokens at every place of the translation that is learnt.
         mask: One where a token is real, ``(batch, tokens)``; goes with all but logits and potentials.
     """
@@ -128,7 +147,7 @@ class Signals:
     sensitivity: Tensor | None = None
     saliency: Tensor | None = None
     potentials: Chain | None = None
-    guesses: tuple[Guess, ...] | None = None
+    guesses: tuple[Guess | Penalty, ...] | None = None
     next_tokens: NextTokens | None = None
     mask: Tensor | None = None
 
@@ -138,7 +157,7 @@ class Signals:
         def changed(value: Any) -> Any:
             if isinstance(value, tuple):
                 return tuple(map(changed, value))
-            return value.mapped(change) if isinstance(value, Guess | NextTokens) else change(value)
+            return value.mapped(change) if isinstance(value, Guess | Penalty | NextTokens) else change(value)
 
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         chain = values.pop("potentials")

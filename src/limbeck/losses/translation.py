@@ -13,6 +13,26 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from limbeck.core.signals import TOKENS, Guess, Penalty
+
+
+def summed(said: Guess | Penalty, smoothing: float = 0.0, done: float = 1.0) -> Tensor:
+    """The loss of what a translator is scored on: of guesses their weighted cross-entropy, else the penalty itself.
+
+    Args:
+        said: One of its guesses or penalties.
+        smoothing: Of the labels of the guess called ``tokens``; others are taken as they are.
+        done: Share of the training that lies behind; a penalty that is warmed up counts less before its time.
+
+    Returns:
+        Nats, summed over the items, a scalar.
+    """
+    if isinstance(said, Penalty):
+        weight = min(1.0, done / said.warmup) if said.warmup else 1.0
+        return weight * said.values.float().sum()
+    losses = smoothed_cross_entropy(said.scores, said.truth, smoothing if said.name == TOKENS else 0.0)
+    return losses.sum() if said.weights is None else losses @ said.weights.float()
+
 
 def smoothed_cross_entropy(scores: Tensor, truth: Tensor, smoothing: float) -> Tensor:
     """``-(1 - e) log p(truth) - e/V sum_v log p(v)``, label smoothing (Szegedy et al. 2016, section 7).

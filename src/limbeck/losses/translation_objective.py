@@ -7,13 +7,14 @@ from torch import Tensor
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Batch, Loss, Objective
 from limbeck.core.signals import TOKENS, Guess, NextTokens, Signals
-from limbeck.losses.translation import smoothed_cross_entropy, truncated_divergence
+from limbeck.losses.translation import summed, truncated_divergence
 
 
 class TranslationObjective(Objective):
     """``(1 - w)`` cross-entropy of all that is guessed, its tokens' labels smoothed, and ``w`` word-level distillation.
 
-    Sums run over the tokens of the translations; other guesses, such as of lengths, are added as they are.
+    Sums run over the tokens of the translations; other guesses, such as of lengths, and penalties are added as they
+    are, with the weight of cross-entropy.
 
     Args:
         label_smoothing: Of the tokens' cross-entropy.
@@ -41,19 +42,15 @@ class TranslationObjective(Objective):
             LimbeckError: Teacher and student do not guess the same tokens.
         """
         assert student.guesses is not None
-        tokens = next(guess for guess in student.guesses if guess.name == TOKENS)
+        tokens = next(said for said in student.guesses if isinstance(said, Guess) and said.name == TOKENS)
         parts = {}
         if self.word_level < 1:
-            for guess in student.guesses:
-                parts[guess.name] = (1 - self.word_level) * self._of_guess(guess)
+            for said in student.guesses:
+                parts[said.name] = (1 - self.word_level) * summed(said, self.label_smoothing, batch.done)
         if self.word_level:
             assert teacher.next_tokens is not None
             parts["word_level"] = self.word_level * self._of_teacher(tokens, teacher.next_tokens)
         return Loss(parts, len(tokens.truth))
-
-    def _of_guess(self, guess: Guess) -> Tensor:
-        smoothing = self.label_smoothing if guess.name == TOKENS else 0.0
-        return _sum(smoothed_cross_entropy(guess.scores, guess.truth, smoothing), guess.weights)
 
     def _of_teacher(self, tokens: Guess, said: NextTokens) -> Tensor:
         if len(said.ids) != len(tokens.truth):
@@ -64,8 +61,4 @@ class TranslationObjective(Objective):
             raise LimbeckError(what, fix=fix)
         known = said.mapped(lambda values: values[:, : self.top_k])
         losses = truncated_divergence(tokens.scores, known.ids, known.log_probabilities, self.temperature)
-        return _sum(losses, tokens.weights)
-
-
-def _sum(losses: Tensor, weights: Tensor | None) -> Tensor:
-    return losses.sum() if weights is None else losses @ weights.float()
+        return losses.sum() if tokens.weights is None else losses @ tokens.weights.float()

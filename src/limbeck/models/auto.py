@@ -20,6 +20,7 @@ CONFIGS = "limbeck.models.configs"
 STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
+    "FlowseqConfig": ("limbeck.models.translators.flowseq", "FlowseqForSeq2SeqLM"),
     "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
     "InatConfig": ("limbeck.models.translators.inat", "InatForSeq2SeqLM"),
     "InsertionConfig": ("limbeck.models.translators.insertion", "InsertionForSeq2SeqLM"),

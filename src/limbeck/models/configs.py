@@ -272,6 +272,24 @@ class InsertionConfig(ParallelConfig):
     end_penalty: float = 0.5
 
 
+class FlowseqConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.flowseq.FlowseqForSeq2SeqLM`.
+
+    Attributes:
+        flow_steps: Of each level of the prior's flow.
+        posterior_layers: Their number; None is as many as the decoder has.
+        token_dropout: Share of a translation's tokens that the posterior is not told.
+        kl_warmup: Share of the training over which the weight of the divergence rises to one.
+    """
+
+    model_type = "limbeck-flowseq"
+
+    flow_steps: tuple[int, ...] | list[int] = (1, 1)
+    posterior_layers: int | None = None
+    token_dropout: float = 0.2
+    kl_warmup: float = 0.3
+
+
 class LevenshteinConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.levenshtein.LevenshteinForSeq2SeqLM`.
 

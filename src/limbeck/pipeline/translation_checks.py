@@ -51,20 +51,22 @@ def check_decodings(run: TranslationRun) -> None:
     """
     teacher, student = run.recipe.teacher, run.recipe.student
     judged = run.recipe.evaluate.decoding
-    if judged.search == "sampling":
-        what = "'evaluate.decoding.search' is sampling, and exported students draw no translations"
+    if judged.draws:
+        what = f"'evaluate.decoding.search' is {judged.search}, and exported students draw nothing"
         raise LimbeckError(what, where="evaluate.decoding.search", fix="Choose beam or greedy")
     asked = {"teacher": teacher.scratch.kind if teacher.scratch else AUTOREGRESSIVE, "student": student.kind}
     wanted = {"teacher": [judged, *decodings(run)], "student": [judged]}
     for role, kind in asked.items():
+        where = f"{role}.kind" if role == "student" else "teacher.scratch.kind"
+        if kind != "flowseq" and any(each.search == "importance" for each in wanted[role]):
+            what = f"'search: importance' is for flowseq, and the {role} is of kind {kind}"
+            raise LimbeckError(what, where=where, fix="Choose another search in 'decoding'")
         if kind == AUTOREGRESSIVE:
             continue
         if any(each.keep > 1 or each.search == "sampling" for each in wanted[role]):
             what = f"the {role} ({kind}) finds one translation of a text, its likeliest, and others are asked for"
             fix = "Leave 'keep' and 'search: sampling' out of 'decoding', or choose an autoregressive one"
-            raise LimbeckError(
-                what, where=f"{role}.kind" if role == "student" else "teacher.scratch.kind", fix=fix
-            )
+            raise LimbeckError(what, where=where, fix=fix)
 
 
 def check_pieces(run: TranslationRun) -> None:

@@ -69,7 +69,7 @@ class WordByWord:
         Raises:
             LimbeckError: It shall draw translations.
         """
-        if decoding.search == "sampling":
+        if decoding.draws:
             what = "a bundle looks for the likeliest translations, and draws none"
             raise LimbeckError(what, fix="Choose search: beam or greedy")
         longest = min(decoding.max_length, self.longest)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from limbeck.core.recipe import Training
-from limbeck.core.signals import Guess
-from limbeck.losses.translation import smoothed_cross_entropy
+from limbeck.core.signals import Guess, Penalty
+from limbeck.losses.translation import summed
 from limbeck.models.outputs import say
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients
@@ -95,5 +95,5 @@ def _loss(student: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:
     if "labels" not in inputs:
         logits: Tensor = say(student, inputs).named("logits")
         return logits.float().square().sum()
-    guesses: tuple[Guess, ...] = say(student, inputs, frozenset({"guesses"})).named("guesses")
-    return torch.stack([smoothed_cross_entropy(one.scores, one.truth, 0.1).sum() for one in guesses]).sum()
+    guesses: tuple[Guess | Penalty, ...] = say(student, inputs, frozenset({"guesses"})).named("guesses")
+    return torch.stack([summed(one, smoothing=0.1) for one in guesses]).sum()

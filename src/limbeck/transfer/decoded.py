@@ -37,6 +37,7 @@ READ = {
     "beam": ("beams", "length_penalty"),
     "greedy": (),
     "sampling": ("temperature", "top_k", "seed"),
+    "importance": ("latents", "samples", "temperature", "seed"),
 }
 """The settings of decoding that each search reads, beside those that all do."""
 
@@ -151,10 +152,11 @@ def describe(decoding: Decoding) -> str:
         "beam": f"beam {decoding.beams}",
         "greedy": "greedy",
         "sampling": "sampling" + (f" among {decoding.top_k}" if decoding.top_k else ""),
+        "importance": f"importance weighted, {decoding.latents} latent sequences, {decoding.samples} samples",
     }[decoding.search]
     if decoding.search == "beam" and decoding.length_penalty != 1:
         how += f", length penalty {decoding.length_penalty:g}"
-    if decoding.search == "sampling" and decoding.temperature != 1:
+    if decoding.draws and decoding.temperature != 1:
         how += f", temperature {decoding.temperature:g}"
     return how
 

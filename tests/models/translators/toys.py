@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from sacrebleu import corpus_bleu
@@ -75,8 +77,10 @@ def learnt(student, pairs, steps, rate=2e-3, decoding=Decoding(candidates=3)):  
     )
     inputs, objective = batch_of(pairs), TranslationObjective(0.0)
     batch = Batch(tuple(map(str, range(len(pairs)))), inputs, torch.full((len(pairs),), NO_GOLD))
-    for _ in range(steps):
-        loss = objective(Signals(guesses=student.guesses(inputs)), Signals(), batch)
+    for step in range(steps):
+        loss = objective(
+            Signals(guesses=student.guesses(inputs)), Signals(), replace(batch, done=step / steps)
+        )
         optimiser.zero_grad()
         (loss.total / loss.count).backward()
         optimiser.step()

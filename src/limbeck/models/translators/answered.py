@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn import functional
 
 from limbeck.core.decoding import Decoding
-from limbeck.core.signals import TOKENS
+from limbeck.core.signals import TOKENS, Guess
+from limbeck.losses.translation import summed
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.guesses import guesses_of
 from limbeck.text.batching import batches
@@ -41,7 +41,7 @@ def greedily(
 
 @torch.inference_mode()
 def gold_loss(model: PreTrainedModel, encoded: Encoded, device: torch.device) -> float:
-    """Negative log-likelihood of all that it should have guessed, in nats a token of gold.
+    """Negative log-likelihood of all that it should have guessed, and penalties, in nats a token of gold.
 
     Args:
         model: A translator in evaluation mode.
@@ -50,8 +50,7 @@ def gold_loss(model: PreTrainedModel, encoded: Encoded, device: torch.device) ->
     """
     total, tokens = 0.0, 0
     for rows in batches(encoded.sizes, TOKENS_PER_BATCH):
-        for guess in guesses_of(model, collate(encoded, rows).to(device).inputs):
-            losses = functional.cross_entropy(guess.scores.float(), guess.truth, reduction="none")
-            total += float((losses if guess.weights is None else losses * guess.weights).sum())
-            tokens += len(guess.truth) if guess.name == TOKENS else 0
+        for said in guesses_of(model, collate(encoded, rows).to(device).inputs):
+            total += float(summed(said))
+            tokens += len(said.truth) if isinstance(said, Guess) and said.name == TOKENS else 0
     return total / max(1, tokens)

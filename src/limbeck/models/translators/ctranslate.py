@@ -80,9 +80,9 @@ class CTranslator:
             decoding: How to search.
 
         Raises:
-            LimbeckError: Sampling is asked for.
+            LimbeckError: Random numbers are asked for.
         """
-        if decoding.search == "sampling":
+        if decoding.draws:
             what = (
                 "CTranslate2 draws the texts of a batch by common numbers, so that no draw could be repeated"
             )

@@ -34,6 +34,7 @@ TOKENS_PER_BATCH = {"cpu": 2048}
 """Tokens of the sources that are translated at a time, padding included, by type of device."""
 ELSEWHERE = 8192
 """The same on all other devices."""
+AUTOREGRESSIVE_SEARCHES = frozenset({"beam", "greedy", "sampling"})
 SCORES_A_TOKEN = 2**15
 """Scores that a token of a source may cost, 128 KiB. A parallel translator scores all tokens there are at every place
 of all candidates; where that is more, fewer are translated at a time."""
@@ -60,7 +61,7 @@ def translate(
 
     Raises:
         LimbeckError: An ensemble whose vocabularies differ; or an ensemble, or several translations of a text, of
-            models that write many tokens at once.
+            models that write many tokens at once; or a search that the model does not know.
     """
     _check(model, decoding, others)
     place = device or next(model.parameters()).device
@@ -123,6 +124,9 @@ def _numbers(
 
 def _check(model: PreTrainedModel, decoding: Decoding, others: Sequence[PreTrainedModel]) -> None:
     parallel = next((one for one in (model, *others) if isinstance(one, ParallelTranslator)), None)
+    if decoding.search not in (AUTOREGRESSIVE_SEARCHES if parallel is None else parallel.searches):
+        what = f"a {type(parallel or model).__name__} cannot search by '{decoding.search}'"
+        raise LimbeckError(what, where="decoding.search", fix="Choose beam or greedy")
     if parallel is None:
         return
     name = type(parallel).__name__

@@ -67,8 +67,8 @@ def export_translator(
     """
     if not texts:
         raise LimbeckError("no text was given to compare the bundle with PyTorch on")
-    if decoding.search == "sampling":
-        what = "'decoding.search': a bundle looks for the likeliest translations, and draws none"
+    if decoding.draws:
+        what = "'decoding.search': a bundle looks for the likeliest translations, and draws nothing"
         raise LimbeckError(what, fix="Choose beam or greedy")
     with appearing(folder) as partial, progress.task("export", 4) as task:
         save_onnx(model, partial)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from limbeck.core.objective import NO_GOLD
-from limbeck.core.signals import TOKENS, Guess
+from limbeck.core.signals import TOKENS, Guess, Penalty
 from limbeck.models.translators.translator import ParallelTranslator
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def guesses_of(
     model: PreTrainedModel, inputs: Mapping[str, Tensor], *, through: nn.Module | None = None
-) -> tuple[Guess, ...]:
+) -> tuple[Guess | Penalty, ...]:
     """What a translator is scored on for a batch, with the graph for gradients.
 
     Args:
@@ -33,7 +33,7 @@ def guesses_of(
         Of an autoregressive one the guess ``tokens``: its items are the labels' tokens, row by row.
     """
     if isinstance(model, ParallelTranslator):
-        guesses: tuple[Guess, ...] = (through or model)(
+        guesses: tuple[Guess | Penalty, ...] = (through or model)(
             **_given(inputs), labels=inputs["labels"], fertilities=inputs.get("fertilities")
         )
         return guesses

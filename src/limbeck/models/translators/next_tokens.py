@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.signals import TOKENS, NextTokens
+from limbeck.core.signals import TOKENS, Guess, NextTokens
 from limbeck.models.translators.ensemble import mean_log_probabilities
 from limbeck.models.translators.guesses import guesses_of
 from limbeck.models.translators.translator import ParallelTranslator
@@ -44,5 +44,5 @@ def _scores(model: PreTrainedModel, inputs: Mapping[str, Tensor]) -> Tensor:
         what = f"a {type(model).__name__} writes many tokens at once: none is the next after those before it"
         raise LimbeckError(what, fix="Choose an autoregressive teacher")
     (guess,) = guesses_of(model, inputs)
-    assert guess.name == TOKENS
+    assert isinstance(guess, Guess) and guess.name == TOKENS
     return guess.scores.float()

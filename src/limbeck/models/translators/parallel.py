@@ -17,6 +17,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.models.configs import ParallelConfig
 from limbeck.models.embeddings import vocabulary_size
 from limbeck.models.starts import copy_layers, evenly
+from limbeck.models.translators.layout import real_places
 from limbeck.models.translators.shape import POSITIONS, ShapeSettings
 from limbeck.models.translators.translator import ParallelTranslator
 
@@ -183,6 +184,26 @@ class ParallelStudent(ParallelTranslator):
         never[self.never_written] = float("-inf")
         best = (scores + never).max(-1)
         return best.indices, best.values - scores.logsumexp(-1)
+
+    def best(self, tokens: Tensor, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Of each text the translation with the largest score.
+
+        Args:
+            tokens: Of the candidates, ``(batch, candidates, places)``.
+            scores: ``(batch, candidates)``.
+            lengths: Tokens of each, ``(batch, candidates)``.
+
+        Returns:
+            Tokens, the padding token where there is none (also between others, where a repetition was dropped),
+            ``(batch, places)``, and the score, ``(batch,)``.
+        """
+        best = scores.argmax(1, keepdim=True)  # (batch, 1)
+        chosen = best.unsqueeze(2).expand(-1, -1, tokens.shape[2])
+        written = tokens.masked_fill(~real_places(lengths), self.pad_id).gather(1, chosen).squeeze(1)
+        if self.config.deduplicate:
+            again = functional.pad(written[:, 1:] == written[:, :-1], (1, 0))
+            written = written.masked_fill(again, self.pad_id)
+        return written, scores.gather(1, best).squeeze(1)
 
     def start_from(self, teacher: PreTrainedModel, with_layers: bool) -> None:
         """Take over a teacher's embeddings of both sides, and with them perhaps the encoder's layers.

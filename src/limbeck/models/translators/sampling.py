@@ -1,12 +1,13 @@
 """Sampling: each text draws by numbers of its own, so that no draw depends on the batch or its order.
 
-A draw has one number, uniform between 0 and 1, for each step; the token is the one at which the cumulated
+A draw of words has one number, uniform between 0 and 1, for each step; the token is the one at which the cumulated
 probabilities exceed it. The numbers are made from the seed, the text's tokens and the number of the draw.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,10 +31,32 @@ def uniforms(tokens: NDArray[np.int32], seed: int, draws: int, steps: int) -> ND
     Returns:
         ``(draws, steps)``, from 0 to below 1.
     """
+    return np.stack([stream.random(steps) for stream in _streams(tokens, seed, draws)])
+
+
+def normals(tokens: NDArray[np.int32], seed: int, draws: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Standard normal numbers that a text draws by, the first ones the same however many are asked for.
+
+    Args:
+        tokens: Of the text, ``(tokens,)``.
+        seed: Other seeds give other draws.
+        draws: How often there is one of each.
+        shape: Of a draw; what is drawn at the start of its first axis does not depend on that axis' size.
+
+    Returns:
+        ``(draws, *shape)``.
+    """
+    found = np.zeros((draws, *shape), dtype=np.float32)
+    for draw, stream in zip(found, _streams(tokens, seed, draws), strict=True):
+        draw[:] = stream.standard_normal(shape)
+    return found
+
+
+def _streams(tokens: NDArray[np.int32], seed: int, draws: int) -> Iterator[np.random.Generator]:
+    """A generator of random numbers for each draw of a text."""
     digest = hashlib.sha256(np.ascontiguousarray(tokens, dtype="<i4").tobytes()).digest()
     key = np.frombuffer(digest, dtype="<u4").tolist()
-    streams = (np.random.default_rng([seed & 0xFFFFFFFF, draw, *key]) for draw in range(draws))
-    return np.stack([stream.random(steps) for stream in streams])
+    return (np.random.default_rng([seed & 0xFFFFFFFF, draw, *key]) for draw in range(draws))
 
 
 class Drawn(LogitsProcessor):

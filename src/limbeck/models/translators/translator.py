@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from transformers import PreTrainedModel
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from limbeck.core.decoding import Decoding
-    from limbeck.core.signals import Guess
+    from limbeck.core.signals import Guess, Penalty
     from limbeck.text.encode import Encoded
 
 
@@ -35,10 +35,12 @@ class ParallelTranslator(PreTrainedModel):
     """Base of translators that write all tokens of a translation at once, or several at a time."""
 
     main_input_name = "input_ids"
+    searches: ClassVar[frozenset[str]] = frozenset({"beam", "greedy"})
+    """Values of ``decoding.search`` that it knows; it tells these two not apart."""
 
     def forward(
         self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, fertilities: Tensor | None = None
-    ) -> tuple[Guess, ...]:
+    ) -> tuple[Guess | Penalty, ...]:
         """The guesses, as arguments by name, so that a wrapper for several devices can stand between."""
         inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
         return self.guesses(inputs if fertilities is None else {**inputs, "fertilities": fertilities})
@@ -57,7 +59,7 @@ class ParallelTranslator(PreTrainedModel):
         """How many translations of a text can be tried side by side."""
         raise NotImplementedError
 
-    def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
+    def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess | Penalty, ...]:
         """What it is scored on for a batch, with the graph for gradients.
 
         Args:

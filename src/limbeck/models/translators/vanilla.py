@@ -214,8 +214,8 @@ class VanillaForSeq2SeqLM(ParallelStudent):
             longest: Most tokens of a translation.
 
         Returns:
-            Tokens, the padding token where there is none (also between others, where a repetition was dropped),
-            ``(batch, places)``, and the mean log-probability of the tokens before any was dropped, ``(batch,)``.
+            As :meth:`limbeck.models.translators.parallel.ParallelStudent.best`; a score is the mean log-probability of
+            the tokens before any was dropped.
         """
         memory = self.encode(input_ids, attention_mask)
         lengths, copied = self._plans(memory, attention_mask, candidates, longest)
@@ -224,13 +224,7 @@ class VanillaForSeq2SeqLM(ParallelStudent):
         )  # (batch, candidates, places)
         real = real_places(lengths)
         means = log_probabilities.masked_fill(~real, 0.0).sum(2) / lengths  # (batch, candidates)
-        best = means.argmax(1, keepdim=True)  # (batch, 1)
-        chosen = best.unsqueeze(2).expand(-1, -1, tokens.shape[2])
-        written = tokens.masked_fill(~real, self.pad_id).gather(1, chosen).squeeze(1)
-        if self.config.deduplicate:
-            again = functional.pad(written[:, 1:] == written[:, :-1], (1, 0))
-            written = written.masked_fill(again, self.pad_id)
-        return written, means.gather(1, best).squeeze(1)
+        return self.best(tokens, means, lengths)
 
     def _plans(self, memory: Tensor, mask: Tensor, candidates: int, longest: int) -> tuple[Tensor, Tensor]:
         """Lengths that are tried ``(batch, candidates)``, and what their places start from, ``(..., places)``."""
