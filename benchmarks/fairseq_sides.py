@@ -32,7 +32,7 @@ from limbeck.serve.opening import open_bundle
 from limbeck.serve.passes import Loop, OnnxPasses, Passes, source_lengths
 from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.encode import Encoded
-from limbeck.text.subwords import Subwords
+from limbeck.text.subwords import SPECIAL, Subwords
 from limbeck.train.lesson import Lesson
 from limbeck.train.optimiser import RowGradients, adamw, finish_gradient, gradients
 from limbeck.train.settled import deterministic
@@ -278,8 +278,8 @@ class Decoder:
         return Told(passes, self.rule, ids.shape[1] - 1)
 
 
-Rule = Callable[[str, int, int, Mapping[str, Any], tuple[Any, ...]], tuple[Any, ...]]
-"""From a graph's name, the tokens wanted, the number of the call, its inputs and what it said, to what is told."""
+Rule = Callable[[str, int, int, tuple[Any, ...]], tuple[Any, ...]]
+"""From a graph's name, the tokens wanted, the number of the call and what the graph said, to what is told."""
 
 
 class Told:
@@ -299,20 +299,39 @@ class Told:
         """See :class:`limbeck.serve.passes.Passes`."""
         self.calls += 1
         said = self.passes.run(graph, **inputs)
-        return said if self.rule is None else self.rule(graph, self.wanted, self.calls, inputs, said)
+        return said if self.rule is None else self.rule(graph, self.wanted, self.calls, said)
 
     def keep(self, texts: Any) -> None:
         """See :class:`limbeck.serve.passes.Passes`."""
         self.passes.keep(texts)
 
 
-def every_slot(
-    graph: str, wanted: int, call: int, inputs: Mapping[str, Any], said: tuple[Any, ...]
-) -> tuple[Any, ...]:
+def every_slot(graph: str, wanted: int, call: int, said: tuple[Any, ...]) -> tuple[Any, ...]:
     """Of insertion: no slot stays empty."""
     tokens, gained, ends = said
     return tokens, gained, np.full_like(ends, -SURE)
 
 
-RULES: dict[str, Rule] = {"insertion": every_slot}
+def every_other(graph: str, wanted: int, call: int, said: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of Levenshtein: every other token goes; as many as are missing come, spread over the slots, each time others."""
+    first, *others = said
+    if graph == "delete":
+        told = np.zeros_like(first)
+        told[:, 1::2] = 1  # after the start token
+    elif graph == "insert":
+        slots = first.shape[1]
+        each, more = divmod(wanted - (slots - 1), slots)
+        told = np.where(np.arange(slots) < more, each + 1, each)[None]
+    else:
+        return anew(graph, wanted, call, said)
+    return told, *others
+
+
+def anew(graph: str, wanted: int, call: int, said: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Other tokens than the time before, so that nothing is as it was, and the end is not thought to be reached."""
+    tokens, *others = said
+    return np.full_like(tokens, len(SPECIAL) + call % 2), *others
+
+
+RULES: dict[str, Rule] = {"inat": anew, "insertion": every_slot, "levenshtein": every_other}
 """By kind of student; others take as many passes as they may by themselves."""
