@@ -122,7 +122,7 @@ class Decoder:
             decoder.forward_length = self._changed(decoder.forward_length, without_difference)
         if kind == "levenshtein":
             decoder.forward_word_del = self._changed(decoder.forward_word_del, every_other)
-            decoder.forward_mask_ins = self._changed(decoder.forward_mask_ins, self._missing)
+            decoder.forward_mask_ins = self._with_placeholders(decoder.forward_mask_ins)
 
     def __call__(self, source: Ids, passes: int) -> dict[str, float]:
         """The translation of a source."""
@@ -153,12 +153,18 @@ class Decoder:
 
         return changed
 
-    def _missing(self, scores: Any) -> None:
-        """As many placeholders as tokens are missing, spread over the slots: ``(1, slots, counts)``."""
-        slots = scores.shape[1]
-        each, more = divmod(self.wanted - (slots - 1), slots)
-        scores[0, :more, each + 1] += SURE
-        scores[0, more:, each] += SURE
+    def _with_placeholders(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The same, which asks for as many as tokens are missing, spread over the slots."""
+
+        def asking(*args: Any, prev_output_tokens: Any, **kwargs: Any) -> Any:
+            said = function(*args, prev_output_tokens=prev_output_tokens, **kwargs)
+            slots = int(prev_output_tokens.ne(self.words.pad()).sum()) - 1  # what was deleted is padding now
+            each, more = divmod(self.wanted - (slots - 1), slots)
+            said[0][0, :more, each + 1] += SURE  # (1, slots, counts)
+            said[0][0, more:slots, each] += SURE
+            return said
+
+        return asking
 
 
 def without_special(scores: Any) -> None:
