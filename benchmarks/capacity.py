@@ -20,7 +20,6 @@ both students. Each is written as it is known; run again, it goes on where it st
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,8 +44,6 @@ METHODS = {DISTILLED: "sequence_level", INTERPOLATED: "sequence_interpolation", 
 """The method that makes each text."""
 MORE = "base"
 """The teacher that all methods are tried on; the others distil only."""
-SHARED = ("teacher", "successors", "distilled")
-"""Folders of a run that do not depend on its student."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -97,7 +94,7 @@ def fill(size: str, student: str, full: bool, results: ResultsFile) -> None:
     """The rows of a teacher and a kind of student."""
     run, texts = TranslationRun(recipe(size, student, full)), texts_of(size)
     steps.prepare(run)
-    adopt(run, TranslationRun(recipe(size, next(iter(STUDENTS)), full)))
+    translators.adopt(run, TranslationRun(recipe(size, next(iter(STUDENTS)), full)))
     for step in (steps.teach, steps.ask):
         step(run)
     for text, title in texts.items():
@@ -111,14 +108,6 @@ def fill(size: str, student: str, full: bool, results: ResultsFile) -> None:
         where = {"kind": "student", **place(size, text), "student": student}
         if not results.has(**where):
             results.append(**where, **found[title])
-
-
-def adopt(run: TranslationRun, earlier: TranslationRun) -> None:
-    """Take over the teacher, its successors and their texts from a run with another student."""
-    for part in SHARED:
-        source, target = earlier.folder / part, run.folder / part
-        if source.is_dir() and not target.exists():
-            shutil.copytree(source, target)
 
 
 def summarise(size: str, text: str, results: ResultsFile) -> None:

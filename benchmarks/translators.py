@@ -6,6 +6,7 @@ LIMBECK_DATA names the folder that holds both.
 
 from __future__ import annotations
 
+import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -96,6 +97,21 @@ def recipe(
         **keys,
     }
     return Recipe.model_validate(values)
+
+
+# Runs.
+
+
+SHARED = ("teacher", "successors", "distilled")
+"""Folders of a run that do not depend on its student."""
+
+
+def adopt(run: TranslationRun, earlier: TranslationRun) -> None:
+    """Take over the teacher, its successors and their texts from a run with another student."""
+    for part in SHARED:
+        source, target = earlier.folder / part, run.folder / part
+        if source.is_dir() and not target.exists():
+            shutil.copytree(source, target)
 
 
 # Rows.

@@ -310,10 +310,12 @@ def tokens_at_a_time(device: torch.device) -> int:
 
 @contextmanager
 def evaluating(model: PreTrainedModel) -> Iterator[None]:
-    """Without dropout; the model's mode comes back afterwards."""
-    was_training = model.training
-    model.eval()
+    """Without dropout; each part's mode comes back afterwards."""
+    training = [module for module in model.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
-        model.train(was_training)
+        for module in training:
+            module.training = True

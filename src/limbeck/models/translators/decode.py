@@ -68,7 +68,6 @@ def translate(
     found: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
     with ExitStack() as during, progress.task("translate", len(encoded)) as task:
         during.enter_context(torch.inference_mode())
-        during.enter_context(quiet())
         for one in (model, *others):
             during.enter_context(evaluating(one))
         for rows in batches(encoded.lengths, budget):
@@ -102,7 +101,8 @@ def _translations(
     if isinstance(model, ParallelTranslator):
         return [(best,) for best in model.decode(inputs, decoding)]
     numbers = _numbers(model, encoded, rows, decoding, device)
-    return search(model, inputs, decoding, others=others, numbers=numbers)
+    with quiet():
+        return search(model, inputs, decoding, others=others, numbers=numbers)
 
 
 def _numbers(

@@ -166,11 +166,11 @@ class ParallelStudent(ParallelTranslator):
 
     def likeliest(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest tokens, special ones apart, and their log-probabilities: ``(..., width) -> (...)`` each."""
-        scores = self.lm_head(states).log_softmax(-1)
+        scores = self.lm_head(states)
         never = torch.zeros(scores.shape[-1], device=scores.device)
         never[self.never_written] = float("-inf")
         best = (scores + never).max(-1)
-        return best.indices, best.values
+        return best.indices, best.values - scores.logsumexp(-1)
 
     def start_from(self, teacher: PreTrainedModel, with_layers: bool) -> None:
         """Take over a teacher's embeddings of both sides, and with them perhaps the encoder's layers.
