@@ -74,8 +74,8 @@ TRAINING: dict[str, float] = {
     "weight_decay": 0.01,
     "clip": 1.0,
 }
-DECODER_RUNS = 2
-"""Of a step of ``inat``: the first from the source's tokens or masks, the others from what came of the run before."""
+DECODER_RUNS = 4
+"""Of a step of ``inat`` in fairseq, as many as Limbeck's student learns by default."""
 
 
 @dataclass(frozen=True)

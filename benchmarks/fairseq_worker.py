@@ -27,17 +27,14 @@ from typing import Any
 LENGTHS: dict[str, Any] = {"pred_length_offset": True, "length_loss_factor": 0.1}
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "vanilla": ("nonautoregressive_transformer", "full_mask", LENGTHS),
-    "inat": (
-        "iterative_nonautoregressive_transformer",
-        "full_mask",
-        {**LENGTHS, "dae_ratio": 0.5, "stochastic_approx": True},
-    ),
+    "inat": ("iterative_nonautoregressive_transformer", "full_mask", {**LENGTHS, "dae_ratio": 0.5}),
     "maskt": ("cmlm_transformer", "random_mask", LENGTHS),
     "insertion": ("insertion_transformer", "random_delete", {}),
     "levenshtein": ("levenshtein_transformer", "random_delete", {}),
 }
-"""Architecture, noise and further flags, as fairseq's ``examples/nonautoregressive_translation/scripts.md`` has them;
-but lengths are differences to the source's in ``cmlm_transformer``, too, as in Limbeck."""
+"""Architecture, noise and further flags, as fairseq's ``examples/nonautoregressive_translation/scripts.md`` has them; but
+as in Limbeck, lengths are differences to the source's in ``cmlm_transformer`` too, and the next pass of training in
+``iterative_nonautoregressive_transformer`` reads the likeliest tokens, and draws none (``--stochastic-approx``)."""
 SURE = 1e4
 """Added to a score that shall be the highest."""
 SPECIAL = 4
