@@ -32,9 +32,9 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "insertion": ("insertion_transformer", "random_delete", {}),
     "levenshtein": ("levenshtein_transformer", "random_delete", {}),
 }
-"""Architecture, noise and further flags, as fairseq's ``examples/nonautoregressive_translation/scripts.md`` has them; but
-as in Limbeck, lengths are differences to the source's in ``cmlm_transformer`` too, and the next pass of training in
-``iterative_nonautoregressive_transformer`` reads the likeliest tokens, and draws none (``--stochastic-approx``)."""
+"""Architecture, noise and further flags, as fairseq's ``examples/nonautoregressive_translation/scripts.md`` has them;
+but as in Limbeck, lengths are differences to the source's in ``cmlm_transformer`` too, and a later pass of training in
+``iterative_nonautoregressive_transformer`` reads the likeliest tokens, and draws none (no ``stochastic_approx``)."""
 SURE = 1e4
 """Added to a score that shall be the highest."""
 SPECIAL = 4
