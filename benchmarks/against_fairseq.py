@@ -33,8 +33,6 @@ the figures: each row says the load before it.
 from __future__ import annotations
 
 import argparse
-import gzip
-import itertools
 import os
 import statistics
 import tempfile
@@ -46,16 +44,12 @@ from typing import Any
 import command
 import translators
 from fairseq_sides import ENGINES_TIMED, PYTORCH, Decoded, Fairseq, Limbeck
+from fairseq_text import Text, encoded_of, ids_of, read
 from limbeck import models
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
-from limbeck.core.example import Example
-from limbeck.core.sources import Vocabulary
 from limbeck.evaluate.speed import one_thread, undisturbed
 from limbeck.models.embeddings import vocabulary_size
-from limbeck.text.encode import Encoded
-from limbeck.text.subwords import Subwords
-from limbeck.text.translations import encode_translations
 from results_file import Aim, ResultsFile, Row
 
 QUICK = Path("runs/against_fairseq/quick.json")
@@ -63,8 +57,6 @@ LOG = Path("runs/against_fairseq/fairseq.log")
 KINDS = ("vanilla", "inat", "maskt", "insertion", "levenshtein")
 STEP, DECODING = "training step", "decoding"
 BATCH = 32
-SHORTEST, LONGEST = 12, 20
-"""Pieces of either side of a pair, its end not counted: batches are alike, and need little padding."""
 PASSES = 10
 """Of the students that refine; of ten the last is what fairseq calls the ninth iteration."""
 TRAINING: dict[str, float] = {
@@ -113,21 +105,6 @@ TURN = 10
 """Sentences that a side decodes before it is the next one's turn."""
 
 
-@dataclass(frozen=True)
-class Text:
-    """What both sides get.
-
-    Attributes:
-        subwords: The pieces.
-        train: Pairs that steps are taken on.
-        sources: What is decoded.
-    """
-
-    subwords: Subwords
-    train: tuple[Example, ...]
-    sources: tuple[Example, ...]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Time what is not there yet, then judge the aims."""
     options = asked(arguments)
@@ -137,7 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     results = ResultsFile(path, f"python benchmarks/against_fairseq.py{flag}")
     left = [(name, kind) for name in size.shapes for kind in available() if missing(results, name, kind)]
     if left:
-        text = read(size)
+        text = read(size.vocabulary, pairs=8 * BATCH, sentences=size.sentences)
         with Fairseq(options.fairseq, LOG) as theirs, one_thread(), undisturbed(), progress.silently():
             for name, kind in left:
                 measure(name, kind, size, text, theirs, results)
@@ -171,60 +148,6 @@ def available() -> list[str]:
 def missing(results: ResultsFile, size: str, kind: str) -> list[str]:
     """What of a student is not measured yet."""
     return [what for what in (STEP, DECODING) if not results.has(size=size, student=kind, what=what)]
-
-
-# ------------------------------------------------------------ text
-
-
-def read(size: Size) -> Text:
-    """Pairs of Multi30k, English to German, in pieces learnt on its training part."""
-    train, test = pairs("train"), pairs("test_2016_flickr")
-    subwords = Subwords.learn(train, Vocabulary(size=size.vocabulary))
-    chosen = [
-        of_usual_length(part, subwords, most) for part, most in ((train, BATCH * 8), (test, size.sentences))
-    ]
-    return Text(subwords, *chosen)
-
-
-def pairs(part: str) -> list[Example]:
-    """A part of Multi30k."""
-    sides = []
-    for language in ("en", "de"):
-        with gzip.open(command.shared("multi30k", f"{part}.{language}.gz"), "rt", encoding="utf-8") as file:
-            sides.append(file.read().splitlines())
-    return [
-        Example(f"{part}:{number}", source, targets=(target,))
-        for number, (source, target) in enumerate(zip(*sides, strict=True), start=1)
-    ]
-
-
-def of_usual_length(examples: Sequence[Example], subwords: Subwords, most: int) -> tuple[Example, ...]:
-    """The first so many whose sides both have ``SHORTEST`` to ``LONGEST`` pieces."""
-    examples = examples[: 40 * most]
-    encoded = encoded_of(subwords, examples)
-    assert encoded.targets is not None
-    usual = [
-        example
-        for example, *lengths in zip(examples, encoded.lengths, encoded.targets.lengths, strict=True)
-        if all(SHORTEST <= length - 1 <= LONGEST for length in lengths)
-    ]
-    return tuple(usual[:most])
-
-
-def encoded_of(subwords: Subwords, examples: Sequence[Example]) -> Encoded:
-    """Token ids of texts and translations, each with its end."""
-    return encode_translations(subwords, examples, (), translators.MAX_LENGTH)
-
-
-def ids_of(encoded: Encoded) -> list[tuple[list[int], list[int]]]:
-    """Token ids of both sides of each pair, without the end."""
-    assert encoded.targets is not None
-    both = (encoded.tokens, encoded.offsets), (encoded.targets.tokens, encoded.targets.offsets)
-    sides = [
-        [tokens[start : end - 1].tolist() for start, end in itertools.pairwise(offsets)]
-        for tokens, offsets in both
-    ]
-    return list(zip(*sides, strict=True))
 
 
 # ------------------------------------------------------------ timing

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 try:
     import against_fairseq
     import fairseq_sides
+    import fairseq_text
     from results_file import ResultsFile
 finally:
     sys.path.pop(0)
@@ -44,13 +45,13 @@ DYING = "import sys; sys.stdin.readline(); raise SystemExit('there is no fairseq
 
 
 @pytest.fixture(scope="module")
-def text() -> against_fairseq.Text:
+def text() -> fairseq_text.Text:
     chosen = random.Random(1)
     words = ["cat", "cow", "sees", "hears", "the", "a", "red", "big", "old", "dog"]
     lines = [" ".join(chosen.choices(words, k=chosen.randint(11, 16))) for _ in range(64)]
     examples = [Example(str(number), line, targets=(line[::-1],)) for number, line in enumerate(lines)]
     subwords = Subwords.learn(examples, Vocabulary(size=400))
-    return against_fairseq.Text(subwords, tuple(examples), tuple(examples[:2]))
+    return fairseq_text.Text(subwords, tuple(examples), tuple(examples[:2]))
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return running
 
 
-def student(kind: str, text: against_fairseq.Text) -> fairseq_sides.Limbeck:
-    data = against_fairseq.encoded_of(text.subwords, text.train)
+def student(kind: str, text: fairseq_text.Text) -> fairseq_sides.Limbeck:
+    data = fairseq_text.encoded_of(text.subwords, text.train)
     return fairseq_sides.Limbeck(kind, SHAPE, text.subwords, against_fairseq.TRAINING, data)
 
 
@@ -80,7 +81,7 @@ def work(kind: str, tokens: int) -> tuple[int, int]:
 
 @pytest.mark.parametrize("kind", against_fairseq.available())
 def test_a_student_does_the_work_that_was_asked_for_on_all_engines(
-    kind: str, text: against_fairseq.Text, tmp_path: Path
+    kind: str, text: fairseq_text.Text, tmp_path: Path
 ) -> None:
     sources = [[5, 6, 7, 8] * 3, [9, 8, 7] * 6]
     passes = [against_fairseq.passes_of(kind, len(source)) for source in sources]
@@ -94,7 +95,7 @@ def test_a_student_does_the_work_that_was_asked_for_on_all_engines(
         assert min(found.seconds) > 0
 
 
-def test_a_step_changes_weights_and_tells_its_update_apart(text: against_fairseq.Text) -> None:
+def test_a_step_changes_weights_and_tells_its_update_apart(text: fairseq_text.Text) -> None:
     ours = student("vanilla", text)
     before = [weight.detach().clone() for weight in ours.student.parameters()]
     seconds, update = ours.step(range(8))
@@ -104,7 +105,7 @@ def test_a_step_changes_weights_and_tells_its_update_apart(text: against_fairseq
     assert sum(changed) / len(changed) > 0.9
 
 
-def test_rows_tell_of_both_sides(text: against_fairseq.Text, worker: Any, tmp_path: Path) -> None:
+def test_rows_tell_of_both_sides(text: fairseq_text.Text, worker: Any, tmp_path: Path) -> None:
     results = ResultsFile(tmp_path / "rows.json", "command")
     with worker(ANSWERING) as theirs:
         against_fairseq.measure("tiny", "maskt", SIZE, text, theirs, results)
@@ -163,9 +164,9 @@ def test_aims_are_of_the_worst_of_five() -> None:
 )
 @pytest.mark.parametrize("kind", against_fairseq.KINDS)
 def test_fairseq_itself_steps_and_does_the_same_work(
-    kind: str, text: against_fairseq.Text, tmp_path: Path
+    kind: str, text: fairseq_text.Text, tmp_path: Path
 ) -> None:
-    ids = against_fairseq.ids_of(against_fairseq.encoded_of(text.subwords, text.train))
+    ids = fairseq_text.ids_of(fairseq_text.encoded_of(text.subwords, text.train))
     sources = [source[:18] for source, _ in ids[:2]]
     passes = [against_fairseq.passes_of(kind, len(source)) for source in sources]
     training = {**against_fairseq.TRAINING, "train_step": against_fairseq.DECODER_RUNS}

@@ -32,7 +32,9 @@ def test_what_is_not_there_is_not_measured() -> None:
     assert [aim.measure([]) for aim in parallel_students.AIMS] == [None] * 4
 
 
-def test_all_share_their_teacher_and_take_equal_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_all_share_their_teacher_and_take_equal_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("LIMBECK_DATA", str(tmp_path))
     file = tmp_path / "tatoeba_multi_en_de_fr_es" / "multi.tsv"
     file.parent.mkdir()
