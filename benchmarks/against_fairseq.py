@@ -118,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with Fairseq(options.fairseq, LOG) as theirs, one_thread(), undisturbed(), progress.silently():
             for name, kind in left:
                 measure(name, kind, size, text, theirs, results)
-    command.judged(results, AIMS)
+    command.judged(results, aims(size))
 
 
 def asked(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -287,19 +287,22 @@ def worst(size: str, what: str, engine: str) -> translators.Measured:
     return found
 
 
-AIMS = [
-    Aim(
-        f"{size}: {title}, times faster than fairseq, worst of five",
-        worst(size, what, engine),
-        at_least=target,
-    )
-    for size in FULL.shapes
-    for title, what, engine, target in (
-        ("training step", STEP, PYTORCH, 1),
-        ("batch-one decoding", DECODING, PYTORCH, 2),
-        ("batch-one decoding as a bundle (ONNX int8)", DECODING, "onnx-int8", 2),
-    )
-]
+def aims(size: Size) -> list[Aim]:
+    """Those of all shapes of a size."""
+    return [
+        Aim(
+            f"{name}: {title}, times faster than fairseq, worst of five",
+            worst(name, what, engine),
+            at_least=target,
+        )
+        for name in size.shapes
+        for title, what, engine, target in (
+            ("training step", STEP, PYTORCH, 1),
+            ("batch-one decoding", DECODING, PYTORCH, 2),
+            ("batch-one decoding as a bundle (ONNX int8)", DECODING, "onnx-int8", 2),
+        )
+    ]
+
 
 if __name__ == "__main__":
     command.run(main)
