@@ -21,6 +21,7 @@ STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
     "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
+    "LevenshteinConfig": ("limbeck.models.translators.levenshtein", "LevenshteinForSeq2SeqLM"),
     "MasktConfig": ("limbeck.models.translators.maskt", "MasktForSeq2SeqLM"),
     "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),
     "StaticConfig": ("limbeck.models.static", "StaticForSequenceClassification"),

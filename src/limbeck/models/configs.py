@@ -233,3 +233,25 @@ class MasktConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.maskt.MasktForSeq2SeqLM`."""
 
     model_type = "limbeck-maskt"
+
+
+class LevenshteinConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.levenshtein.LevenshteinForSeq2SeqLM`.
+
+    Attributes:
+        most_placeholders: That one slot is given in a pass.
+        placeholder_weight: How much a slot counts in the loss, where a token that is inserted counts one.
+        deletion_weight: How much a token that is kept or deleted counts there.
+        own_deletions: Share of translations on which insertion is learnt after deletions among the model's own tokens.
+        sampled: Whether the tokens among which deletion is learnt are drawn; else they are the likeliest.
+        empty_penalty: By so many nats a slot without placeholders must be likelier than one with some, in decoding.
+    """
+
+    model_type = "limbeck-levenshtein"
+
+    most_placeholders: int = 255
+    placeholder_weight: float = 1.0
+    deletion_weight: float = 0.5
+    own_deletions: float = 0.0
+    sampled: bool = False
+    empty_penalty: float = 0.0

@@ -1,1 +1,1 @@
-"""Dynamic programs over structures: linear chains."""
+"""Dynamic programs over structures: linear chains, edits of sequences."""

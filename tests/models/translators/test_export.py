@@ -246,14 +246,6 @@ def test_what_a_parallel_translators_bundle_says(parallel):
     assert "Decoding: all tokens at once, 1 length tried." in (folder / "README.md").read_text()
 
 
-def test_edits_are_levenshteins_distance():
-    from limbeck.models.translators.parity import _edits
-
-    assert _edits("kitten", "sitting") == 3
-    assert _edits("", "abc") == _edits("abc", "") == 3
-    assert _edits("flaw", "lawn") == 2
-
-
 def test_a_graph_that_is_another_model_is_no_bundle(exported, tmp_path, monkeypatch):
     model, pieces, _, _ = exported
     save_onnx = exporting.save_onnx

@@ -27,13 +27,16 @@ from .toys import WORDS, batch_of, learnt, toy_pairs, vocabulary
 pytestmark = pytest.mark.unit
 
 KINDS = [kind for kind in models.kinds("translation") if kind != "autoregressive"]
-STEPS = {"vanilla": 150, "maskt": 400}
+STEPS = {"levenshtein": 400, "maskt": 400, "vanilla": 150}
 """In which 64 pairs are learnt by heart."""
 SMALL = {"layers": 2, "width": 64, "feed_forward": 128, "heads": 4, "dropout": 0.0}
 
 
 def built(kind, subwords, seed=0, **changes):
-    settings = models.settings_for(kind, {**SMALL, **changes}, task="translation")
+    """Changes of settings that the kind does not have are left out."""
+    values = {**SMALL, **changes}
+    known = vars(models.settings_for(kind, {}, task="translation"))
+    settings = models.settings_for(kind, {k: v for k, v in values.items() if k in known}, task="translation")
     made = models.build(
         kind, settings, labels=(), tokeniser=subwords, teacher=None, seed=seed, task="translation"
     )

@@ -27,32 +27,37 @@ if TYPE_CHECKING:
     from limbeck.text.subwords import Subwords
 
 
-class ParallelSettings(ShapeSettings):
+class CommonSettings(ShapeSettings):
     """Keys of a recipe's ``student`` that all parallel kinds have."""
 
     start: Literal["random", "embeddings", "encoder"] = "random"
     """What it takes over from a teacher with the same vocabulary: nothing; its embeddings; these and the encoder's
     layers, evenly spaced ones where the student has fewer. It must be as wide; for layers also of the same heads and
     feed-forward width."""
+    deduplicate: bool = True
+    """Of equal tokens in a row keep the first in decoding: parallel students stammer."""
+
+
+class ParallelSettings(CommonSettings):
+    """Keys of kinds that say how long a translation is before they write it."""
+
     longest_offset: int = Field(32, gt=0)
     """Most tokens that a translation is thought to be longer, or shorter, than its source."""
     length_weight: float = Field(1.0, ge=0)
     """How much the length counts in the loss, where a token counts one."""
-    deduplicate: bool = True
-    """Of equal tokens in a row keep the first in decoding: parallel students stammer."""
 
 
 Config = TypeVar("Config", bound=ParallelConfig)
 
 
 def config_for(
-    kind: type[Config], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+    kind: type[Config], settings: CommonSettings, subwords: Subwords, teacher: PreTrainedModel | None
 ) -> Config:
     """The configuration of a kind of student.
 
     Args:
         kind: Its class.
-        settings: The student's.
+        settings: The student's; what is no matter of shape goes to the configuration's key of the same name.
         subwords: What it reads and writes.
         teacher: What it may start from; None where there is none.
 
@@ -73,9 +78,11 @@ def config_for(
         bos_token_id=pieces.bos_token_id,
         eos_token_id=pieces.eos_token_id,
         mask_token_id=pieces.mask_token_id,
-        longest_offset=settings.longest_offset,
-        length_weight=settings.length_weight,
-        deduplicate=settings.deduplicate,
+        **{
+            name: value
+            for name, value in settings
+            if name not in ShapeSettings.model_fields and hasattr(kind, name)
+        },
     )
 
 
@@ -83,7 +90,7 @@ Student = TypeVar("Student", bound="ParallelStudent")
 
 
 def built(
-    kind: type[Student], settings: ParallelSettings, subwords: Subwords, teacher: PreTrainedModel | None
+    kind: type[Student], settings: CommonSettings, subwords: Subwords, teacher: PreTrainedModel | None
 ) -> Student:
     """An untrained student of a kind, with what it takes over from the teacher.
 

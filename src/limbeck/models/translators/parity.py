@@ -18,6 +18,7 @@ from limbeck.models.translators.decode import translate
 from limbeck.serve.decoders import WordByWord
 from limbeck.serve.exported import Precision
 from limbeck.serve.translator import TranslatorBundle
+from limbeck.structure.edits import distances, padded
 from limbeck.text.encode import Encoded, collate
 from limbeck.text.translations import encode_translations
 
@@ -159,16 +160,5 @@ def _followed(
 def _edited(found: Sequence[tuple[int, ...]], expected: Sequence[tuple[int, ...]]) -> tuple[float, int]:
     """Insertions, deletions and replacements, over the number of tokens expected; and that number."""
     tokens = sum(map(len, expected))
-    edits = sum(_edits(mine, theirs) for mine, theirs in zip(found, expected, strict=True) if mine != theirs)
+    edits = int(distances(padded(found), padded(expected)).sum())
     return edits / max(tokens, 1), tokens
-
-
-def _edits(one: Sequence[int], other: Sequence[int]) -> int:
-    """Levenshtein's distance."""
-    row = list(range(len(other) + 1))
-    for number, token in enumerate(one, 1):
-        above, row[0] = row[0], number
-        for place, wanted in enumerate(other, 1):
-            kept = above + (token != wanted)
-            above, row[place] = row[place], min(kept, row[place] + 1, row[place - 1] + 1)
-    return row[-1]
