@@ -212,6 +212,24 @@ def test_the_headline_is_bleu(make_translation_run: MakeRun) -> None:
     assert re.match(r"BLEU of [\d.]+ on test, 6.20.ms a sentence", alone.sentence)
 
 
+def test_costs_tell_the_passes_of_translators(make_translation_run: MakeRun, make_run: MakeRun) -> None:
+    page = write([make_translation_run()])
+    faults = json.loads((page.parent / "evaluation" / "evaluation.json").read_text())["faults"]
+    (teacher,) = (row["passes"] for row in faults if row["name"] == "teacher")
+    lines = page.with_suffix(".md").read_text(encoding="utf-8").splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    head = next(row for row in rows if row[-1] == "Passes" and "Faster" in row)
+    costs = rows[rows.index(head) + 2 :][: len(COSTS)]
+    assert [(row[0], row[-1]) for row in costs] == [
+        ("teacher", f"{teacher:.1f}"),
+        ("sequence\\_level", "1.0"),
+        ("sequence\\_level", "1.0"),
+    ]
+    html = page.read_text(encoding="utf-8")
+    assert "Passes: how often the decoder ran for a test sentence" in html
+    assert "Passes" not in write([make_run("plain")]).read_text(encoding="utf-8")
+
+
 def test_a_page_has_every_section_of_a_translator(make_translation_run: MakeRun) -> None:
     page = write([make_translation_run(references=2)])
     html = page.read_text(encoding="utf-8")

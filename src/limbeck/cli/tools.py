@@ -20,6 +20,7 @@ tools.add_typer(study_app, name="study", rich_help_panel="Look at text")
 
 USE = "Use a student"
 TEXT = "Look at text"
+RUNS = "Look at runs"
 MODELS = "Get a model ready"
 
 
@@ -36,6 +37,14 @@ class Words(StrEnum):
 
     as_bleu = "13a"
     spaces = "spaces"
+
+
+class Shown(StrEnum):
+    """Formats of a comparison."""
+
+    table = "table"
+    markdown = "markdown"
+    json = "json"
 
 
 class Precision(StrEnum):
@@ -123,6 +132,34 @@ def study_modes(recipe: RecipeFile, overrides: Overrides = None) -> None:
     found = study(run_of(recipe, overrides))
     Console().print(modes(found))
     typer.echo(f"numbers: {found.results}" + (f"\npicture: {found.picture}" if found.picture else ""))
+
+
+@tools.command(rich_help_panel=RUNS)
+def compare(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Folders of finished runs, scored on the same test set."),
+    ],
+    over: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN:MODEL", help="Compare all with this one. [default: the first run's first student]"
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None, typer.Option(help="The score. [default: the one that decides in all of them]")
+    ] = None,
+    form: Annotated[Shown, typer.Option("--format", help="How it is printed.")] = Shown.table,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page, too.")] = None,
+) -> None:
+    """Set all models of several runs side by side: differences with intervals, sizes, speed, passes."""
+    from limbeck.cli import compare as shown
+    from limbeck.pipeline.compare import compare as run
+
+    found = run(runs, over, metric)
+    shown.show(found, form.value, typer.echo)
+    if html is not None:
+        typer.echo(shown.write(found, html), err=form is not Shown.table)
 
 
 @tools.command(rich_help_panel=USE)

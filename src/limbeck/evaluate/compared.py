@@ -1,9 +1,8 @@
-"""Classifiers of one run or of several over the same test set, each compared with one of them."""
+"""Models of one run or of several over the same test set, each compared with one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +12,13 @@ import pyarrow.parquet as pq
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Evaluation
-from limbeck.evaluate.bootstrap import Resampled
-from limbeck.evaluate.judged import PREDICTIONS, Entrant, Judged, by_name, gains, summary
+from limbeck.evaluate.bootstrap import Interval, Resampled
+from limbeck.evaluate.judged import PREDICTIONS, Entrant
+from limbeck.evaluate.metrics import Floats
 from limbeck.evaluate.yardstick import Array, Yardstick
 
 Predicted = Mapping[int, Array]
 """What was predicted by seed, as a yardstick compares it, each ``(examples, ...)``."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Answered(Judged):
-    """A model with what it predicted, ``(examples, ...)``."""
-
-    predicted: Array
 
 
 def read_predicted(
@@ -71,29 +64,43 @@ def compare(
 
     Returns:
         Rows with ``name``; ``mean`` and ``deviation`` over ``seeds`` (a number; None of one seed); ``difference``,
-        ``low`` and ``high`` (None of the model that the others are compared with).
+        ``low``, ``high`` and ``p`` (None of the model that the others are compared with).
     """
-    gold = by.gold(examples)
+    said = [(name, predicted) for name, seeds in models.items() for predicted in seeds.values()]
+    rows = {name: [row for row, (of, _) in enumerate(said) if of == name] for name in models}
+    answers = np.stack([predicted for _, predicted in said])
+    scores = by.resampled(by.gold(examples), answers, settings.resamples)
+    return differences(scores, rows, over, metric, settings.interval)
 
-    def judged(name: str, seed: int, predicted: Array) -> Answered:
-        score = by.scores(gold, predicted)[metric]
-        return Answered(Entrant(name, "student", seed), None, {metric: score}, predicted)
 
-    def resample(everyone: Sequence[Answered]) -> Resampled:
-        return by.resampled(gold, np.stack([one.predicted for one in everyone]), settings.resamples)
+def differences(
+    scores: Resampled, rows: Mapping[str, Sequence[int]], over: str, metric: str, interval: float
+) -> list[dict[str, Any]]:
+    """Each model's mean score over its seeds, and how it differs from that of one of them.
 
-    groups = by_name([judged(name, *one) for name, seeds in models.items() for one in seeds.items()])
-    wanted = [(name, over, metric) for name in groups if name != over]
-    found = {gain["of"]: gain for gain in gains(groups, wanted, settings, resample)}
+    Args:
+        scores: Of every model and seed, on the same resamples.
+        rows: Which of them are a model's seeds, by its name.
+        over: The model that the others are compared with.
+        metric: One of those resampled.
+        interval: How much of the distribution an interval holds.
+
+    Returns:
+        As :func:`compare`.
+    """
     return [
-        {
-            "name": one["name"],
-            "mean": one["mean"][metric],
-            "deviation": one["deviation"][metric] if one["seeds"] > 1 else None,
-            "difference": found.get(one["name"], {}).get("gain"),
-            "low": found.get(one["name"], {}).get("low"),
-            "high": found.get(one["name"], {}).get("high"),
-            "seeds": one["seeds"],
-        }
-        for one in summary(groups, metric)
+        _told(name, scores.observed[metric][list(of)])
+        | _difference(None if name == over else scores.gain(metric, of, rows[over], interval))
+        for name, of in rows.items()
     ]
+
+
+def _told(name: str, values: Floats) -> dict[str, Any]:
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return {"name": name, "mean": float(np.mean(values)), "deviation": deviation, "seeds": len(values)}
+
+
+def _difference(gain: Interval | None) -> dict[str, float | None]:
+    if gain is None:
+        return dict.fromkeys(("difference", "low", "high", "p"))
+    return {"difference": gain.gain, "low": gain.low, "high": gain.high, "p": gain.p}

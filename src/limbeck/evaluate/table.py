@@ -6,7 +6,7 @@ Nothing here measures or computes; it reads the content of ``evaluation.json``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from limbeck.core.recipe import main_metric
 from limbeck.core.tasks import as_share
@@ -51,13 +51,23 @@ def times(factor: float | None) -> str:
 
 def size(number: float | None) -> str:
     """Bytes in decimal units, e.g. ``3.1 MB``."""
+    return _scaled(number, (" B", " kB", " MB", " GB"))
+
+
+def many(number: float | None) -> str:
+    """A large number of things, e.g. ``9.3M``."""
+    return _scaled(number, ("", "k", "M", "B"))
+
+
+def _scaled(number: float | None, units: Sequence[str]) -> str:
+    """A number in the unit, a thousand times the one before, in which it has at most three digits before the point."""
     if number is None:
         return NOTHING
-    for unit in ("B", "kB", "MB"):
+    for unit in units[:-1]:
         if number < 999.5:
-            return f"{number:.{1 if unit != 'B' and number < 99.95 else 0}f} {unit}"
+            return f"{number:.{1 if unit != units[0] and number < 99.95 else 0}f}{unit}"
         number /= 1000
-    return f"{number:.1f} GB"
+    return f"{number:.1f}{units[-1]}"
 
 
 def _signed(share: float) -> str:
@@ -70,7 +80,7 @@ def _name(row: Row) -> str:
     return f"{row['name']} (control)" if row["role"] == "control" else str(row["name"])
 
 
-def _of_score(row: Row, *keys: str) -> list[float | None]:
+def of_score(row: Row, *keys: str) -> list[float | None]:
     """Numbers in the unit of the score that decides, as shares of one."""
     return [None if row[key] is None else as_share(row["metric"], row[key]) for key in keys]
 
@@ -86,15 +96,18 @@ QUALITY = {
     "subset_accuracy": "exact match",
     "f1": "F1",
     "token_accuracy": "token accuracy",
+    "precision": "precision",
+    "recall": "recall",
     "bleu": "BLEU",
+    "chrf": "chrF",
 }
-"""Headings of the score that decides, by its name."""
+"""Headings of scores, by their names."""
 
 COLUMNS: Columns = {
     "model": _name,
     "seeds": lambda row: str(row["seeds"]),
-    "accuracy": lambda row: percent(*_of_score(row, row["metric"], "deviation")),
-    "gain over control": lambda row: points(*_of_score(row, "gain", "low", "high")),
+    "accuracy": lambda row: percent(*of_score(row, row["metric"], "deviation")),
+    "gain over control": lambda row: points(*of_score(row, "gain", "low", "high")),
     "of teacher's": lambda row: NOTHING if row["retention"] is None else f"{percent(row['retention'])}%",
     "engine": lambda row: row["engine"] or NOTHING,
     "one sentence": lambda row: milliseconds(row["p50_ms"]),
@@ -145,7 +158,8 @@ def rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
         Rows with ``name, role, seeds``; ``metric``, the name of the score that decides, and under that name
         (``accuracy``; of taggers ``f1`` or ``token_accuracy``; of translators ``bleu``) its mean, with ``deviation``
         (shares of one, of BLEU points; no deviation of one seed); ``gain, low, high, p`` (of it, over the control);
-        ``retention`` (share of the teacher's); ``engine, p50_ms, times_faster, bytes``. What was not measured is None.
+        ``retention`` (share of the teacher's); ``engine, p50_ms, times_faster, bytes, parameters``; ``passes`` of a
+        translator's decoder for a text, the mean. What was not measured is None.
     """
     metric = decisive(evaluation)
     control = next((one["name"] for one in evaluation["summary"] if one["role"] == "control"), None)
@@ -155,7 +169,9 @@ def rows(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
         if gain["over"] == control and gain["metric"] == metric
     }
     return [
-        _row(one, metric, gains.get(one["name"], {}), _cost(evaluation, one)) for one in evaluation["summary"]
+        _row(one, metric, gains.get(one["name"], {}), _cost(evaluation, one))
+        | {"passes": passes(evaluation, one["name"])}
+        for one in evaluation["summary"]
     ]
 
 
@@ -169,7 +185,7 @@ def _row(one: Row, metric: str, gain: Row, cost: Row) -> dict[str, Any]:
         "deviation": one["deviation"][metric] if one["seeds"] > 1 else None,
         **{key: gain.get(key) for key in ("gain", "low", "high", "p")},
         "retention": one["retention"],
-        **{key: cost.get(key) for key in ("engine", "p50_ms", "times_faster", "bytes")},
+        **{key: cost.get(key) for key in ("engine", "p50_ms", "times_faster", "bytes", "parameters")},
     }
 
 
@@ -183,6 +199,13 @@ def _cost(evaluation: Mapping[str, Any], one: Row) -> Row:
     own = [c for c in costs if c["name"] == one["name"]] or costs
     engines = DEPLOYED[::-1] if one["role"] == "teacher" else DEPLOYED
     return next((c for engine in engines for c in own if c["engine"] == engine), {})
+
+
+def passes(evaluation: Mapping[str, Any], name: str) -> float | None:
+    """How often a translator's decoder runs for a text, the mean over texts and seeds; None where nobody counted."""
+    found = [one.get("passes") for one in evaluation.get("faults", ()) if one["name"] == name]
+    counted = [each for each in found if each is not None]
+    return sum(counted) / len(counted) if counted else None
 
 
 def cells(rows: Sequence[Row], columns: Columns = COLUMNS) -> list[list[str]]:
@@ -217,16 +240,21 @@ def markdown_table(
     return "\n".join(f"| {' | '.join(line)} |" for line in (padded[0], rule, *padded[1:]))
 
 
-def terminal(rows: Sequence[Row]) -> Table:
-    """The rows as a table for the terminal, in the columns of ``BRIEF``."""
+def terminal(rows: Sequence[Row], columns: Columns = BRIEF) -> Table:
+    """The rows as a table for the terminal, by default in the columns that fit into 80 characters.
+
+    Where the columns do not fit, a model's name goes on in the next line.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    columns = columns_of(rows, columns)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in columns_of(rows, BRIEF):
-        table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=True)
-    for row, line in zip(rows, cells(rows, BRIEF), strict=True):
+    for heading in columns:
+        side: Literal["left", "right"] = "left" if heading in WORDS else "right"
+        table.add_column(heading, justify=side, no_wrap=heading != "model", overflow="fold")
+    for row, line in zip(rows, cells(rows, columns), strict=True):
         # Text, not markup: a name may hold brackets, as an interval does.
         table.add_row(*map(Text, line), style="bold" if row["role"] == "student" else None)
     return table

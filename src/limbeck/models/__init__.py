@@ -29,7 +29,7 @@ KINDS: dict[Task, tuple[str, ...]] = {
     "regression": OF_TEXTS,
     "multilabel": OF_TEXTS,
     "tagging": ("bilstm", "transformer"),
-    "translation": ("autoregressive", "levenshtein", "maskt", "vanilla"),
+    "translation": ("autoregressive", "inat", "insertion", "levenshtein", "maskt", "vanilla"),
 }
 GROWN = frozenset({"forest"})
 """Kinds that are grown from data in one go, and not trained by gradients."""

@@ -21,6 +21,8 @@ STUDENTS = {
     "BiLSTMConfig": ("limbeck.models.bilstm", "BiLSTMForSequenceClassification"),
     "BiLSTMTaggerConfig": ("limbeck.models.taggers.bilstm", "BiLSTMForTokenClassification"),
     "ForestConfig": ("limbeck.models.forest", "ForestForSequenceClassification"),
+    "InatConfig": ("limbeck.models.translators.inat", "InatForSeq2SeqLM"),
+    "InsertionConfig": ("limbeck.models.translators.insertion", "InsertionForSeq2SeqLM"),
     "LevenshteinConfig": ("limbeck.models.translators.levenshtein", "LevenshteinForSeq2SeqLM"),
     "MasktConfig": ("limbeck.models.translators.maskt", "MasktForSeq2SeqLM"),
     "SiameseConfig": ("limbeck.models.siamese", "SiameseForSequenceClassification"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from transformers.configuration_utils import PreTrainedConfig
 
@@ -227,12 +227,49 @@ class VanillaConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.vanilla.VanillaForSeq2SeqLM`."""
 
     model_type = "limbeck-vanilla"
+    inputs: Literal["uniform", "fertility"] = "uniform"
+    largest_fertility: int = 50
+    fertilities: Literal["argmax", "average"] = "argmax"
 
 
 class MasktConfig(ParallelConfig):
     """Configuration of :class:`limbeck.models.translators.maskt.MasktForSeq2SeqLM`."""
 
     model_type = "limbeck-maskt"
+
+
+class InatConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.inat.InatForSeq2SeqLM`.
+
+    Attributes:
+        training_passes: Passes that are learnt of each translation.
+        denoising: Share of the translations that a later pass of training reads as corrupted gold.
+        corruption: Share of the tokens of corrupted gold at which something is wrong.
+    """
+
+    model_type = "limbeck-inat"
+
+    training_passes: int = 4
+    denoising: float = 0.5
+    corruption: float = 0.33
+
+
+class InsertionConfig(ParallelConfig):
+    """Configuration of :class:`limbeck.models.translators.insertion.InsertionForSeq2SeqLM`.
+
+    Attributes:
+        order: How the missing tokens of a slot are weighed in training: as a ``binary_tree``, or ``uniform``.
+        tau: Temperature of the binary tree.
+        insertions: Where a pass of decoding inserts: in all slots (``parallel``), or one token (``greedy``).
+        end_penalty: By so many nats the end of a slot must be likelier than a token.
+    """
+
+    model_type = "limbeck-insertion"
+
+    order: str = "binary_tree"
+    tau: float = 1.0
+    insertions: str = "parallel"
+    end_penalty: float = 0.5
 
 
 class LevenshteinConfig(ParallelConfig):

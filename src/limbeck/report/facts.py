@@ -368,6 +368,12 @@ class Run:
         """The cost of the form that is meant for use: int8 where there is one, else ONNX, else PyTorch."""
         return next((c for engine in reversed(ENGINES) if (c := self.cost(name, engine))), None)
 
+    def passes(self, name: str) -> Number:
+        """How often a translator's decoder runs for a text, the mean over seeds; None where nobody counted."""
+        found = [each.passes for each in self.evaluation.faults if each.name == name]
+        counted = [each for each in found if each is not None]
+        return float(np.mean(counted)) if counted else None
+
     def spread(self, name: str, seed: int | None, metric: str) -> ScoreInterval | None:
         """The interval of a model's score, of one seed or (None) of their mean; None if not computed."""
         found = self.evaluation.intervals

@@ -208,6 +208,7 @@ def _gains(run: Run) -> str:
 
 
 def _costs(run: Run) -> str:
+    counted = any(each.passes is not None for each in run.evaluation.faults)
     rows = [
         [
             text(run.shown(cost.name)),
@@ -218,11 +219,12 @@ def _costs(run: Run) -> str:
             words.significant(cost.p95_ms),
             words.count(cost.per_second),
             f"{words.times(cost.times_faster)}×" if cost.times_faster else words.MISSING,
+            *([words.fixed(run.passes(cost.name), 1)] if counted else []),
         ]
         for cost in run.evaluation.cost
     ]
     heads = ["Model", "Engine", "Parameters", "Size", "p50, ms", "p95, ms", "Sentences/s", "Faster"]
-    return table(heads, rows, words_in=2)
+    return table([*heads, *(["Passes"] if counted else [])], rows, words_in=2)
 
 
 def _data(each: RunView) -> Iterator[str]:

@@ -50,6 +50,32 @@ def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
 
 def render(views: Sequence[RunView]) -> str:
     """The page's HTML."""
+    name = views[0].run.name if len(views) == 1 else words.plural(len(views), "run")
+    return fill(
+        "page.html.jinja",
+        title=name if len(views) == 1 else f"{name} compared",
+        name=name,
+        version=views[0].run.versions.get("limbeck"),
+        views=views,
+        several=len(views) > 1,
+        together=_together(views),
+        comparable=_comparable([each.run for each in views]),
+        compared=markdown.compared,
+        scored=markdown.scored(views),
+        in_percent=all(each.run.main in words.IN_PERCENT for each in views),
+        engines=ENGINES,
+        group_title=group_title,
+    )
+
+
+def fill(template: str, **values: object) -> str:
+    """A page's HTML.
+
+    Args:
+        template: Of this folder; it extends ``base.html.jinja``.
+        values: ``title`` of the window, ``name`` in the page's head, ``version`` of Limbeck, and what the template
+            shows.
+    """
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=True,
@@ -57,17 +83,9 @@ def render(views: Sequence[RunView]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template("page.html.jinja").render(
-        views=views,
-        several=len(views) > 1,
-        together=_together(views),
-        comparable=_comparable([each.run for each in views]),
+    return environment.get_template(template).render(
+        **values,
         words=words,
-        compared=markdown.compared,
-        scored=markdown.scored(views),
-        in_percent=all(each.run.main in words.IN_PERCENT for each in views),
-        engines=ENGINES,
-        group_title=group_title,
         # Both files are ours; everything else on the page is escaped.
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),

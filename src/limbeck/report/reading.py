@@ -46,7 +46,7 @@ def read_run(folder: Path) -> Run:
         raise LimbeckError("no such run folder", where=folder)
     evaluation = _evaluation(folder / "evaluation" / "evaluation.json")
     journals = tuple(_journals(folder))
-    recipe_text, recipe = _recipe(folder / "recipe.yaml")
+    recipe_text, recipe = read_recipe(folder / "recipe.yaml")
     run = Run(
         folder=folder,
         name=str(recipe.get("name") or folder.resolve().name),
@@ -263,7 +263,7 @@ def _steps(folder: Path) -> Iterator[Step]:
             yield Step(step.as_posix(), content.get("seconds"), content.get("inputs"))
 
 
-def _recipe(path: Path) -> tuple[str, dict[str, Any]]:
+def read_recipe(path: Path) -> tuple[str, dict[str, Any]]:
     """The recipe as text and as values; leniently, for another version's run still deserves its report."""
     if not path.is_file():
         return "", {}

@@ -120,7 +120,7 @@ def fault_rows(run: Run, styles: Mapping[str, str], ordered: Sequence[str]) -> t
             repeated=_mean(each.repeated for each in seeds),
             copies=_mean(each.copies for each in seeds),
             empty=_mean(each.empty for each in seeds),
-            passes=_mean(each.passes for each in seeds),
+            passes=run.passes(name),
         )
         rows.append(row)
     return tuple(rows)

@@ -103,6 +103,8 @@ class Encoded:
         types: Of pairs, 1 where a token is of the second text, int8, as ``tokens``; None for single texts, or where
             the tokeniser's models are not told.
         targets: Translations; None where nothing is translated.
+        fertilities: Of each token, how many of the translation's stand for it, int32, as ``tokens``; None where nobody
+            asked for it (:mod:`limbeck.text.fertilities`).
     """
 
     ids: Sequence[str]
@@ -114,6 +116,7 @@ class Encoded:
     words: Words | None = None
     types: NDArray[np.int8] | None = None
     targets: Targets | None = None
+    fertilities: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         """Number of sentences."""
@@ -202,9 +205,10 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
     Returns:
         ``input_ids`` and ``attention_mask`` (of pairs also ``token_type_ids``), each ``(batch, tokens)`` int64, and
         gold ``(batch,)``. Of sentences with translations also ``labels``, the translations' tokens with ``NO_GOLD``
-        after the last, ``(batch, target tokens)``. Of sentences of words also ``word_starts`` and ``word_ends``,
-        each ``(batch, words)`` int64 with -1 after the last word that was kept, ``word_bytes``
-        ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold ``(batch, words)``.
+        after the last, ``(batch, target tokens)``, and ``fertilities``, where they are known, ``(batch, tokens)``. Of
+        sentences of words also ``word_starts`` and ``word_ends``, each ``(batch, words)`` int64 with -1 after the last
+        word that was kept, ``word_bytes`` ``(batch, words, bytes)`` uint8 with 0 after the last byte, and gold
+        ``(batch, words)``.
     """
     mask, positions = places(encoded.offsets[rows], encoded.lengths[rows])  # (batch, tokens)
     inputs = {
@@ -216,6 +220,8 @@ def collate(encoded: Encoded, rows: NDArray[np.int64]) -> Batch:
     if encoded.targets is not None:
         there, at = places(encoded.targets.offsets[rows], encoded.targets.lengths[rows])
         inputs["labels"] = torch.from_numpy(padded(encoded.targets.tokens, there, at, NO_GOLD))
+    if encoded.fertilities is not None:
+        inputs["fertilities"] = torch.from_numpy(padded(encoded.fertilities, mask, positions, 0))
     gold = torch.from_numpy(encoded.gold[rows])
     if encoded.words is not None:
         inputs_of_words, gold = _collate_words(encoded.words, rows)

@@ -28,6 +28,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json, write_error, write_json
 from limbeck.core.objective import Objective
 from limbeck.core.recipe import Training
+from limbeck.models.translators.translator import ParallelTranslator
 from limbeck.text.encode import Encoded
 from limbeck.text.subwords import Subwords
 from limbeck.train.checkpoint import put_back, system_error, tensors_of
@@ -131,6 +132,8 @@ def train(
     key = _key(model, objective, data, dev, settings, seed, steps, named, processes)
     if (finished := _finished(model, objective, folder, key)) is not None:
         return finished
+    if isinstance(model, ParallelTranslator):
+        data, dev = model.prepared(data, dev)
     model.to(accelerator.device).train()
     objective.to(accelerator.device).train()
     lesson = Lesson(model, objective, data, answers, accelerator.device, settings.precision, masker)

@@ -52,8 +52,8 @@ def batch_of(pairs, pad=0):
     }
 
 
-def toy_pairs(count=64, seed=1):
-    """A word-for-word translation, read backwards, with its first third said again: 1 to 16 tokens."""
+def toy_pairs(count=64, seed=1, again=True):
+    """A word-for-word translation, read backwards, with its first third said again (or not): 1 to 16 tokens."""
     generator = np.random.default_rng(seed)
     translation = generator.permutation(WORDS) + len(SPECIAL)
     pairs = []
@@ -61,7 +61,7 @@ def toy_pairs(count=64, seed=1):
         words = generator.choice(WORDS, length, replace=False)
         whole = translation[words]
         pairs.append(
-            ((words + len(SPECIAL)).tolist(), [*whole[::-1].tolist(), *whole[: length // 3].tolist()])
+            ((words + len(SPECIAL)).tolist(), [*whole[::-1].tolist(), *whole[: length // 3 * again].tolist()])
         )
     return pairs
 

@@ -140,7 +140,7 @@ def _loop(model: PreTrainedModel) -> dict[str, Any]:
     if isinstance(model, PassStudent):
         return {"loop": loops.told(model.loop()), "graphs": list(model.graphs())}
     if isinstance(model, ParallelTranslator):
-        return {"candidates": 2 * config.longest_offset + 1}
+        return {"candidates": model.most_candidates}
     return {"start_id": config.decoder_start_token_id, "end_id": config.eos_token_id}
 
 

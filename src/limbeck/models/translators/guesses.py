@@ -25,14 +25,17 @@ def guesses_of(
     Args:
         model: One of Limbeck's, or any encoder-decoder of transformers with a language model's head.
         inputs: ``input_ids`` and ``attention_mask``, ``(batch, tokens)``, and ``labels``: the translations' tokens,
-            each with its end token and ``NO_GOLD`` after it, ``(batch, target tokens)``.
+            each with its end token and ``NO_GOLD`` after it, ``(batch, target tokens)``; perhaps ``fertilities``,
+            as ``input_ids``.
         through: What is called in the model's place: the model as it is wrapped for several devices.
 
     Returns:
         Of an autoregressive one the guess ``tokens``: its items are the labels' tokens, row by row.
     """
     if isinstance(model, ParallelTranslator):
-        guesses: tuple[Guess, ...] = (through or model)(**_given(inputs), labels=inputs["labels"])
+        guesses: tuple[Guess, ...] = (through or model)(
+            **_given(inputs), labels=inputs["labels"], fertilities=inputs.get("fertilities")
+        )
         return guesses
     real = inputs["labels"] != NO_GOLD
     read = {**_given(inputs), "decoder_input_ids": decoder_inputs(model, inputs["labels"])}

@@ -46,3 +46,21 @@ def uniform_copy(sources: Tensor, lengths: Tensor) -> Tensor:
     last = sources[:, None, None]
     token = (2 * last * place + count) // (2 * count) - 1
     return torch.minimum(token.clamp(min=0), last - 1)
+
+
+def fertile_copy(fertilities: Tensor, lengths: Tensor) -> Tensor:
+    """The source token that each place starts from, every token as often as its fertility says (Gu et al. 2018).
+
+    Args:
+        fertilities: Of each source token, ``(batch, candidates, tokens)``.
+        lengths: Tokens of each translation, ``(batch, candidates)``: their sums, or less or one more.
+
+    Returns:
+        Counted from 0, the last token that has any after a translation's end, the first where none has any:
+        ``(batch, candidates, places)`` int64.
+    """
+    reached = fertilities.cumsum(-1).unsqueeze(2)  # (batch, candidates, 1, tokens)
+    place = places_of(lengths)[:, None]
+    place = torch.minimum(place, (reached[..., -1:] - 1).clamp(min=0))
+    copied: Tensor = (reached <= place).sum(-1)
+    return copied * (reached[..., -1] > 0)

@@ -138,6 +138,11 @@ class ParallelStudent(ParallelTranslator):
             )
         return number
 
+    @property
+    def most_candidates(self) -> int:
+        """As many lengths as there are differences to the source's."""
+        return 2 * self.config.longest_offset + 1
+
     def get_input_embeddings(self) -> nn.Module:
         """The source side's."""
         return self.encoder.embed_tokens

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from limbeck.core.decoding import Decoding
     from limbeck.core.signals import Guess
+    from limbeck.text.encode import Encoded
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,34 @@ class ParallelTranslator(PreTrainedModel):
 
     main_input_name = "input_ids"
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> tuple[Guess, ...]:
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor, fertilities: Tensor | None = None
+    ) -> tuple[Guess, ...]:
         """The guesses, as arguments by name, so that a wrapper for several devices can stand between."""
-        return self.guesses({"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels})
+        inputs = {"input_ids": input_ids, "attention_mask": attention_mask, "labels": labels}
+        return self.guesses(inputs if fertilities is None else {**inputs, "fertilities": fertilities})
+
+    def prepared(self, data: Encoded, dev: Encoded) -> tuple[Encoded, Encoded]:
+        """Texts to learn from and to be scored on, with all that this kind reads of them; most read nothing more.
+
+        Args:
+            data: Texts with translations.
+            dev: Others; of them nothing is learnt.
+        """
+        return data, dev
+
+    @property
+    def most_candidates(self) -> int:
+        """How many translations of a text can be tried side by side."""
+        raise NotImplementedError
 
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
         """What it is scored on for a batch, with the graph for gradients.
 
         Args:
             inputs: ``input_ids`` and ``attention_mask``, ``(batch, tokens)``, and ``labels``: the translations' tokens,
-                each with its end token and ``NO_GOLD`` after it, ``(batch, target tokens)``.
+                each with its end token and ``NO_GOLD`` after it, ``(batch, target tokens)``; of some kinds what
+                ``prepared`` adds.
         """
         raise NotImplementedError
 

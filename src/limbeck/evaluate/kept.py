@@ -1,0 +1,130 @@
+"""What an evaluation has kept of a run, read back: its scores, the test set, and what every model and seed said of it.
+
+With this, models of different runs are scored on the same resamples long after the runs are over, whatever they do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from limbeck.core.errors import LimbeckError
+from limbeck.core.example import Example
+from limbeck.core.files import read_json
+from limbeck.core.tasks import Task
+from limbeck.evaluate.bleu import TRANSLATION_METRICS, Scorer
+from limbeck.evaluate.bootstrap import Resampled, resampled_sums
+from limbeck.evaluate.entities import metrics_of, resampled_tags, tag_counts
+from limbeck.evaluate.judged import EVALUATION, PREDICTIONS, Entrant
+from limbeck.evaluate.tagging import gold_tags
+from limbeck.evaluate.translation import references_of
+from limbeck.evaluate.yardstick import yardstick
+
+AGAIN = "Delete the run's folder 'evaluation', and run 'limbeck evaluate' on it again"
+
+Said = Sequence[Any]
+"""What one model said of each test example, as the predictions file holds it."""
+Resample = Callable[[Sequence[Said], int], Resampled]
+"""From what each model said, and a number of resamples, to their scores."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What is in a run's evaluation folder.
+
+    Attributes:
+        folder: The folder.
+        content: Of ``evaluation.json``.
+        examples: The test set, with gold.
+        said: What each model said, by its name, of each of its seeds.
+    """
+
+    folder: Path
+    content: Mapping[str, Any]
+    examples: Sequence[Example]
+    said: Mapping[str, Sequence[Said]]
+
+    @property
+    def task(self) -> Task:
+        """What the models do."""
+        task: Task = self.content.get("task", "classification")
+        return task
+
+    @property
+    def language(self) -> str:
+        """Code of the language that is translated into; empty where nobody said."""
+        return str(self.content["test"].get("language", ""))
+
+    @property
+    def labels(self) -> list[str]:
+        """In the order of what models say; of translators none."""
+        return list(self.content.get("labels", ()))
+
+    def resampling(self, metric: str | None = None, positive: str | None = None) -> Resample:
+        """How models that answered this test set are scored.
+
+        Args:
+            metric: The score that is wanted.
+            positive: Of two classes the one whose F1 is meant.
+        """
+        if self.task == "translation":
+            scorer = Scorer(references_of(self.examples), language=self.language)
+            return lambda said, resamples: resampled_sums(
+                np.stack([scorer.counts(one) for one in said]), TRANSLATION_METRICS, resamples=resamples
+            )
+        if self.task == "tagging":
+            tags, metrics = gold_tags(self.examples), metrics_of(self.labels)
+            return lambda said, resamples: resampled_tags(
+                np.stack([tag_counts(tags, one) for one in said]), metrics=metrics, resamples=resamples
+            )
+        by = yardstick(self.task, self.labels, metric, positive)
+        gold = by.gold(self.examples)
+        return lambda said, resamples: by.resampled(
+            gold, np.stack([by.read(np.array(one)) for one in said]), resamples
+        )
+
+
+def read_kept(folder: Path) -> Kept:
+    """Read an evaluation folder.
+
+    Raises:
+        LimbeckError: It lacks predictions, or those of a model that was scored.
+    """
+    content, path = read_json(folder / EVALUATION), folder / PREDICTIONS
+    if not path.is_file():
+        raise LimbeckError("the run's predictions are not there", where=path, fix=AGAIN)
+    table = pq.read_table(path)
+    said: dict[str, list[Said]] = {}
+    for one in content["models"]:
+        column = Entrant(one["name"], one["role"], one["seed"]).column
+        if column not in table.column_names:
+            raise LimbeckError(f"the predictions of '{column}' are not there", where=path, fix=AGAIN)
+        said.setdefault(one["name"], []).append(table.column(column).to_pylist())
+    return Kept(folder, content, _examples(table, content.get("task", "classification")), said)
+
+
+def _examples(table: pa.Table, task: Task) -> list[Example]:
+    """The test set as the predictions file tells it."""
+    rows = table.select(["id", "words" if task == "tagging" else "text", *_gold(table)]).to_pylist()
+    if task == "translation":
+        return [Example(row["id"], row["text"], targets=tuple(row["references"])) for row in rows]
+    if task == "tagging":
+        return [
+            Example(row["id"], " ".join(row["words"]), words=tuple(row["words"]), tags=tuple(row["gold"]))
+            for row in rows
+        ]
+    if task == "regression":
+        return [Example(row["id"], row["text"], score=row["gold"]) for row in rows]
+    if task == "multilabel":
+        return [Example(row["id"], row["text"], labels=tuple(row["gold"])) for row in rows]
+    return [Example(row["id"], row["text"], gold=row["gold"]) for row in rows]
+
+
+def _gold(table: pa.Table) -> list[str]:
+    return [name for name in ("gold", "references") if name in table.column_names]
