@@ -328,6 +328,22 @@ TABLES: dict[str, Table] = {
         words=frozenset({"size", "model", "search", "engine"}),
         rows=summaries,
     ),
+    "against-fairseq": Table(
+        results="against_fairseq",
+        columns={
+            "size": text("size"),
+            "student": text("student"),
+            "what": text("what"),
+            "engine": text("engine"),
+            "Limbeck, ms": milliseconds("limbeck_ms"),
+            "fairseq, ms": milliseconds("fairseq_ms"),
+            "times faster": lambda row: times(row.get("times_faster")),
+            "weights": millions("parameters"),
+            "fairseq's": millions("fairseq_parameters"),
+        },
+        words=frozenset({"size", "student", "what", "engine"}),
+        rows=summaries,
+    ),
     "modes": Table(
         results="modes",
         columns={
