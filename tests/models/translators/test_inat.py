@@ -97,9 +97,7 @@ def test_each_pass_is_taught_from_what_the_one_before_wrote_or_from_gold(denoisi
         with torch.no_grad():
             memory, *_ = student.read(**one)
             real = torch.ones(1, count, dtype=torch.bool)
-            states = student.decoded(
-                memory, one["attention_mask"], student.embedded_target(read), real
-            )
+            states = student.decoded(memory, one["attention_mask"], student.embedded_target(read), real)
             expected = student.lm_head(states)[0]
         torch.testing.assert_close(scores[-count:], expected, atol=1e-4, rtol=1e-4)
 
