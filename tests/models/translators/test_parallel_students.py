@@ -13,16 +13,19 @@ from limbeck import models
 from limbeck.core.decoding import Decoding
 from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD
-from limbeck.core.recipe import Export
+from limbeck.core.recipe import Export, Training
 from limbeck.core.signals import TOKENS, Penalty
 from limbeck.core.sources import Vocabulary
 from limbeck.losses.translation import summed
+from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.export import export_translator
 from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
+from limbeck.train.loop import train
 
+from .conftest import encoded_of, tokeniser_of
 from .toys import WORDS, batch_of, learnt, toy_pairs, vocabulary
 
 pytestmark = pytest.mark.unit
@@ -163,3 +166,49 @@ def test_it_learns_pairs_of_many_lengths_by_heart(kind, share):
     assert len({len(target) for _, target in pairs}) > 6
     student = built(kind, vocabulary(), deduplicate=False)
     assert learnt(student, pairs, STEPS[kind]) > 95
+
+
+class Stop(Exception):
+    """An interruption."""
+
+
+def trained(student, folder, stop_at=None, **keys):
+    """A student after two passes over some pairs, with dropout; its training stops at an evaluation."""
+    evaluations = []
+
+    def scored(gold, said):
+        evaluations.append(said)
+        if len(evaluations) == stop_at:
+            raise Stop
+        return {"bleu": float(np.mean([len(row) for row in said]))}
+
+    sources, targets = zip(*toy_pairs(48), strict=True)
+    settings = Training(
+        epochs=2, tokens_per_batch=96, evaluate=4, metric="bleu", learning_rate=1e-3, clip=1.0, **keys
+    )
+    train(
+        model=student,
+        tokeniser=tokeniser_of(200),
+        objective=TranslationObjective(0.1),
+        data=encoded_of(sources, targets),
+        answers=None,
+        dev=encoded_of(sources[:6], targets[:6]),
+        settings=settings,
+        folder=folder,
+        seed=1,
+        score=scored,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_training_that_stops_goes_on_as_if_it_had_not(kind, tmp_path):
+    """What is masked, dropped, corrupted or drawn is so once more."""
+    small = {"layers": 1, "width": 16, "feed_forward": 32, "heads": 2, "dropout": 0.1}
+    trained(built(kind, vocabulary(), **small), tmp_path / "straight")
+    with pytest.raises(Stop):
+        trained(built(kind, vocabulary(), **small), tmp_path / "broken", stop_at=3, checkpoint_seconds=0)
+    trained(built(kind, vocabulary(), seed=5, **small), tmp_path / "broken", checkpoint_seconds=0)
+    straight, broken = (
+        (tmp_path / name / "model.safetensors").read_bytes() for name in ("straight", "broken")
+    )
+    assert straight == broken
