@@ -27,13 +27,14 @@ from limbeck.core import progress
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.recipe import Recipe, load
+from limbeck.core.recipe import FineTune, Recipe, load
 from limbeck.core.schema import validate
 from limbeck.pipeline import Result, Run, steps
 from limbeck.pipeline.distilling import TEXT
 from limbeck.pipeline.measuring import is_installed
 from limbeck.pipeline.plan import Plan, check, check_student, plan
 from limbeck.pipeline.plan_translation import seconds_to_align
+from limbeck.pipeline.tasks import TASKS
 from limbeck.serve.opening import open_bundle
 from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.subwords import Subwords
@@ -477,3 +478,8 @@ def test_rewritten_texts_are_translated_by_the_teacher(tmp_path: Path) -> None:
     told = json.loads((folder / "evaluation" / "transfer_text.json").read_text())["kinds"]
     assert [kind["name"] for kind in told] == ["gold", "ngrams"]
     assert "Transfer text" in (folder / "report.html").read_text()
+
+
+def test_a_teachers_label_smoothing_is_the_recipes() -> None:
+    assert TASKS["translation"].gold(FineTune(label_smoothing=0.3)).label_smoothing == 0.3
+    assert TASKS["translation"].gold(FineTune()).label_smoothing == 0.1

@@ -18,6 +18,7 @@ from limbeck.core.files import atomic_write
 from limbeck.core.recipe import (
     Evaluation,
     Export,
+    FineTune,
     MethodChoice,
     Recipe,
     StudentChoice,
@@ -137,7 +138,10 @@ def recipe_page() -> str:
             for line in _keys(f"`rewrite`: `{name}`", rewrites.schema_of(name))
         ),
         *_keys("`teacher`", TeacherChoice),
-        *_keys("`train`; and `teacher.fine_tune`, with other defaults", Training),
+        *_keys("`train`", Training),
+        *_keys(
+            "`teacher.fine_tune`: the keys of `train`; other defaults, or more", FineTune, beyond=Training
+        ),
         *_keys("`student`", StudentChoice),
         "The other keys are those of its kind, which for",
         "",
@@ -159,10 +163,19 @@ def recipe_page() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _keys(title: str, schema: type[BaseModel]) -> list[str]:
-    """A heading, and a table of a schema's keys."""
-    rows = [f"| `{key}` | {_default(field)} | {_told(field)} |" for key, field in schema.model_fields.items()]
+def _keys(title: str, schema: type[BaseModel], beyond: type[BaseModel] | None = None) -> list[str]:
+    """A heading, and a table of a schema's keys; ``beyond`` another, of those that are other than there."""
+    known = {} if beyond is None else beyond.model_fields
+    fields = {key: field for key, field in schema.model_fields.items() if not _same(field, known.get(key))}
+    rows = [
+        f"| `{key}` | {_default(field)} | {_told(field) or _told(known[key])} |"
+        for key, field in fields.items()
+    ]
     return [f"## {title}", "", "| key | default | what it does |", "| --- | --- | --- |", *rows, ""]
+
+
+def _same(one: FieldInfo, other: FieldInfo | None) -> bool:
+    return other is not None and one.default == other.default
 
 
 def write_pages(folder: Path) -> None:

@@ -104,6 +104,8 @@ class FineTune(Training):
     evaluate: int = Field(6, gt=0)
     seed: int = 1
     """Of the classifier's start, batch order and dropout."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """Of translators: share of each token's probability that is spread over all tokens."""
 
 
 class StudentChoice(BaseModel):

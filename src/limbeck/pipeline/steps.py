@@ -136,7 +136,7 @@ def teach(run: Run) -> None:
             trained = train_model(
                 model,
                 tokeniser,
-                run.task.gold(),
+                run.task.gold(settings),
                 run.encoded_for_teacher,
                 None,
                 dev,

@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from limbeck.core import tasks
 from limbeck.core.example import Example
 from limbeck.core.objective import Objective
-from limbeck.core.recipe import Recipe
+from limbeck.core.recipe import FineTune, Recipe
 from limbeck.core.signals import SignalName
 from limbeck.evaluate.entities import metrics_of, tag_counts
 from limbeck.losses.translation_objective import TranslationObjective
@@ -42,7 +42,7 @@ class Task:
     Attributes:
         signal: What is asked of the teacher, and said by students.
         control: The method that trains without one.
-        gold: The objective of gold, for teachers too.
+        gold: The objective of a teacher that is trained here.
         encode: Examples to what a model reads.
         untaught: An encoder with a fresh head: reference, labels, seed.
         teacher: Makes a teacher of a model: model, tokeniser, labels, longest.
@@ -53,7 +53,7 @@ class Task:
 
     signal: SignalName
     control: str
-    gold: Callable[[], Objective]
+    gold: Callable[[FineTune], Objective]
     encode: Encode
     untaught: Callable[[Path | str, Sequence[str], int], PreTrainedModel]
     teacher: Callable[[PreTrainedModel, PreTrainedTokenizerFast, Sequence[str], int], ModelTeacher]
@@ -103,7 +103,7 @@ def _of_texts(task: tasks.Task, gold_of: GoldOf) -> Task:
     return Task(
         signal="logits",
         control="gold",
-        gold=lambda: GoldObjective().for_task(task),
+        gold=lambda _: GoldObjective().for_task(task),
         encode=partial(encode, gold_of=gold_of),
         untaught=partial(encoder_with_head, task=task),
         teacher=ModelTeacher,
@@ -120,7 +120,7 @@ TASKS: dict[tasks.Task, Task] = {
     "tagging": Task(
         signal="potentials",
         control="chain_gold",
-        gold=ChainGoldObjective,
+        gold=lambda _: ChainGoldObjective(),
         encode=encode_words,
         untaught=encoder_with_tag_head,
         teacher=_tagger_teacher,
@@ -131,7 +131,7 @@ TASKS: dict[tasks.Task, Task] = {
     "translation": Task(
         signal="guesses",
         control="translation_gold",
-        gold=lambda: TranslationObjective(label_smoothing=0.1),
+        gold=lambda settings: TranslationObjective(settings.label_smoothing),
         encode=encode_translations,
         untaught=_no_teacher,
         teacher=_no_teacher,

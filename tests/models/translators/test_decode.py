@@ -400,3 +400,8 @@ def test_what_parallel_translators_cannot_do_is_said():
 def test_an_ensemble_of_two_vocabularies_is_refused():
     with pytest.raises(LimbeckError, match="these have 8 and 9 tokens"):
         translate(built(8), encoded_of([[5]]), Decoding(beams=2), others=[built(9)])
+
+
+def test_tokens_that_a_model_does_not_know_are_refused(six) -> None:
+    with pytest.raises(LimbeckError, match="says token 6, and the model MarianMTModel knows 6 only"):
+        translate(six, encoded_of([[5, 6]]), Decoding(search="greedy", max_length=4))

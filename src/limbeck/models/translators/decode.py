@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -60,10 +60,11 @@ def translate(
         device: Where the models are; by default, asked of ``model``.
 
     Raises:
-        LimbeckError: An ensemble whose vocabularies differ; or an ensemble, or several translations of a text, of
-            models that write many tokens at once; or a search that the model does not know.
+        LimbeckError: The model does not know a token; an ensemble whose vocabularies differ; or an ensemble, or several
+            translations of a text, of models that write many tokens at once.
     """
     _check(model, decoding, others)
+    _check_known(model, encoded)
     place = device or next(model.parameters()).device
     budget = tokens_per_batch or _tokens_per_batch(model, decoding, place)
     found: list[tuple[Hypothesis, ...]] = [()] * len(encoded)
@@ -120,6 +121,17 @@ def _numbers(
     texts = (encoded.tokens[encoded.offsets[row] : encoded.offsets[row + 1]] for row in rows)
     drawn = [uniforms(text, decoding.seed, decoding.keep, steps) for text in texts]
     return torch.from_numpy(np.concatenate(drawn)).to(device)
+
+
+def _check_known(model: PreTrainedModel, encoded: Encoded) -> None:
+    """Refuse tokens that the model has no embedding for."""
+    embeddings: Any = model.get_input_embeddings()
+    known, largest = embeddings.weight.shape[0], int(encoded.tokens.max(initial=0))
+    if largest >= known:
+        what = (
+            f"the tokeniser says token {largest:,}, and the model {type(model).__name__} knows {known:,} only"
+        )
+        raise LimbeckError(what, fix="Give the tokeniser that it was trained with")
 
 
 def _check(model: PreTrainedModel, decoding: Decoding, others: Sequence[PreTrainedModel]) -> None:
