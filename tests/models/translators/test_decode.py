@@ -368,6 +368,9 @@ class WordForWord(ParallelTranslator):
         self.scores = torch.nn.Embedding(30, 30)
         self.post_init()
 
+    def get_input_embeddings(self):
+        return self.scores
+
     def guesses(self, inputs):
         scores = self.scores(inputs["input_ids"])[inputs["labels"] >= 0]
         return (Guess("tokens", scores, inputs["labels"][inputs["labels"] >= 0]),)

@@ -266,7 +266,7 @@ def test_who_weighs_and_who_does_not(student, tmp_path, six):
     for other in (vanilla, six):
         with pytest.raises(LimbeckError, match="cannot search by 'importance'"):
             translate(other, None, WEIGHTED)
-    with pytest.raises(LimbeckError, match="draws nothing"):
+    with pytest.raises(LimbeckError, match="draws none"):
         export_translator(
             student,
             vocabulary(),

@@ -68,7 +68,7 @@ def export_translator(
     if not texts:
         raise LimbeckError("no text was given to compare the bundle with PyTorch on")
     if decoding.draws:
-        what = "'decoding.search': a bundle looks for the likeliest translations, and draws nothing"
+        what = "'decoding.search': a bundle looks for the likeliest translations, and draws none"
         raise LimbeckError(what, fix="Choose beam or greedy")
     with appearing(folder) as partial, progress.task("export", 4) as task:
         save_onnx(model, partial)
