@@ -97,8 +97,7 @@ def attend(weights, name, queries, keys, values, may_see, heads):
     def linear(part, states):
         return states @ weights[f"{name}.{part}.weight"].T + weights[f"{name}.{part}.bias"]
 
-    weight, bias = (np.split(weights[f"{name}.in_proj.{part}"], 3) for part in ("weight", "bias"))
-    q, k, v = (states @ weight[n].T + bias[n] for n, states in enumerate((queries, keys, values)))
+    q, k, v = linear("q_proj", queries), linear("k_proj", keys), linear("v_proj", values)
     width = q.shape[1] // heads
     seen = []
     for head in range(heads):

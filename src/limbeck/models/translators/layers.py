@@ -6,8 +6,6 @@ Axes: ``rows`` (translations: of a batch, or of its candidates side by side), ``
 
 from __future__ import annotations
 
-from itertools import groupby
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -17,17 +15,15 @@ from limbeck.models.configs import ParallelConfig
 
 
 class Attention(nn.Module):
-    """Multi-head attention (Vaswani et al. 2017, section 3.2.2) whose queries, keys and values may differ.
-
-    Their projections are one matrix, so that what is the same is projected at once: short texts cost by the number of
-    products more than by their size.
-    """
+    """Multi-head attention (Vaswani et al. 2017, section 3.2.2) whose queries, keys and values may differ."""
 
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.width = heads, width // heads
         self.dropout = dropout
-        self.in_proj = nn.Linear(width, 3 * width)  # of queries, then keys, then values
+        self.q_proj = nn.Linear(width, width)
+        self.k_proj = nn.Linear(width, width)
+        self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
@@ -43,7 +39,9 @@ class Attention(nn.Module):
             ``(rows, places, width)``.
         """
         rows = values.shape[0]
-        q, k, v = map(self._by_head, self._projected(queries, keys, values))
+        q = self._by_head(self.q_proj(queries), queries.shape[0])
+        k = self._by_head(self.k_proj(keys), keys.shape[0])
+        v = self._by_head(self.v_proj(values), rows)
         if torch.onnx.is_in_onnx_export():  # written out, and without copies for all rows, it is fewer nodes
             scores = (q * self.width**-0.5) @ k.transpose(2, 3)
             seen = scores.masked_fill(~mask.unsqueeze(1), float("-inf")).softmax(-1) @ v
@@ -54,20 +52,9 @@ class Attention(nn.Module):
         output: Tensor = self.out_proj(seen.transpose(1, 2).reshape(rows, -1, self.heads * self.width))
         return output
 
-    def _projected(self, queries: Tensor, keys: Tensor, values: Tensor) -> list[Tensor]:
-        """All three, each ``(rows, tokens, width)``; neighbours that are one tensor by one product."""
-        found: list[Tensor] = []
-        size = self.heads * self.width
-        for _, group in groupby((queries, keys, values), key=id):
-            same = list(group)
-            part = slice(len(found) * size, (len(found) + len(same)) * size)
-            made = functional.linear(same[0], self.in_proj.weight[part], self.in_proj.bias[part])
-            found += made.chunk(len(same), -1)
-        return found
-
-    def _by_head(self, states: Tensor) -> Tensor:
+    def _by_head(self, states: Tensor, rows: int) -> Tensor:
         """``(rows, tokens, width) -> (rows, heads, tokens, width of a head)``."""
-        return states.unflatten(-1, (self.heads, self.width)).transpose(1, 2)
+        return states.reshape(rows, -1, self.heads, self.width).transpose(1, 2)
 
 
 class DecoderLayer(nn.Module):
