@@ -143,7 +143,7 @@ def _module(kind: str, task: Task, where: str | Path | None = None) -> ModuleTyp
     if kind not in known:
         from limbeck.core.errors import LimbeckError
 
-        close = difflib.get_close_matches(kind, known, n=1, cutoff=0.4)
+        close = difflib.get_close_matches(kind, known, n=1, cutoff=0.6)
         fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(known)}"
         raise LimbeckError(f"'student.kind': no student '{kind}'", where=where, fix=fix)
     return import_module(f"{FOLDERS[task]}.{kind}")

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.unit
 KINDS = [kind for kind in models.kinds("translation") if kind != "autoregressive"]
 STEPS = {
     "flowseq": 400,
-    "inat": 150,
+    "inat": 300,
     "insertion": 800,
     "levenshtein": 400,
     "maskt": 400,
