@@ -111,9 +111,10 @@ class StudentChoice(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow", use_attribute_docstrings=True)
     kind: str = "bilstm"
-    """bilstm, forest, siamese, static or transformer; of taggers bilstm or transformer; of translators autoregressive
-    or vanilla. Pairs of texts a siamese student reads one by one and then compares; all others read them joined, which
-    is best done by a transformer: there each word of one text can look at those of the other."""
+    """bilstm, forest, siamese, static or transformer; of taggers bilstm or transformer; of translators autoregressive,
+    flowseq, levenshtein, maskt or vanilla. Pairs of texts a siamese student reads one by one and then compares; all
+    others read them joined, which is best done by a transformer: there each word of one text can look at those of the
+    other."""
     max_length: int = Field(128, gt=2)
     """Tokens kept of a sentence, special tokens included; longer ones are cut and counted."""
 

@@ -94,7 +94,8 @@ def test_its_determinant_is_that_of_the_jacobian(flow):
 
 @torch.no_grad()
 def test_a_row_is_the_same_alone_and_beside_longer_ones(flow):
-    together, z = given([6, 2]), latents(2, 6)
+    flow.double()
+    together, z = given([6, 2], dtype=torch.float64), latents(2, 6).double()
     noise, determinants = flow.normalise(z, together)
     made = flow.generate(z, together)
     alone = Given(
