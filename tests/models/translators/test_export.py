@@ -281,7 +281,7 @@ def test_what_cannot_be_exported(exported, tmp_path):
     common = {"max_length": LONGEST, "settings": Export(), "card": {}}
     with pytest.raises(LimbeckError, match="no text was given"):
         export_translator(model, pieces, tmp_path, texts=[], decoding=Decoding(), **common)
-    with pytest.raises(LimbeckError, match="draws none"):
+    with pytest.raises(LimbeckError, match="draws nothing"):
         export_translator(
             model, pieces, tmp_path, texts=TEXTS, decoding=Decoding(search="sampling"), **common
         )
