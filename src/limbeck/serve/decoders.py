@@ -69,9 +69,7 @@ class WordByWord:
         Raises:
             LimbeckError: It shall draw translations.
         """
-        if decoding.draws:
-            what = "a bundle looks for the likeliest translations, and draws none"
-            raise LimbeckError(what, fix="Choose search: beam or greedy")
+        _refuse_draws(decoding)
         longest = min(decoding.max_length, self.longest)
         limits = Limits(self.start, self.end, longest, decoding.length_penalty)
         texts = len(input_ids)
@@ -131,7 +129,7 @@ class AtOnce:
         """See :class:`Translating`.
 
         Raises:
-            LimbeckError: Several translations of a text are asked for.
+            LimbeckError: Several translations of a text are asked for, or random ones.
         """
         _require_one(decoding)
         limits = {
@@ -161,14 +159,21 @@ class PassByPass:
         """See :class:`Translating`.
 
         Raises:
-            LimbeckError: Several translations of a text are asked for.
+            LimbeckError: Several translations of a text are asked for, or random ones.
         """
         _require_one(decoding)
         passes = OnnxPasses(self.sessions, input_ids, attention_mask)
         return [[found] for found in self.loop(passes, source_lengths(attention_mask), decoding)]
 
 
+def _refuse_draws(decoding: Decoding) -> None:
+    if decoding.draws:
+        what = "a bundle looks for the likeliest translations, and draws none"
+        raise LimbeckError(what, fix="Choose search: beam or greedy")
+
+
 def _require_one(decoding: Decoding) -> None:
+    _refuse_draws(decoding)
     if decoding.keep > 1:
         what = "a translator that writes all words at once finds one translation of a text"
         raise LimbeckError(f"{what}, and 'keep' is {decoding.keep}")

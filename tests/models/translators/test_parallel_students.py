@@ -11,6 +11,7 @@ from transformers import AutoModelForSeq2SeqLM
 
 from limbeck import models
 from limbeck.core.decoding import Decoding
+from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.objective import NO_GOLD
 from limbeck.core.recipe import Export, Training
@@ -155,6 +156,8 @@ def test_its_bundle_translates_as_pytorch_does(kind, tmp_path):
                 assert (mine.tokens, mine.passes) == (theirs.tokens, theirs.passes)
                 assert mine.score == pytest.approx(theirs.score, abs=1e-4)
     assert all(isinstance(text, str) for text in TranslatorBundle(tmp_path / "bundle").translate(texts))
+    with pytest.raises(LimbeckError, match="draws none"):
+        bundle.predict(texts, Decoding(search="importance"))
     assert "Decoding: " in (tmp_path / "bundle" / "README.md").read_text()
 
 
