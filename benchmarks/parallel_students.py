@@ -60,7 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             translators.adopt(run, first)
             distill(run)
             if not results.has(student=TEACHER):
-                results.append(student=TEACHER, **told(run, TEACHER))
+                results.append(
+                    student=TEACHER, **told(run, TEACHER), real=translators.scores(run)[TEACHER]["bleu"]
+                )
             results.append(student=student, **told(run, METHOD), **gained(run))
         results.finish(AIMS)
     command.judged(results, AIMS)
@@ -100,14 +102,13 @@ def told(run: TranslationRun, name: str) -> Row:
     return {
         "parameters": costs["pytorch"]["parameters"],
         "passes": None if None in passes else statistics.fmean(passes),  # a teacher's are not counted
-        "bleu": translators.scores(run)[name]["bleu"],
         **timed,
         **faster,
     }
 
 
 def gained(run: TranslationRun) -> Row:
-    """BLEU without the teacher, and what the teacher's text gains, with its interval."""
+    """BLEU after real text and after the teacher's, and what that gains, with its interval."""
     (gain,) = (
         each
         for each in run.evaluation["gains"]
@@ -115,6 +116,7 @@ def gained(run: TranslationRun) -> Row:
     )
     return {
         "real": translators.scores(run)[CONTROL]["bleu"],
+        "distilled": translators.scores(run)[METHOD]["bleu"],
         "gain": gain["gain"],
         "low": gain["low"],
         "high": gain["high"],

@@ -124,6 +124,18 @@ def gained(suffix: str = "") -> Callable[[Row], str]:
     return lambda row: points(*(row.get(f"{name}{suffix}") for name in ("gain", "low", "high")))
 
 
+def in_points(row: Row) -> str:
+    """A gain that is in points already, with its interval."""
+    if row.get("gain") is None:
+        return NOTHING
+    return f"{row['gain']:+.1f} [{row['low']:+.1f}, {row['high']:+.1f}]"
+
+
+def decimal(field: str) -> Callable[[Row], str]:
+    """Shows a number with one decimal."""
+    return lambda row: NOTHING if row.get(field) is None else f"{row[field]:.1f}"
+
+
 def in_seconds(_: str, content: dict[str, Any]) -> list[Row]:
     """The seconds of an epoch."""
     return [row for row in content["rows"] if row["kind"] == "seconds"]
@@ -326,6 +338,23 @@ TABLES: dict[str, Table] = {
             "weights": millions("parameters"),
         },
         words=frozenset({"size", "model", "search", "engine"}),
+        rows=summaries,
+    ),
+    "parallel-students": Table(
+        results="parallel_students",
+        columns={
+            "student": text("student"),
+            "BLEU": scored("real"),
+            "distilled": scored("distilled"),
+            "gain": in_points,
+            "passes": decimal("passes"),
+            "p50, ms": milliseconds("p50_ms"),
+            "in int8, ms": milliseconds("int8_p50_ms"),
+            "times faster": lambda row: times(row.get("times_faster")),
+            "in int8": lambda row: times(row.get("int8_times_faster")),
+            "weights": millions("parameters"),
+        },
+        words=frozenset({"student"}),
         rows=summaries,
     ),
     "against-fairseq": Table(
