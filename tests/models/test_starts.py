@@ -250,6 +250,39 @@ def test_embeddings_that_are_projected_stay_and_their_projection_is_narrowed(tok
         build(teacher, tokeniser, labels, from_teacher=[0], hidden_size=18, heads=3)
 
 
+def test_a_bert_as_an_electra_says_the_same(tokeniser, labels):
+    teacher = a_teacher("bert", len(tokeniser), labels, hidden_act="relu")
+    student = build(teacher, tokeniser, labels, family="electra", from_teacher=[0, 1, 2])
+    rows = torch.randint(5, len(tokeniser), (3, 7))
+    assert type(student).__name__ == "ElectraForSequenceClassification"
+    for mine, its in zip(say(student, rows), say(teacher, rows), strict=True):
+        torch.testing.assert_close(mine, its, atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("family", ["bert", "electra"])
+def test_embeddings_may_be_narrower_than_the_states_they_are_projected_to(family, tokeniser, labels):
+    """The tables keep what 10 axes of the embeddings keep; where these hold all there is, the first states are equal."""
+    teacher = a_teacher(family, len(tokeniser), labels)
+    student = build(teacher, tokeniser, labels, from_teacher=[0, 2], embedding_size=10)
+    assert (student.config.embedding_size, student.config.hidden_size) == (10, 24)
+    basis = span(teacher, 10)
+    theirs, ours = (model.get_input_embeddings().weight.detach().numpy() for model in (teacher, student))
+    np.testing.assert_allclose(ours @ ours.T, theirs @ basis @ basis.T @ theirs.T, atol=1e-4)
+    projection = student.electra.embeddings_project.weight.detach().numpy()
+    np.testing.assert_allclose(projection @ projection.T, 2.4 * basis @ basis.T, atol=1e-4)
+
+    parts = teacher.base_model.embeddings
+    with torch.no_grad():  # all tables in the span of 9 axes and equal coordinates; a norm of one scale
+        inside = torch.from_numpy(basis).float() @ torch.from_numpy(basis).float().T
+        for table in (parts.word_embeddings, parts.position_embeddings, parts.token_type_embeddings):
+            table.weight.copy_(table.weight @ inside)
+        parts.LayerNorm.weight.fill_(1.3)
+        parts.LayerNorm.bias.copy_(inside @ parts.LayerNorm.bias)
+    student = build(teacher, tokeniser, labels, from_teacher=[0], embedding_size=10)
+    rows = torch.randint(5, len(tokeniser), (3, 7))
+    torch.testing.assert_close(say(student, rows)[0], say(teacher, rows)[0], atol=1e-4, rtol=1e-4)
+
+
 def test_layers_are_taken_evenly_the_last_among_them():
     assert evenly(4, 12) == [2, 5, 8, 11]
     assert evenly(6, 12) == [1, 3, 5, 7, 9, 11]
@@ -313,6 +346,15 @@ def test_a_start_from_embeddings_leaves_the_layers_random(tokeniser, teacher, la
         ({"start": "layers", "heads": 4}, True, "'student.heads': 4 asked for, and the teacher has 2"),
         ({"start": "layers", "heads": 1}, True, "1 heads would each be 16 wide, and the teacher's are 8"),
         ({"shape": "tinybert5"}, True, "'student.shape': input should be 'tinybert4'"),
+        (
+            {"start": "layers", "embedding_size": 20},
+            True,
+            "'student.embedding_size': 20 asked for, and the teacher has 16",
+        ),
+        ({"family": "bert", "embedding_size": 8}, True, "'student': a bert has no 'embedding_size' to set"),
+        ({"encoder": "x", "layers": 2}, True, "'encoder' has a shape of its own; leave out layers"),
+        ({"encoder": "x", "tokeniser": "teacher"}, True, "'encoder' brings its tokeniser"),
+        ({"encoder": "nowhere"}, True, "nowhere: no encoder can be loaded"),
     ],
 )
 def test_starts_that_cannot_be_are_told(values, with_teacher, sentence, tokeniser, teacher, labels):
@@ -401,3 +443,33 @@ def test_students_of_all_families_learn_and_load_where_limbeck_is_not(tokeniser,
 
 def accuracy(gold, predicted):
     return {"accuracy": float((gold == predicted).mean())}
+
+
+def test_a_student_goes_on_from_a_pretrained_encoder(tokeniser, teacher, labels, tmp_path):
+    """The encoder is taken whole, its pooler too; the head is as fresh as the seed makes it, whatever stood there."""
+    teacher.save_pretrained(tmp_path)
+    tokeniser.save_pretrained(tmp_path)
+    one, again, three = (
+        build(None, tokeniser, names, encoder=str(tmp_path), dropout=0.2)
+        for names in (labels, labels, ("a", "b", "c"))
+    )
+    theirs = teacher.base_model.state_dict()
+    for student in (one, three):
+        assert all(
+            torch.equal(value, theirs[name]) for name, value in student.base_model.state_dict().items()
+        )
+    assert torch.equal(one.classifier.weight, again.classifier.weight)
+    assert not torch.equal(one.classifier.weight, teacher.classifier.weight)
+    assert (three.config.id2label, three.config.hidden_dropout_prob) == ({0: "a", 1: "b", 2: "c"}, 0.2)
+    settings = models.settings_for("transformer", {"encoder": str(tmp_path)})
+    own = models.tokeniser_for(settings, teacher_tokeniser=None, texts=[])
+    assert own.get_vocab() == tokeniser.get_vocab()
+
+
+def test_an_encoder_of_another_kind_is_told(tokeniser, teacher, labels, tmp_path):
+    settings = models.settings_for("bilstm", {"dimension": 8, "hidden": 4})
+    models.build(
+        "bilstm", settings, labels=labels, tokeniser=tokeniser, teacher=teacher, seed=1
+    ).save_pretrained(tmp_path)
+    with pytest.raises(LimbeckError, match="a BiLSTMForSequenceClassification has no encoder inside"):
+        build(teacher, tokeniser, labels, encoder=str(tmp_path))

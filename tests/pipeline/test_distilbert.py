@@ -16,8 +16,9 @@ from limbeck import distill
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.models.masked_lm import load_masked_lm
-from limbeck.pipeline import Run
+from limbeck.pipeline import Run, steps
 from limbeck.pipeline.hearing import fitted
+from limbeck.pipeline.inputs import student_inputs
 from limbeck.pipeline.plan import plan
 from limbeck.train import run as module
 
@@ -195,3 +196,27 @@ def test_a_file_of_answers_has_no_layers(recipe: Callable[..., Path], reviews: P
     student = {"kind": "transformer", "layers": 1, "hidden_size": 8, "heads": 2, "max_length": 32}
     with pytest.raises(LimbeckError, match="the teacher has no layers"):
         distill(recipe(teacher={"answers": str(answers)}, student=student))
+
+
+@pytest.mark.recipe
+def test_a_general_student_is_made_once_and_goes_on_for_a_task(
+    recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    """A general stage by itself makes a folder that other recipes start from; where it changes, they begin anew."""
+    method = {"name": "tinybert", "general_epochs": 1, "intermediate_epochs": 0, "prediction": None}
+    general = Run(load(recipe(method=method, control=False, name="general")))
+    for step in (steps.prepare, steps.pack, steps.teach, steps.train):
+        step(general)
+    encoder = general.student_folder("tinybert", 1).path
+    student = {"kind": "transformer", "encoder": str(encoder), "max_length": 32}
+    method = {"name": "tinybert", "intermediate_epochs": 1}
+    task = Run(load(recipe(method=method, student=student, control=False, name="task")))
+    for step in (steps.prepare, steps.teach):
+        step(task)
+    theirs = load_file(encoder / "model.safetensors")
+    mine = task.new_student(1).state_dict()
+    assert all(torch.equal(mine[name], value) for name, value in theirs.items() if name.startswith("bert."))
+    before = student_inputs(task, "tinybert", 1)
+    assert before == student_inputs(task, "tinybert", 1)
+    (encoder / "config.json").write_text((encoder / "config.json").read_text() + "\n")
+    assert before != student_inputs(task, "tinybert", 1)

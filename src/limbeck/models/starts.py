@@ -9,6 +9,7 @@ What a wide encoder says is kept as far as a narrow one can say it, part by part
 - *The axes* are the first principal ones of the word embeddings as the first layer gets them, beside the direction in
   which all coordinates are equal; they are turned so that this stays the direction of equal coordinates. Norms subtract
   the mean over coordinates, which then is the same part of a state in both.
+- *Embeddings* that are narrower than the states and projected to them (ELECTRA's) have axes of their own.
 - *Heads*, the dimensions inside of them and the units of the *feed-forward* layers are chosen, not mixed, for what
   stands between their two weights is no linear map: those are kept whose incoming and outgoing weights have the largest
   product of norms. Queries and keys go together, and so do values and the attention's output. Queries are scaled by
@@ -74,7 +75,7 @@ def copy_layers(teacher: PreTrainedModel, student: PreTrainedModel, layers: Sequ
     source, target = encoder_of(teacher), encoder_of(student)
     name = _layer_list(source, source.config.num_hidden_layers)
     weights: Weights = source.state_dict()
-    if _shape(source) != _shape(target):
+    if (_shape(source), _embedding_width(source)) != (_shape(target), _embedding_width(target)):
         weights = _narrowed(weights, source, target, name, layers)
     mine: Weights = target.state_dict()
     for key, value in mine.items():
@@ -120,6 +121,17 @@ def _shape(encoder: PreTrainedModel) -> tuple[int, int, int]:
     return config.hidden_size, config.num_attention_heads, getattr(config, feed_forward_of(config), 0)
 
 
+def _projects(encoder: PreTrainedModel) -> bool:
+    """Whether embeddings are projected to the width of the states (ELECTRA's may be)."""
+    return hasattr(encoder, "embeddings_project")
+
+
+def _embedding_width(encoder: PreTrainedModel) -> int:
+    config = encoder.config
+    width: int = config.embedding_size if _projects(encoder) else config.hidden_size
+    return width
+
+
 # ------------------------------------------------------------ narrowing
 
 
@@ -137,18 +149,13 @@ def _narrowed(
         what = f"no {source.config.model_type} can be narrowed; of these families one can: {known}"
         raise LimbeckError(f"'student.start': {what}", fix="Keep the teacher's shape, or start at random")
     _check_fits(_shape(source), _shape(target), layers is not None)
-    projects = "embeddings_project.weight" in weights
-    if projects and not hasattr(target, "embeddings_project"):
+    if _projects(source) and not _projects(target):
         what = (
             f"{target.config.hidden_size} is the width of the embeddings, which are projected in the teacher"
         )
         raise LimbeckError(f"'student.hidden_size': {what}", fix="Choose another one")
-    axes = _axes(source, target.config.hidden_size)
-    found = {
-        key: _narrow_outside(key, value, axes, projects)
-        for key, value in weights.items()
-        if not key.startswith((f"{name}.", "pooler."))
-    }
+    axes = _axes(_embedded(source), target.config.hidden_size, "hidden_size")
+    found = _narrow_embeddings(weights, source, target, axes)
     if "pooler.dense.weight" in weights:
         found |= _narrow_pooler(weights["pooler.dense.weight"], weights["pooler.dense.bias"], axes)
     for number in set(layers or ()):
@@ -172,14 +179,13 @@ def _check_fits(theirs: tuple[int, int, int], ours: tuple[int, int, int], with_l
         raise LimbeckError(f"'student.heads': {what}", fix="Choose more heads, or start: random")
 
 
-def _axes(source: PreTrainedModel, narrow: int) -> Tensor:
-    """``P``, ``(width, narrow)``; the identity where nothing is narrower."""
-    width = source.config.hidden_size
+def _axes(states: Tensor, narrow: int, key: str) -> Tensor:
+    """``P``, ``(width, narrow)``, of states ``(tokens, width)``; the identity where nothing is narrower."""
+    count, width = states.shape
     if narrow == width:
         return torch.eye(width)
-    states = _embedded(source)
-    if narrow > len(states):
-        raise LimbeckError(f"'student.hidden_size': {narrow} asked for, of {len(states)} tokens' embeddings")
+    if narrow > count:
+        raise LimbeckError(f"'student.{key}': {narrow} asked for, of {count} tokens' embeddings")
     equal = torch.full((width, 1), width**-0.5)
     others = states - states @ equal @ equal.T
     axes = torch.cat([equal, torch.from_numpy(principal_axes(others.numpy(), narrow - 1))], dim=1)
@@ -190,30 +196,50 @@ def _axes(source: PreTrainedModel, narrow: int) -> Tensor:
 
 
 @torch.no_grad()
-def _embedded(encoder: Any) -> Tensor:
-    """Every token as the first layer gets it, at a mean position, ``(tokens, width)``."""
+def _embedded(encoder: Any, projected: bool = True) -> Tensor:
+    """Every token as the first layer gets it, at a mean position, ``(tokens, width)``; or before it is projected."""
     parts = encoder.embeddings
     states = parts.word_embeddings.weight + parts.position_embeddings.weight.mean(0)
     if hasattr(parts, "token_type_embeddings"):
         states = states + parts.token_type_embeddings.weight[0]
     states = parts.LayerNorm(states)
-    if hasattr(encoder, "embeddings_project"):
+    if projected and _projects(encoder):
         states = encoder.embeddings_project(states)
     found: Tensor = states.float().cpu()
     return found
 
 
-def _narrow_outside(key: str, value: Tensor, axes: Tensor, projects: bool) -> Tensor:
-    """A weight of the embeddings.
+def _narrow_embeddings(
+    weights: Weights, source: PreTrainedModel, target: PreTrainedModel, axes: Tensor
+) -> Weights:
+    """The tables, their norm and, where the target has one, the projection, by the states' axes ``P``.
 
-    Embeddings that are projected to the layers' width (ELECTRA's) stay as they are: the projection is narrowed.
+    Embeddings that are projected have axes of their own, ``Q``: a table becomes ``E Q`` and the projection
+    ``sqrt(width / narrow) Pᵀ W Q``, where ``W`` is the identity of a source that has none, and the root makes up for
+    the norm, which gives each of its fewer coordinates the same size. Without a projection, Q is P.
     """
-    value = value.detach().cpu()
-    if key.startswith("embeddings_project"):
-        return axes.T @ value
-    if projects or not value.is_floating_point() or not key.startswith("embeddings."):
-        return value
-    return _narrow_states(key, value, axes)
+    own, scale = axes, 1.0
+    if _projects(target):
+        mine, its = _embedding_width(target), _embedding_width(source)
+        if mine > its:
+            what = f"'student.embedding_size': {mine} asked for, and the teacher has {its}"
+            raise LimbeckError(what, fix=f"Choose {its} or less, or start: random")
+        own = _axes(_embedded(source, projected=False), mine, "embedding_size")
+        scale = (its / mine) ** 0.5
+    found = {
+        key: _narrow_states(key, value.detach().cpu(), own) if value.is_floating_point() else value.cpu()
+        for key, value in weights.items()
+        if key.startswith("embeddings.")
+    }
+    if _projects(target):
+        through = weights.get("embeddings_project.weight", torch.eye(len(own))).detach().cpu()
+        bias = weights.get("embeddings_project.bias", torch.zeros(len(through))).detach().cpu()
+        found |= {
+            "embeddings.LayerNorm.bias": found["embeddings.LayerNorm.bias"] / scale,
+            "embeddings_project.weight": scale * axes.T @ through @ own,
+            "embeddings_project.bias": axes.T @ bias,
+        }
+    return found
 
 
 def _narrow_pooler(weight: Tensor, bias: Tensor, axes: Tensor) -> Weights:

@@ -14,6 +14,7 @@ from transformers import AutoConfig
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models.embeddings import TokeniserSettings, vocabulary_size
+from limbeck.models.pretrained import check_vocabulary, load_pretrained
 from limbeck.models.starts import copy_layers, evenly, feed_forward_of
 from limbeck.models.student import class_names, encoder_of
 
@@ -32,10 +33,42 @@ SHAPES: dict[ShapeName, dict[str, int]] = {
 """Shapes with a name: TinyBERT's (Jiao et al. 2020, section 4.2), and the small BERTs of Turc et al. 2019 (Well-read
 students learn better)."""
 
+FACTORISED = ("bert", "electra")
+"""The family of the same layers whose embeddings may be narrower than its states."""
+SHARED = (
+    "attention_probs_dropout_prob",
+    "hidden_act",
+    "hidden_dropout_prob",
+    "hidden_size",
+    "initializer_range",
+    "intermediate_size",
+    "layer_norm_eps",
+    "max_position_embeddings",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "type_vocab_size",
+)
+"""What both call the same."""
+OF_SHAPE = (
+    "embedding_size",
+    "family",
+    "from_teacher",
+    "heads",
+    "hidden_size",
+    "intermediate",
+    "layers",
+    "shape",
+    "start",
+)
+"""Keys that say how large a student is and what it starts from."""
+
 
 class Settings(TokeniserSettings):
     """Keys of a recipe's ``student`` with ``kind: transformer``; null takes the teacher's value."""
 
+    encoder: str | None = None
+    """Start from this pretrained encoder, a general TinyBERT, say, and read with its tokeniser: a folder, a name on the
+    hub, or ``package:NAME/FOLDER``. Its shape is its own."""
     start: Literal["random", "embeddings", "layers"] | None = None
     """What it takes over from the teacher: nothing; the embeddings; these, the pooler and layers. Where it is narrower,
     hidden states are reduced by PCA of the embeddings, heads and feed-forward units chosen by the norms of their
@@ -52,6 +85,10 @@ class Settings(TokeniserSettings):
     """Encoder layers."""
     hidden_size: int | None = Field(None, gt=0)
     """Width of the hidden states."""
+    embedding_size: int | None = Field(None, gt=0)
+    """Width of the embeddings, where they are projected to that of the hidden states (ELECTRA's factorised embeddings:
+    in a small model they hold most of the weights). A BERT's student is an ELECTRA then. Null is hidden_size, or the
+    teacher's own where its embeddings are projected, too."""
     heads: int | None = Field(None, gt=0)
     """Attention heads; null with a new hidden_size keeps the width of a head."""
     intermediate: int | None = Field(None, gt=0)
@@ -76,6 +113,15 @@ class Settings(TokeniserSettings):
         return asked if self.from_teacher is None else {**asked, "layers": len(self.from_teacher)}
 
     @model_validator(mode="after")
+    def _one_start(self) -> Settings:
+        given = [name for name in OF_SHAPE if getattr(self, name) is not None]
+        if self.encoder is not None and given:
+            raise ValueError(f"'encoder' has a shape of its own; leave out {', '.join(given)}")
+        if self.encoder is not None and self.tokeniser != "auto":
+            raise ValueError("'encoder' brings its tokeniser; leave out 'tokeniser'")
+        return self
+
+    @model_validator(mode="after")
     def _fit(self) -> Settings:
         if self.from_teacher == []:
             raise ValueError("'from_teacher' lists no layer")
@@ -97,20 +143,53 @@ def build(
     teacher: PreTrainedModel | None,
 ) -> PreTrainedModel:
     """An untrained student; see :func:`limbeck.models.build`."""
+    if settings.encoder is not None:
+        return _of_encoder(settings, labels, tokeniser)
+    student = _fresh(with_classes(encoder_config(settings, tokeniser, teacher), labels))
+    start(settings, student, teacher)
+    single: PreTrainedModel = student.float()
+    return single
+
+
+def _of_encoder(
+    settings: Settings, labels: Sequence[str], tokeniser: PreTrainedTokenizerFast
+) -> PreTrainedModel:
+    """A pretrained encoder under a head that knows nothing yet."""
+    from transformers import AutoModelForSequenceClassification
+
+    def change(config: PreTrainedConfig) -> PreTrainedConfig:
+        if settings.dropout is not None:
+            set_dropout(config, settings.dropout)
+        return with_classes(config, labels)
+
+    assert settings.encoder is not None
+    known = load_pretrained(settings.encoder, AutoModelForSequenceClassification, change)
+    if encoder_of(known) is known:
+        what = f"a {type(known).__name__} has no encoder inside"
+        raise LimbeckError(what, where=settings.encoder)
+    check_vocabulary(known, tokeniser)
+    student = _fresh(known.config)
+    encoder_of(student).load_state_dict(encoder_of(known).state_dict())
+    return student
+
+
+def _fresh(config: PreTrainedConfig) -> PreTrainedModel:
     # Here and not above: loading this class registers the taggers, which are built on this module.
     from transformers import AutoModelForSequenceClassification
 
-    config = encoder_config(settings, tokeniser, teacher)
-    for name, value in class_names(labels).items():
-        setattr(config, name, value)
     try:
         student: PreTrainedModel = AutoModelForSequenceClassification.from_config(config)
     except ValueError as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise LimbeckError(f"'student': no {config.model_type} of this shape can be made: {reason}") from None
-    start(settings, student, teacher)
-    single: PreTrainedModel = student.float()
-    return single
+    return student
+
+
+def with_classes(config: PreTrainedConfig, labels: Sequence[str]) -> PreTrainedConfig:
+    """A configuration that names these classes; the same object."""
+    for name, value in class_names(labels).items():
+        setattr(config, name, value)
+    return config
 
 
 def tiny() -> Settings:
@@ -150,10 +229,13 @@ def encoder_config(
     if settings.starts != "random":
         _check_start(settings, teacher)
     theirs = None if teacher is None else encoder_of(teacher).config
-    if theirs is not None and settings.family in (None, theirs.model_type):
+    family = _family_name(settings, theirs)
+    if theirs is not None and family == theirs.model_type:
         config = copy.deepcopy(theirs)
+    elif theirs is not None and (theirs.model_type, family) == FACTORISED:
+        config = _like(_family(family), theirs)
     else:
-        config = _family(settings.family or "bert")
+        config = _family(family)
     if settings.starts == "random":
         config.vocab_size = vocabulary_size(tokeniser)
     if tokeniser.pad_token_id is not None:
@@ -170,7 +252,8 @@ def _check_start(settings: Settings, teacher: PreTrainedModel | None) -> None:
         fix = "Give layers, hidden_size and heads instead" if what == "layers" else "Choose start: random"
         raise LimbeckError(f"'student.{key}': a file of answers has no {what} to start from", fix=fix)
     config = encoder_of(teacher).config
-    if settings.family not in (None, config.model_type):
+    family = _family_name(settings, config)
+    if family != config.model_type and (config.model_type, family) != FACTORISED:
         kept = f"a start from the teacher keeps its family, {config.model_type}"
         raise LimbeckError(f"'student.family': {kept}", fix="Leave out 'family', or choose start: random")
     count = config.num_hidden_layers
@@ -186,6 +269,23 @@ def _check_number(mine: int, theirs: int) -> None:
         raise LimbeckError(
             f"'student.layers': {mine} layers to start from {theirs} of the teacher's", fix=fix
         )
+
+
+def _family_name(settings: Settings, theirs: PreTrainedConfig | None) -> str:
+    """Model type of the student: the teacher's, but an ELECTRA for a BERT whose embeddings are to be projected."""
+    if settings.family is not None:
+        return settings.family
+    own = FACTORISED[0] if theirs is None else theirs.model_type
+    return FACTORISED[1] if settings.embedding_size is not None and own == FACTORISED[0] else own
+
+
+def _like(config: PreTrainedConfig, theirs: PreTrainedConfig) -> PreTrainedConfig:
+    """A configuration of another family with these values, as far as it has such keys."""
+    values = theirs.to_dict()
+    for name in ("vocab_size", "pad_token_id", *SHARED):
+        setattr(config, name, values[name])
+    config.embedding_size = config.hidden_size
+    return config
 
 
 def _family(name: str) -> PreTrainedConfig:
@@ -213,6 +313,7 @@ def _reshape(config: Any, settings: Settings) -> None:
         if getattr(config, "embedding_size", None) == config.hidden_size:
             config.embedding_size = hidden  # ELECTRA's: as wide as before, in step with the layers
     shape = {
+        "embedding_size": settings.embedding_size,
         "num_hidden_layers": asked["layers"],
         "hidden_size": hidden,
         "num_attention_heads": heads,

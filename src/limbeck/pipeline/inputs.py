@@ -68,9 +68,12 @@ def teach_inputs(run: Run) -> dict[str, Any]:
     """What a fine-tuned teacher's weights depend on."""
     choice = run.recipe.teacher
     assert choice.fine_tune is not None
+    fine_tune = lasting(choice.fine_tune)
+    if run.recipe.task != "translation":
+        del fine_tune["label_smoothing"]  # which nothing else reads
     return {
         **run.untaught_inputs,
-        "fine_tune": lasting(choice.fine_tune),
+        "fine_tune": fine_tune,
         "max_length": choice.max_length,
         "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
     }
@@ -100,6 +103,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     starts_from_teacher = run.recipe.teacher.answers is None
     longest = control_epochs(run) if title == run.control else run.recipe.train.epochs
     untuned = [model_heard(run, stage) for stage in stages if stage.teacher == "pretrained"]
+    encoder = getattr(run.student_settings, "encoder", None)
     return {
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
@@ -114,6 +118,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
             if untuned
             else {}
         ),
+        **({"encoder": resources.contents(encoder)} if encoder else {}),
         **({"positive": positive} if (positive := run.recipe.positive) else {}),
         **run.text_inputs(title),
         **({"epochs": longest} if longest != run.recipe.train.epochs else {}),

@@ -11,21 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from pydantic import Field, model_validator
-from safetensors import SafetensorError
+from pydantic import Field
 from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
-from transformers.utils import logging
 
 from limbeck.core.errors import LimbeckError
 from limbeck.models import transformer
 from limbeck.models.configs import TransformerTaggerConfig
-from limbeck.models.embeddings import vocabulary_size
+from limbeck.models.pretrained import check_vocabulary, load_pretrained
 from limbeck.models.student import class_names, encoder_of
 from limbeck.models.taggers.head import HeadSettings, TagHead
 from limbeck.models.taggers.tagger import Inputs, Reading, Tagger, first_of_word, mean_of_word, tag_names
-from limbeck.text.resources import resolve
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -44,23 +41,10 @@ INCIDENTAL = (
 class Settings(transformer.Settings, HeadSettings):
     """Keys of a recipe's ``student`` with ``task: tagging`` and ``kind: transformer``; null is the teacher's value."""
 
-    encoder: str | None = None
-    """Start from this pretrained encoder, and read with its tokeniser: a folder, a name on the hub, or
-    ``package:NAME/FOLDER``."""
     pooling: Literal["first", "mean"] = "first"
     """A word's feature: the state of its first token, or the mean over its tokens."""
     head_dropout: float = Field(0.1, ge=0, lt=1)
     """On the words' features."""
-
-    @model_validator(mode="after")
-    def _one_start(self) -> Settings:
-        shape = ("family", "from_teacher", "heads", "hidden_size", "intermediate", "layers", "shape", "start")
-        given = [name for name in shape if getattr(self, name) is not None]
-        if self.encoder is not None and given:
-            raise ValueError(f"'encoder' has a shape of its own; leave out {', '.join(given)}")
-        if self.encoder is not None and self.tokeniser != "auto":
-            raise ValueError("'encoder' brings its tokeniser; leave out 'tokeniser'")
-        return self
 
 
 def build(
@@ -73,7 +57,7 @@ def build(
     """An untrained tagger; see :func:`limbeck.models.build`."""
     if settings.encoder is not None:
         encoder = load_encoder(settings.encoder, settings.dropout)
-        _check_vocabulary(encoder, tokeniser)
+        check_vocabulary(encoder, tokeniser)
         return on_encoder(encoder, labels, **_of_head(settings))
     shape = transformer.encoder_config(settings, tokeniser, teacher)
     config = TransformerTaggerConfig(encoder=_plain(shape), **_of_head(settings), **class_names(labels))
@@ -104,28 +88,11 @@ def load_encoder(reference: str | Path, dropout: float | None = None) -> PreTrai
     """
     from transformers import AutoModelForTokenClassification
 
-    place = resolve(str(reference))
-    told = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        # The class for tagging has the encoder without a pooler, which would read the first token.
-        model, loaded = AutoModelForTokenClassification.from_pretrained(
-            place,
-            config=_with_dropout(AutoConfig.from_pretrained(place), dropout),
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        fix = "Give a folder with config.json and weights, or a name on the hub that this machine can reach"
-        raise LimbeckError(f"no encoder can be loaded ({reason})", where=reference, fix=fix) from None
-    finally:
-        logging.set_verbosity(told)
-    encoder: PreTrainedModel = model.base_model
-    absent = [name for name in loaded["missing_keys"] if name.startswith(f"{model.base_model_prefix}.")]
-    if absent:
-        raise LimbeckError(f"no encoder can be loaded (no weights for {min(absent)})", where=reference)
+    # The class for tagging has the encoder without a pooler, which would read the first token.
+    model = load_pretrained(
+        reference, AutoModelForTokenClassification, lambda config: _with_dropout(config, dropout)
+    )
+    encoder = encoder_of(model)
     if isinstance(encoder, Tagger):
         raise LimbeckError(f"a {type(encoder).__name__} has no encoder inside", where=reference)
     return encoder
@@ -272,11 +239,3 @@ def _of_head(settings: Settings) -> dict[str, Any]:
         "head": settings.head,
         "constrain": settings.constrain,
     }
-
-
-def _check_vocabulary(encoder: PreTrainedModel, tokeniser: PreTrainedTokenizerFast) -> None:
-    table, size = encoder.get_input_embeddings(), vocabulary_size(tokeniser)
-    known = table.num_embeddings if isinstance(table, nn.Embedding) else size
-    if size > known:
-        counts = f"{size:,} tokens, and the encoder has embeddings for {known:,}"
-        raise LimbeckError(f"'student.encoder': the student's tokeniser knows {counts}")
