@@ -57,6 +57,7 @@ bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/capacity.py
 	@$(BIN)/python benchmarks/translation_speed.py
 	@$(BIN)/python benchmarks/parallel_students.py
+	@$(BIN)/python benchmarks/parallel_capacity.py
 	@test -z "$$LIMBECK_FAIRSEQ" || $(BIN)/python benchmarks/against_fairseq.py
 	@$(BIN)/python benchmarks/tables.py
 

@@ -357,6 +357,18 @@ TABLES: dict[str, Table] = {
         words=frozenset({"student"}),
         rows=summaries,
     ),
+    "parallel-capacity": Table(
+        results="parallel_capacity",
+        columns={
+            "student": text("student"),
+            "its best teacher": text("teacher"),
+            "that one's BLEU": scored("teacher_bleu"),
+            "student's BLEU": scored("bleu"),
+            "above the real text": scored("gain"),
+        },
+        words=frozenset({"student", "its best teacher"}),
+        rows=summaries,
+    ),
     "against-fairseq": Table(
         results="against_fairseq",
         columns={
