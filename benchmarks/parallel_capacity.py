@@ -9,8 +9,8 @@ search with five beams; each of the six parallel students has 3 + 3 layers of 96
     python benchmarks/parallel_capacity.py --full   # all 20,850 pairs, published widths, three seeds
 
 A row a student and a text: BLEU on test with its interval, and the teacher's own; then a row a student
-(``kind: summary``) that says whose text it learned best, and how well. Each is written as it is known; run again, it goes
-on where it stopped.
+(``kind: summary``) that says whose text it learned best, and how well. Each is written as it is known; run again, it
+goes on where it stopped.
 """
 
 from __future__ import annotations
