@@ -9,6 +9,7 @@ import pytest
 from sacrebleu import corpus_bleu, corpus_chrf
 
 from limbeck.analyse.aligned import AlignedText, Reading
+from limbeck.analyse.bitext import cut_named
 from limbeck.analyse.lexical import SMOOTHED, SMOOTHINGS
 from limbeck.analyse.measures import measure
 from limbeck.core.errors import LimbeckError
@@ -103,6 +104,19 @@ def test_nothing_in_common_leaves_no_score(examples: Examples, aligned: AlignedT
     assert written["against"]["bleu"] is None
     assert written["text"]["pairs"] == len(examples)
     assert written["reading"]["words"] == "13a"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("我爱北京。", "我 爱 北 京 。"),
+        ("GPT-4は速い!", "GPT-4 は 速 い !"),
+        ("나는 서울을 사랑한다.", "나는 서울을 사랑한다 ."),
+        ("It's 3,000 dogs.", "It's 3,000 dogs ."),
+    ],
+)
+def test_scripts_without_spaces_are_cut_into_characters(text: str, words: str) -> None:
+    assert list(cut_named("13a")(text)) == words.split()
 
 
 def test_case_and_words_are_as_asked(examples: Examples) -> None:

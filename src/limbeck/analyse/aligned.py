@@ -19,7 +19,8 @@ class Reading:
     """How a text is read; two texts are compared only if they were read alike.
 
     Attributes:
-        words: What counts as a word: ``13a`` (as BLEU cuts text) or ``spaces`` (whatever stands between them).
+        words: What counts as a word: ``13a`` (as BLEU cuts text; of Chinese and Japanese each character) or ``spaces``
+            (whatever stands between them).
         lowercase: Whether upper and lower case are one.
         symmetrised: How the two directions of alignment are made one, e.g. ``grow-diag-final-and``.
         effort: Rounds of sampling in aligning, as a multiple of eflomal's own number.

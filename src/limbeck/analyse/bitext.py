@@ -2,11 +2,13 @@
 
 Words are found as BLEU finds them (sacrebleu's ``13a``, which parts punctuation marks from words), for then a measure
 depends on no model's vocabulary, and texts for different models can be compared. The slides do not say which words
-theirs are; their models read sub-words, and text that was cut into such is measured as it is with ``spaces``.
+theirs are; their models read sub-words, and text that was cut into such is measured as it is with ``spaces``. Chinese
+and Japanese, which put no spaces between words, are cut into their characters.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,12 +21,17 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Cut = Callable[[str], Sequence[str]]
 
+UNSPACED = re.compile(
+    "([\u2e80-\u2fdf\u3001-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])"
+)
+"""Characters of scripts without spaces, and their punctuation: Han, kana."""
+
 
 def _as_bleu_does() -> Cut:
     from sacrebleu.tokenizers.tokenizer_13a import Tokenizer13a
 
     tokenise = Tokenizer13a()
-    return lambda text: str(tokenise(text)).split()
+    return lambda text: str(tokenise(UNSPACED.sub(r" \1 ", text))).split()
 
 
 CUTS: Mapping[str, Callable[[], Cut]] = {"13a": _as_bleu_does, "spaces": lambda: str.split}
