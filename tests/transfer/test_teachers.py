@@ -321,6 +321,26 @@ def test_every_layout_in_every_format(tmp_path: Path, ending: str, layout: str, 
     np.testing.assert_allclose(logits.numpy(), np.log(np.maximum(PROBABILITIES, FLOOR)), rtol=1e-6)
 
 
+@pytest.mark.parametrize("ending", ["jsonl", "csv"])
+def test_what_predict_writes_is_read(tmp_path: Path, ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    warned: list[str] = []
+    monkeypatch.setattr(progress, "warn", warned.append)
+    rows = [
+        {
+            "text": example.text,
+            "label": max(scores, key=scores.__getitem__),
+            "score": max(scores.values()),
+            **({"scores": scores} if ending == "jsonl" else scores),
+        }
+        for example, values in zip(OURS, PROBABILITIES.tolist(), strict=True)
+        for scores in [dict(zip(LABELS, values, strict=True))]
+    ]
+    logits = FileTeacher.load(write(tmp_path / f"said.{ending}", rows), LABELS).answer(OURS, LOGITS).logits
+    assert logits is not None
+    np.testing.assert_allclose(logits.numpy(), np.log(np.maximum(PROBABILITIES, FLOOR)), rtol=1e-6)
+    assert not warned
+
+
 def test_logits_are_taken_as_they_are(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", [{"id": "id-0", "bad": -3.5, "good": 7, "so-so": "1e-3"}])
     logits = FileTeacher.load(path, LABELS, "logits").answer(OURS[:1], LOGITS).logits

@@ -153,7 +153,7 @@ class TeacherChoice(Settings):
     [eng_Latn, deu_Latn]."""
     answers: str | None = None
     """JSON Lines, CSV or Parquet with an ``id`` or ``text`` column and one column a label, or a ``probabilities``
-    or ``logits`` object or list; of regression one column ``score``."""
+    or ``logits`` object or list, or as ``limbeck predict`` writes them; of regression one column ``score``."""
     answers_are: Literal["probabilities", "logits"] = "probabilities"
     """What the numbers in that file are."""
     max_length: int = Field(128, gt=2)

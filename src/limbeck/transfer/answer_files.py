@@ -1,7 +1,8 @@
 """Answer files: reading what somebody else's model said of each text, by id or by text.
 
 Any table that :mod:`limbeck.text.tables` reads: one column a label, or one column ``probabilities`` (or
-``logits``) that holds ``{label: value}``, or a list beside a column ``labels`` that holds the names in order.
+``logits``) that holds ``{label: value}``, or a list beside a column ``labels`` that holds the names in order. What
+``limbeck predict`` writes is such a table, too: there the probabilities are called ``scores``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ FLOOR = 1e-6
 """Least probability: its logarithm stands for zero, whose own is infinite."""
 TOLERANCE = 0.02
 """How far the probabilities of a text may sum from one: room for two decimals of a few labels."""
+PREDICTED = "scores"
+"""What ``limbeck predict`` calls probabilities."""
 SHOWN = 10
 """Names that an error lists."""
 
@@ -74,8 +77,9 @@ def read_answers(
         fix = "Answers are found by a column 'id' or 'text'"
         raise LimbeckError("an answer without id and text", where=path, line=table.lines[nameless], fix=fix)
     form = "logits" if task == "regression" else form
-    values = _nested if form in table.names else _by_column
-    numbers = values(table, labels, form, renamed)
+    nested = (form, PREDICTED) if form == "probabilities" and PREDICTED not in labels else (form,)
+    column = next((name for name in nested if name in table.names), None)
+    numbers = _nested(table, labels, column, renamed) if column else _by_column(table, labels, form, renamed)
     _check_numbers(table, numbers, labels, form, ids, task)
     logits = numbers
     if form == "probabilities":
@@ -163,44 +167,45 @@ def _by_column(
         )
     order = arrange(theirs, labels, renamed, where=table.where)
     columns = [_numbers(table, name) for name in theirs]
-    unread = [name for name in table.names if name not in {*theirs, "id", "text"} and _is_number(table, name)]
+    read = {*theirs, "id", "text", "score"}  # the last one 'limbeck predict' gives to the label it names
+    unread = [name for name in table.names if name not in read and _is_number(table, name)]
     if unread:
         progress.warn(f"{table.where}: no labels of the data are called {listing(unread)}: columns not read")
     return np.stack(columns, axis=1)[:, order]
 
 
 def _nested(
-    table: Table, labels: Sequence[str], form: Form, renamed: Mapping[str, str]
+    table: Table, labels: Sequence[str], column: str, renamed: Mapping[str, str]
 ) -> NDArray[np.float64]:
     """One column of objects or lists: the numbers in the order of our labels, ``(rows, classes)``."""
-    values = table.column(form, form)
+    values = table.column(column, column)
     declared = table.column("labels", "labels") if "labels" in table.names else [None] * len(table)
     orders: dict[tuple[str, ...], list[int]] = {}
     numbers = np.empty((len(table), len(labels)))
     for row, line in enumerate(table.lines):
         value = _parsed(values[row], table.where, line)
-        theirs, said = _named(value, declared[row], labels, bool(renamed), form, table.where, line)
+        theirs, said = _named(value, declared[row], labels, bool(renamed), column, table.where, line)
         if theirs not in orders:
             orders[theirs] = arrange(theirs, labels, renamed, where=table.where, line=line)
         try:
             numbers[row] = [said[place] for place in orders[theirs]]
         except (TypeError, ValueError):
-            what = f"one of the {form} is not a number"
+            what = f"one of the {column} is not a number"
             raise LimbeckError(what, where=table.where, line=line) from None
     return numbers
 
 
 def _named(
-    value: Any, names: Any, labels: Sequence[str], renamed: bool, form: Form, where: str, line: int
+    value: Any, names: Any, labels: Sequence[str], renamed: bool, column: str, where: str, line: int
 ) -> tuple[tuple[str, ...], Sequence[Any]]:
     """The label names of one answer, and its numbers in their order."""
     if isinstance(value, dict):
         return tuple(value), list(value.values())
     if not isinstance(value, list):
-        what = f"'{form}' is neither an object nor a list"
+        what = f"'{column}' is neither an object nor a list"
         raise LimbeckError(what, where=where, line=line, fix=f'Write {{"{labels[0]}": 0.9, ...}}')
     if len(value) != len(labels):
-        raise LimbeckError(f"{len(value)} {form} for {len(labels)} labels", where=where, line=line)
+        raise LimbeckError(f"{len(value)} {column} for {len(labels)} labels", where=where, line=line)
     positions = tuple(map(str, range(len(labels))))
     # A column of that name may as well hold something else, such as the gold label.
     names = _parsed(names, where, line) if isinstance(names, str) and names.startswith("[") else names
@@ -208,7 +213,7 @@ def _named(
         return tuple(map(str, names)), value
     if not renamed and set(positions) != set(labels):
         raise LimbeckError(
-            f"a list of {form} does not say which label is first",
+            f"a list of {column} does not say which label is first",
             where=where,
             line=line,
             fix=f'Give each row "labels": {json.dumps(list(labels)[:SHOWN], ensure_ascii=False)}, '
