@@ -2,8 +2,8 @@
 
 Teacher, student and data are those of ``benchmarks/tinybert.py``, but of fewer examples (1,500) and one augmented copy.
 In the table of procedures each student has a general stage of its own, on 4,000 sentences of the Brown corpus; in those
-of objectives and mappings all go on from one general student, of 15,000 sentences, and the task's two stages are what
-is taken apart. A row for each task and row of a table, and one for their average (``task: average``), which is put
+of objectives and mappings all go on from that benchmark's general student, and the task's two stages are what is taken
+apart. A row for each task and row of a table, and one for their average (``task: average``), which is put
 beside the paper's: its order within the table, ``rank``, and the paper's, ``paper_rank``.
 
     python benchmarks/tinybert_ablations.py          # two cores: about 60 minutes, two seeds
@@ -21,11 +21,10 @@ from typing import Any
 
 import command
 from limbeck.core.recipe import Recipe
-from limbeck.pipeline import Run, steps
 from limbeck.pipeline.ablate import ablate
 from limbeck.pipeline.ablation_rows import Over, design
 from results_file import Aim, Row
-from tinybert import BATCHES, TASKS as PUBLISHED, groups, raw, recipe
+from tinybert import TASKS as PUBLISHED, general, general_student, groups, raw, recipe
 
 TASKS = ("sst2", "trec")
 LABELLED, GENERAL = 1500, 4000
@@ -44,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run what is not there yet, then judge the aims."""
     full = command.asked_for_all(__doc__, arguments, "all training examples, five seeds")
     results = command.opened("tinybert_ablations", full)
+    general("tinybert", full)
     for over in PAPER:
         for task in TASKS:
             if not results.has(table=over, task=task):
@@ -72,7 +72,7 @@ def taken_apart(task: str, over: Over, full: bool) -> Recipe:
             method={**TINYBERT, "general_epochs": 1},
             data={"raw": str(raw(full) if full else fewer(raw(full)))},
         )
-    student = {"kind": "transformer", "encoder": str(general(full)), "max_length": 128}
+    student = {**general_student("tinybert", full), "max_length": 128}
     return changed(task, full, name=f"{task}-inner", method=TINYBERT, student=student)
 
 
@@ -80,7 +80,7 @@ def changed(task: str, full: bool, **changes: Any) -> Recipe:
     """The recipe of ``tinybert.py``'s small students, with less of everything, and with these changes."""
     values = recipe(task, "small", full).model_dump(mode="json")
     data, rewrite = values["data"], {**groups(full)["small"]["rewrite"][0]}
-    less = {"limit": LABELLED, **changes.pop("data", {})} if not full else changes.pop("data", {})
+    less = {"limit": None if full else LABELLED, "labelled": None, **changes.pop("data", {})}
     return Recipe.model_validate(
         {
             **values,
@@ -102,16 +102,6 @@ def fewer(path: Path) -> Path:
             "\n".join(lines[:: max(1, len(lines) // GENERAL)][:GENERAL]) + "\n", encoding="utf-8"
         )
     return found
-
-
-def general(full: bool) -> Path:
-    """A general student's folder; its run is of the first task, of which it learns nothing."""
-    method = {"name": "tinybert", "general_epochs": 1, "intermediate_epochs": 0, "prediction": None}
-    train = {"epochs": 1, "learning_rate": 5e-4, **BATCHES, "tokens_per_batch": 1024}
-    run = Run(changed(TASKS[0], full, name="general", method=method, train=train, rewrite=[], seeds=1))
-    for step in (steps.prepare, steps.pack, steps.teach, steps.train):
-        step(run)
-    return run.student_folder("tinybert", 1).path
 
 
 def averages(rows: Sequence[Row], over: Over) -> list[Row]:

@@ -152,3 +152,11 @@ def test_models_that_cannot_be_compared_are_told() -> None:
         objective.fit(None, SHAPE)
     with pytest.raises(LimbeckError, match="the teacher has no layers"):
         objective.fit(SHAPE, None)
+
+
+def test_either_stage_may_be_left_out() -> None:
+    method = methods.get("distilbert")
+    assert [stage.name for stage in method.stages({"general_epochs": 0})] == ["task"]
+    assert [stage.name for stage in method.stages({"prediction": None})] == ["general"]
+    with pytest.raises(LimbeckError, match="every stage of 'distilbert' is switched off"):
+        method.stages({"general_epochs": 0, "prediction": None})

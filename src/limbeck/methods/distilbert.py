@@ -40,8 +40,11 @@ CARD = Card(
 class Settings(MethodSettings):
     """How long and how the masked language model is taught, and how the task."""
 
-    general_epochs: float = Field(3, gt=0)
-    """Passes over ``data.raw``; those over the transfer set are ``train.epochs``."""
+    general_epochs: float = Field(3, ge=0)
+    """Passes over ``data.raw``; those over the transfer set are ``train.epochs``. 0 leaves the general stage out: for
+    a student that has had it (``student.encoder``)."""
+    prediction: Literal["teacher"] | None = "teacher"
+    """Whose answers are learnt on the task; null leaves that stage out, and the classifier as it started."""
     soft_weight: float = Field(5.0, ge=0)
     """a_ce: of the teacher's soft targets."""
     masked_lm_weight: float = Field(2.0, ge=0)
@@ -67,7 +70,7 @@ class Settings(MethodSettings):
         return self
 
     def stages(self) -> tuple[Stage, ...]:
-        """General and task."""
+        """General and task, those that are asked for."""
         general = Stage(
             "general",
             MaskedLMObjective(self),
@@ -77,7 +80,11 @@ class Settings(MethodSettings):
             teacher="pretrained",
             masked=self.masked_share,
         )
-        return general, Stage("task", SoftLabelObjective(self.temperature, self.gold_weight))
+        task = Stage("task", SoftLabelObjective(self.temperature, self.gold_weight))
+        stages = *([general] if self.general_epochs else []), *([task] if self.prediction else [])
+        if not stages:
+            raise LimbeckError("every stage of 'distilbert' is switched off", where="method")
+        return stages
 
 
 class MaskedLMObjective(LayerObjective):
