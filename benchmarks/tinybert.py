@@ -3,9 +3,9 @@
 Tasks: sst2 (sentences of SST in two classes), trec (six kinds of questions), cola (Matthews correlation) and stsb
 (pairs, Pearson's correlation with people's scores); of each 4,000 texts, 1,500 of them labelled, scored on the
 published dev set (trec: test). Teacher: MiniLM with 6 layers, fine-tuned on what is labelled. Students: 4 layers of 96
-with 12 heads, a seventh of the teacher's weights (TinyBERT, MiniLM, and BERT_SMALL, which learns from gold alone); every
-other layer of the teacher (BERT-PKD, DistilBERT), as in the papers; a BiLSTM. All but BERT_SMALL hear the teacher on
-all texts, and all but BERT-PKD and DistilBERT on augmented text as well (``masked_lm`` by word vectors, one copy).
+with 12 heads, a seventh of the teacher's weights (TinyBERT, MiniLM, and BERT_SMALL, which learns from gold alone);
+every other layer of the teacher (BERT-PKD, DistilBERT), as in the papers; a BiLSTM. All but BERT_SMALL hear the teacher
+on all texts, and all but BERT-PKD and DistilBERT on augmented text as well (``masked_lm`` by word vectors, one copy).
 TinyBERT and DistilBERT have had a general stage on 15,000 sentences of the Brown corpus, once for all tasks and seeds.
 LIMBECK_DATA names the folder of the sets.
 
