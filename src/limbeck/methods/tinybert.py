@@ -28,7 +28,8 @@ CARD = Card(
     "layer, and then its answers. With raw text a general stage comes before both: there the teacher is the encoder "
     "that was not fine-tuned yet.",
     when="Transformers into transformers over the same tokeniser, best with augmented text (rewrite: masked_lm). "
-    "Teacher and student have as many heads, or set 'heads: mean'.",
+    "Teacher and student have as many heads, or set 'heads: mean'. One general student serves many tasks: make it with "
+    "'general_epochs: 3, intermediate_epochs: 0, prediction: null', and name its folder as 'student.encoder'.",
     reads="The teacher's states and attention, asked once or at every step ('inner_states'); its logits; no gold, "
     "unless 'prediction: gold'.",
 )
