@@ -159,9 +159,8 @@ def recipe_of(name: str, task: str, chosen: Mapping[str, Any], full: bool) -> Re
 def general(name: str, full: bool) -> None:
     """Train a general student; the task of its run is the first one, of which it learns nothing."""
     task = next(iter(TASKS))
-    run = taught(
-        recipe_of(f"general-{name}" + "-full" * full, task, {**GENERAL[name], "seeds": 1}, full), task
-    )
+    chosen = {**GENERAL[name], "seeds": 1, "control": False}
+    run = taught(recipe_of(f"general-{name}" + "-full" * full, task, chosen, full), task)
     for step in (steps.pack, steps.train):
         step(run)
 

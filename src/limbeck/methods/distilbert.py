@@ -32,7 +32,8 @@ CARD = Card(
     "teacher before it was fine-tuned; then it learns the task from the fine-tuned teacher's answers.",
     when="Much raw text, and a teacher that is a masked language model; the student is as wide as its teacher: "
     "'student: {kind: transformer, from_teacher: [0, 2, 4]}' takes every other layer of six. One general student "
-    "serves many tasks: make it with 'prediction: null', name its folder as 'student.encoder', with 'general_epochs: 0'.",
+    "serves many tasks: make it with 'prediction: null', and name its folder as 'student.encoder' with "
+    "'general_epochs: 0'.",
     reads="Raw text (data.raw); the teacher's masked-LM scores and last states, asked again at every step; its logits; "
     "gold where gold_weight is above zero.",
 )
