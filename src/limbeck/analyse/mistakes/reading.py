@@ -1,0 +1,145 @@
+"""The fifty texts most worth reading, and in which order.
+
+Four kinds, each with its part of the fifty; what one leaves over goes to the next:
+
+1. *lost* (30): the teacher is right, the student is not.
+2. *lost to the control* (8): the control is right, the student and the teacher are not (or there is no teacher): what
+   distilling cost.
+3. *doubtful* (8): nobody is right, and all say the same: gold itself may be wrong.
+4. *won* (4): the student is right, the teacher is not.
+
+Within a kind, texts come first to which it happened under more seeds; of these, the ones on which who errs is surest of
+his answer. Where models tell no confidence, the distance between the two qualities stands in for it (chrF of two
+translations, distances of two scores from gold); of taggers, the number of words that are tagged otherwise. A model of
+several seeds is right here where most of them are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from limbeck.analyse.mistakes.rows import Row
+from limbeck.analyse.mistakes.units import Bools, Cast, Units, probabilities_of
+from limbeck.evaluate.kept import Kept
+from limbeck.evaluate.metrics import Floats
+
+QUOTAS = {"lost": 30, "lost to the control": 8, "doubtful": 8, "won": 4}
+"""How many of each kind."""
+
+Kind = tuple[str, Floats, Floats]
+"""Its name, the share of seeds by which each text is of it, and how sure of his answer who errs is, ``(texts,)`` each."""
+
+
+def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """The texts, in the order above.
+
+    Args:
+        kept: The run's answers.
+        units: Its texts.
+        cast: Who is looked at.
+        rows: Columns of each text.
+
+    Returns:
+        Of each its ``kind``, ``id``, ``origin``, ``text``, ``gold``; what each role ``said``; the ``confidence`` of each role in
+        that, or its ``quality`` where it tells none; and the share of ``seeds`` under which it happened.
+    """
+    found: list[dict[str, Any]] = []
+    taken: set[int] = set()
+    left = 0
+    surety = Surety(kept, cast, units)
+    for kind, share, sure in _kinds(kept, units, cast, surety):
+        order = sorted(np.flatnonzero(share > 0).tolist(), key=lambda n: (-share[n], -sure[n], n))
+        chosen = [n for n in order if n not in taken][: QUOTAS[kind] + left]
+        left += QUOTAS[kind] - len(chosen)
+        taken.update(chosen)
+        found += [
+            _told(rows[n], n, cast, surety) | {"kind": kind, "seeds": float(share[n])} for n in chosen
+        ]
+    return found
+
+
+def _kinds(kept: Kept, units: Units, cast: Cast, surety: Surety) -> Iterator[Kind]:
+    beats, student = units.measure.beats, units.quality[cast.student]
+    good = {role: units.quality[name].mean(axis=0) for role, name in cast.others.items()}
+    lost = np.zeros(len(units))
+    if "teacher" in good:
+        lost = beats(good["teacher"], student).mean(axis=0)
+        yield "lost", lost, surety.of("student", "teacher")
+    if "control" in good:
+        ours = beats(good["control"], student).mean(axis=0)
+        yield "lost to the control", np.where(lost > 0, 0.0, ours), surety.of("student", "control")
+    if units.measure.level is not None and kept.task != "regression":
+        yield "doubtful", _doubtful(units, cast, surety), surety.of("student", "student")
+    if "teacher" in good:
+        yield "won", beats(student, good["teacher"]).mean(axis=0), surety.of("teacher", "student")
+
+
+def _doubtful(units: Units, cast: Cast, surety: Surety) -> Floats:
+    """One where no model is right under any seed, and all say the same; else nought."""
+    wrong = [units.quality[name].max(axis=0) < 0.5 for name in cast.all.values()]
+    return np.asarray(np.logical_and.reduce(wrong) & surety.alike(), dtype=np.float64)
+
+
+class Surety:
+    """How sure models are of what they say.
+
+    Args:
+        kept: The run's answers.
+        cast: Who is looked at.
+        units: Its texts.
+    """
+
+    def __init__(self, kept: Kept, cast: Cast, units: Units) -> None:
+        self.kept, self.cast, self.units = kept, cast, units
+        self.confidence = {role: _confidence(said) for role, said in self._probabilities().items()}
+
+    def _probabilities(self) -> dict[str, Floats]:
+        said = probabilities_of(self.kept)
+        return {role: said[name] for role, name in self.cast.all.items()} if said else {}
+
+    def of(self, who: str, against: str) -> Floats:
+        """How sure a role is of each text, ``(texts,)``, or how far apart it and another are."""
+        if self.kept.task == "classification":
+            return self.confidence[who]
+        ours, theirs = (self.cast.all[role] for role in (who, against))  # type: ignore[index]
+        if self.kept.task == "tagging":
+            said = zip(self.kept.said[ours][0], self.kept.said[theirs][0], strict=True)
+            return np.array([sum(a != b for a, b in zip(*both, strict=True)) for both in said], dtype=np.float64)
+        quality = self.units.quality
+        return np.asarray(np.abs(quality[ours].mean(axis=0) - quality[theirs].mean(axis=0)))
+
+    def alike(self) -> Bools:
+        """Whether all models and seeds say the same of a text, ``(texts,)``."""
+        if self.kept.task in ("classification", "multilabel"):
+            sets = self._probabilities().values()
+            said = np.concatenate([_chosen(one, self.kept.task) for one in sets])
+            return np.asarray((said == said[0]).all(axis=tuple(axis for axis in range(said.ndim) if axis != 1)))
+        answers = [seed for name in self.cast.all.values() for seed in self.kept.said[name]]
+        return np.array([all(one[n] == answers[0][n] for one in answers) for n in range(len(self.units))])
+
+
+def _confidence(probabilities: Floats) -> Floats:
+    """The largest probability, the mean over seeds: ``(seeds, texts, labels) -> (texts,)``."""
+    return np.asarray(probabilities.max(axis=-1).mean(axis=0))
+
+
+def _chosen(probabilities: Floats, task: str) -> Any:
+    return probabilities.argmax(axis=-1) if task == "classification" else probabilities > 0.5
+
+
+def _told(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any]:
+    classes = surety.kept.task == "classification"
+    return {
+        "id": row["id"],
+        "origin": row["origin"],
+        "text": surety.kept.examples[number].shown,
+        "gold": row["gold"],
+        "said": {role: row[role] for role in cast.all},
+        "confidence": {role: float(surety.confidence[role][number]) for role in cast.all} if classes else None,
+        "quality": {
+            role: float(surety.units.quality[name][:, number].mean()) for role, name in cast.all.items()
+        },
+    }
