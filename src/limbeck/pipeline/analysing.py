@@ -7,7 +7,7 @@ A run's analysis is written to its folder ``analysis``: ``analysis.json``, and t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def _together(runs: Sequence[Judged], found: Sequence[Mapping[str, Any]], settin
         "slices": _side_by_side(found, students),
         "agreement": agreement.agreement(merged),
         "overlap": [
-            vars_of(agreement.overlap(units, str(teacher), *pair, evaluation.resamples, evaluation.interval))
+            asdict(agreement.overlap(units, str(teacher), *pair, evaluation.resamples, evaluation.interval))
             for pair in pairs
         ],
         "teacher": teacher,
@@ -142,20 +142,13 @@ KEPT = ("run", "folder", "cast", "overall", "cells", "settings", "missing")
 """What the page of several runs tells of each."""
 
 
-def vars_of(one: agreement.Overlap) -> dict[str, Any]:
-    """As JSON holds it."""
-    from dataclasses import asdict
-
-    return asdict(one)
-
-
 def _merged(runs: Sequence[Judged], found: Sequence[Mapping[str, Any]]) -> tuple[Kept, list[str]]:
-    """All models of all runs under names of their own (RUN:MODEL), and the students that are looked at."""
-    said = {
-        f"{run.name}:{name}": run.kept.said[name]
-        for run, one in zip(runs, found, strict=True)
-        for name in one["cast"].values()
-    }
+    """The cast of all runs under names of their own (RUN:MODEL), a teacher of several once; and the students."""
+    said: dict[str, Any] = {}
+    for run, one in zip(runs, found, strict=True):
+        for role, name in one["cast"].items():
+            if role != "teacher" or run.kept.said[name] not in said.values():
+                said[f"{run.name}:{name}"] = run.kept.said[name]
     students = [f"{one['run']}:{one['cast']['student']}" for one in found]
     return replace(runs[0].kept, said=said), students
 

@@ -179,7 +179,9 @@ def _span(low: float, high: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value == int(value) else f"{value:.4g}" if abs(value) < 0.99 else f"{value:.5g}"
+    if value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.4f}" if 0.95 <= value < 1 else f"{value:.3g}"
 
 
 def _up_to(count: int, most: int) -> str:

@@ -52,7 +52,7 @@ class Measure:
 
     Attributes:
         name: As tables call its mean.
-        scale: What it is multiplied by to be shown: 100 of shares.
+        scale: What it is multiplied by to be shown: 100 of shares, -1 of distances.
         level: A unit is right from this quality on; None where only two models can be compared.
         margin: Where ``level`` is None, one is better than the other from this difference on.
     """
@@ -198,7 +198,7 @@ def _of_scores(kept: Kept, tolerance: float | None) -> Units:
     within = tolerance or float(np.ptp(gold)) / 10 or 1.0
     return Units(
         "text",
-        Measure("minus the distance from gold", scale=1.0, level=-within * (1 + 1e-9)),
+        Measure("distance from gold", scale=-1.0, level=-within * (1 + 1e-9)),
         np.arange(len(gold)),
         {name: -np.abs(np.array(seeds, dtype=np.float64) - gold) for name, seeds in kept.said.items()},
     )
