@@ -39,7 +39,8 @@ def analyse(
     ask_models: Annotated[
         bool,
         typer.Option(
-            "--ask/--ask-nobody", help="Ask models about dev and transfer text, where that was not done before."
+            "--ask/--ask-nobody",
+            help="Ask models about dev and transfer text, where that was not done before.",
         ),
     ] = True,
     out: Annotated[
@@ -114,5 +115,7 @@ def _tell(content: Mapping[str, Any]) -> None:
         ]
         shown.add_row(row["name"].replace("[", r"\["), *(cell.replace("[", r"\[") for cell in cells))
     console.print(shown)
-    told = f"Of {content['slices']['tried']} slices; p of the excess, adjusted by Holm's method for all of them."
+    told = (
+        f"Of {content['slices']['tried']} slices; p of the excess, adjusted by Holm's method for all of them."
+    )
     console.print(Padding(told, (0, 0, 1, 0)), markup=False)

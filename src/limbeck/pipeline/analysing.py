@@ -1,7 +1,7 @@
 """Analyse: what students of finished runs lost and where, a page a run, and one more for several side by side.
 
-A run's analysis is written to its folder ``analysis``: ``analysis.json``, and the same to be read as ``analysis.md`` and
-``analysis.html``. Nothing is trained; models are asked about dev and some transfer text, once.
+A run's analysis is written to its folder ``analysis``: ``analysis.json``, and the same to be read as ``analysis.md``
+and ``analysis.html``. Nothing is trained; models are asked about dev and some transfer text, once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from limbeck.analyse.mistakes import agreement
 from limbeck.analyse.mistakes.analysis import analyse as analyse_answers
 from limbeck.analyse.mistakes.units import cast_of, units_of
 from limbeck.core import progress
-from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_json
 from limbeck.core.recipe import Analysis
 from limbeck.core.schema import validate
@@ -23,6 +22,7 @@ from limbeck.core.tasks import OF_SENTENCES
 from limbeck.evaluate.kept import Kept
 from limbeck.pipeline.beside import ANALYSIS, agreement_by_source, gather
 from limbeck.pipeline.compare import Judged, check_same_test, evaluation_of, read_runs
+from limbeck.report.analysed import evaluated, write as write_page
 from limbeck.transfer.transfer_set import TransferSet
 
 
@@ -59,8 +59,8 @@ def analyse(
         out: Of several runs, the page; by default ``analysis.html`` where the first run lies.
 
     Raises:
-        LimbeckError: A folder is no evaluated run or named twice, several runs differ in task or test set, there is no such
-            student, or a slice cannot be found.
+        LimbeckError: A folder is no evaluated run or named twice, several runs differ in task or test set, there is
+            no such student, or a slice cannot be found.
     """
     runs = [_with_pairs(run) for run in read_runs(folders)]
     check_same_test(runs)
@@ -103,9 +103,12 @@ def _one(run: Judged, settings: Analysis, student: str | None, ask_models: bool)
     missing = content["missing"]
     sources = [] if known.asked is None else agreement_by_source(run.kept, known.asked, cast.all)
     if not sources:
-        missing.setdefault("sources", "only models of whole texts are held against the teacher on transfer text")
+        missing.setdefault(
+            "sources", "only models of whole texts are held against the teacher on transfer text"
+        )
     progress.say(f"analyse   {run.name}: {content['slices']['tried']} slices tried, {_first(content)}")
-    return {"run": run.name, "folder": str(run.folder), **content, "sources": sources}
+    of = {"run": run.name, "folder": str(run.folder), "evaluation": evaluated(run.folder)}
+    return {**of, **content, "sources": sources}
 
 
 def _first(content: Mapping[str, Any]) -> str:
@@ -116,7 +119,9 @@ def _first(content: Mapping[str, Any]) -> str:
 # Several runs.
 
 
-def _together(runs: Sequence[Judged], found: Sequence[Mapping[str, Any]], settings: Analysis) -> dict[str, Any]:
+def _together(
+    runs: Sequence[Judged], found: Sequence[Mapping[str, Any]], settings: Analysis
+) -> dict[str, Any]:
     """What is told of several runs beside the pages of each."""
     merged, students = _merged(runs, found)
     units = units_of(merged, settings)[0]
@@ -159,7 +164,7 @@ def _teacher(run: Judged, one: Mapping[str, Any]) -> str | None:
 
 
 def _side_by_side(found: Sequence[Mapping[str, Any]], students: Sequence[str]) -> list[dict[str, Any]]:
-    """Each slice that all runs tried, with every student's gap to its own teacher (or control), as the first run ranks."""
+    """Slices that all runs tried, with every student's gap to its own teacher (or control), as the first run ranks."""
     tables = [{(row["unit"], row["name"]): row for row in one["slices"]["ranked"]} for one in found]
     shared = [key for key in tables[0] if all(key in table for table in tables)]
     return [
@@ -168,7 +173,8 @@ def _side_by_side(found: Sequence[Mapping[str, Any]], students: Sequence[str]) -
             "unit": unit,
             "size": tables[0][unit, name]["size"],
             "gaps": {
-                student: _main(table[unit, name]["gaps"]) for student, table in zip(students, tables, strict=True)
+                student: _main(table[unit, name]["gaps"])
+                for student, table in zip(students, tables, strict=True)
             },
         }
         for unit, name in shared
@@ -187,7 +193,5 @@ def _write(run: Judged, content: Mapping[str, Any]) -> Path:
 
 
 def _write_pages(page: Path, content: Mapping[str, Any]) -> Path:
-    from limbeck.report.analysed import write
-
     write_json(page.with_suffix(".json"), content)
-    return write(content, page)
+    return write_page(content, page)

@@ -34,8 +34,6 @@ from limbeck.text.tags import mark_spans
 from limbeck.transfer.transfer_set import TransferSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from limbeck.pipeline.run import Run
 
 ANALYSIS, ANSWERS = "analysis", "answers"
@@ -86,7 +84,9 @@ def gather(folder: Path, kept: Kept, student: str, rare: int, *, ask_models: boo
     training = None if trained_on is None else Training.of(trained_on.examples, plain)
     background = Background(training, _cut(folder, student, why), rare)
     asked = _asked(folder, kept, why, ask_models)
-    known_text = () if trained_on is None else [words_of(one) for one in _evenly(trained_on.examples, PRIOR_TEXTS)]
+    known_text = (
+        () if trained_on is None else [words_of(one) for one in _evenly(trained_on.examples, PRIOR_TEXTS)]
+    )
     temperatures = _temperatures(folder)
     beside = Beside(background, known_text, _dev_of(kept, asked), temperatures, why)
     return Gathered(beside, asked, why)
@@ -101,14 +101,12 @@ def agreement_by_source(kept: Kept, asked: Asked, names: Mapping[str, str]) -> l
         names: Of models, by role.
 
     Returns:
-        Rows with ``source``, ``texts``, and ``student`` and ``control``: the share of texts on which they say the very same
-        as the teacher (of scores, Pearson's correlation), the mean over seeds.
+        Rows with ``source``, ``texts``, and ``student`` and ``control``: the share of texts on which they say the
+        very same as the teacher (of scores, Pearson's correlation), the mean over seeds.
     """
     if "teacher" not in names or names["teacher"] not in asked.text:
         return []
-    on_test = {
-        name: [np.array(one, dtype=np.float64) for one in seeds] for name, seeds in kept.said.items()
-    }
+    on_test = {name: [np.array(one, dtype=np.float64) for one in seeds] for name, seeds in kept.said.items()}
     kinds = np.array(asked.kinds)
     rows = [(kind, asked.text, kinds == kind) for kind in dict.fromkeys(asked.kinds)]
     rows.append(("test", on_test, np.ones(len(kept.examples), dtype=np.bool_)))

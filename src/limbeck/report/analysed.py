@@ -5,20 +5,33 @@ All of it is made from ``analysis.json``: :func:`write` needs no run.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
 from limbeck import __version__
-from limbeck.core.files import atomic_write
+from limbeck.core import fingerprint
+from limbeck.core.files import atomic_write, read_json
 from limbeck.report import analysed_markdown, curves, figures, words
 from limbeck.report.analysed_pictures import cells_bar, dot_at, flow_picture
-from limbeck.report.analysed_words import KINDS, OF_TRANSLATIONS, PARTS, Amounts, cell_names, headline, key_figures, together_headline
+from limbeck.report.analysed_words import (
+    KINDS,
+    OF_TRANSLATIONS,
+    PARTS,
+    Amounts,
+    Link,
+    cell_names,
+    headline,
+    key_figures,
+    together_headline,
+)
 from limbeck.report.facts import Bin, Calibration
-from limbeck.report.page import fill
+from limbeck.report.filling import fill
 from limbeck.report.svg import Scale
 from limbeck.report.transfer_text import histogram
 from limbeck.report.views import STYLES, Panel
@@ -65,6 +78,29 @@ def write(content: Mapping[str, Any], out: Path) -> Path:
     return out
 
 
+def evaluated(run_folder: Path) -> str:
+    """Fingerprint of the evaluation that an analysis is about."""
+    return fingerprint.sha256(run_folder / "evaluation" / "evaluation.json")[: fingerprint.LENGTH]
+
+
+def of_run(run_folder: Path, page: Path) -> Link | None:
+    """What a run's report tells of its analysis; None where there is none, or it is about an older evaluation.
+
+    Args:
+        run_folder: The run's.
+        page: The report that links to it.
+    """
+    told = run_folder / "analysis" / "analysis.json"
+    target = told.with_suffix(".html")
+    if not (told.is_file() and target.is_file()):
+        return None
+    content = read_json(told)
+    if content.get("evaluation") != evaluated(run_folder):
+        return None
+    place = os.path.relpath(target.resolve(), page.resolve().parent)
+    return Link(headline(content), quote(Path(place).as_posix()))
+
+
 def render(of: Mapping[str, Any]) -> str:
     """The page of one run."""
     amounts = Amounts.of(of)
@@ -80,7 +116,10 @@ def render(of: Mapping[str, Any]) -> str:
         amounts=amounts,
         headline=headline(of),
         figures=key_figures(of),
-        cells=[(each, cell_names(each, of), cells_bar(each["mean"], cell_names(each, of))) for each in of["cells"]],
+        cells=[
+            (each, cell_names(each, of), cells_bar(each["mean"], cell_names(each, of)))
+            for each in of["cells"]
+        ],
         lines=list(_lines(of, main, amounts)),
         first=FIRST,
         words_told=[_words(each) for each in of["words"]],
@@ -110,7 +149,13 @@ def render_together(of: Mapping[str, Any]) -> str:
         amounts=amounts,
         headline=together_headline(of),
         rows=[
-            (row, {student: _gap_picture(row["name"], gap, scale, amounts, row["unit"]) for student, gap in row["gaps"].items()})
+            (
+                row,
+                {
+                    student: _gap_picture(row["name"], gap, scale, amounts, row["unit"])
+                    for student, gap in row["gaps"].items()
+                },
+            )
             for row in of["slices"]
         ],
         cell_names=cell_names,
@@ -136,19 +181,17 @@ def _lines(of: Mapping[str, Any], main: str, amounts: Amounts) -> Iterator[Slice
 def _scale(gaps: Any) -> Scale:
     ends = [abs(gap[key]) for gap in gaps for key in ("low", "high", "excess_low", "excess_high")]
     reach = max(ends, default=0.0) or 0.01
-    return Scale(-reach, reach, 6, 134)
+    return Scale(-reach, reach, 6, 94)
 
 
 def _gap_picture(
     name: str, gap: Mapping[str, float], scale: Scale, amounts: Amounts, unit: str, what: str = ""
 ) -> Markup:
     middle, low, high = gap[what.rstrip("_") or "gap"], gap[f"{what}low"], gap[f"{what}high"]
+    shown, *ends = (amounts.gap(value, unit) for value in (middle, low, high))
     told = "more than elsewhere" if what else "gap"
-    title = f"{name}, {told}: {amounts.gap(middle, unit)}, interval {amounts.gap(low, unit)} to {amounts.gap(high, unit)}"
+    title = f"{name}, {told}: {shown}, interval {' to '.join(ends)}"
     return figures.interval_bar(low, middle, high, scale, title)
-
-
-# The other parts.
 
 
 def _words(of: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,7 +199,8 @@ def _words(of: Mapping[str, Any]) -> dict[str, Any]:
     reach = max((abs(word["z"]) for side in ("lost", "kept") for word in of[side]), default=1.0)
     sides = {
         side: [
-            (word, dot_at(word["z"], reach, f"{word['text']}: z {words.fixed(word['z'], 1)}")) for word in of[side]
+            (word, dot_at(word["z"], reach, f"{word['text']}: z {words.fixed(word['z'], 1)}"))
+            for word in of[side]
         ]
         for side in ("lost", "kept")
     }
@@ -168,7 +212,10 @@ def _calibration(of: Mapping[str, Any]) -> Iterator[Panel]:
     for row in of["calibration"]:
         if row["name"] != of["cast"]["student"]:
             continue
-        for when, told in (("before", "before"), ("after", f"after, T = {words.fixed(row['temperature'][0], 2)}")):
+        for when, told in (
+            ("before", "before"),
+            ("after", f"after, T = {words.fixed(row['temperature'][0], 2)}"),
+        ):
             bins = [Bin(**each) for each in row[when]["bins"]]
             error = row[when]["ece"][0]
             picture = curves.reliability(Calibration(error, bins), f"{row['name']}, {told}", "s1")
@@ -189,25 +236,29 @@ def _sharpness(of: Mapping[str, Any]) -> Iterator[Panel]:
 def _overlaps(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Markup | None]]:
     """Each overlap with its interval drawn around what luck would give."""
     known = [row for row in rows if row["share"] is not None]
-    reach = max((abs(row[end] - row["luck"]) for row in known for end in ("low", "high")), default=0.0) or 0.01
-    scale = Scale(-reach, reach, 6, 134)
+    reach = (
+        max((abs(row[end] - row["luck"]) for row in known for end in ("low", "high")), default=0.0) or 0.01
+    )
+    scale = Scale(-reach, reach, 6, 94)
     return [(row, _overlap_picture(row, scale) if row["share"] is not None else None) for row in rows]
 
 
 def _overlap_picture(row: Mapping[str, Any], scale: Scale) -> Markup:
     low, middle, high = (row[key] - row["luck"] for key in ("low", "share", "high"))
-    title = f"{row['of']} and {row['over']}: {words.percent(row['share'])}, by luck {words.percent(row['luck'])}"
+    title = (
+        f"{row['of']} and {row['over']}: {words.percent(row['share'])}, by luck {words.percent(row['luck'])}"
+    )
     return figures.interval_bar(low, middle, high, scale, title)
 
 
 def _role(of: Mapping[str, Any], name: str) -> str:
-    return next(role for role, model in of["cast"].items() if model == name)
+    roles: dict[str, str] = {model: role for role, model in of["cast"].items()}
+    return roles[name]
 
 
 def _by_kind(reading: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[Mapping[str, Any]]]]:
     kinds = dict.fromkeys(one["kind"] for one in reading)
     return [(kind, [one for one in reading if one["kind"] == kind]) for kind in kinds]
-
 
 
 def _shares(of: Mapping[str, Any]) -> str:

@@ -24,7 +24,9 @@ def render(of: Mapping[str, Any], page: str) -> str:
     title = "What was lost, run by run" if several else f"{of['run']}: what was lost"
     told = together_headline(of) if several else headline(of)
     parts = _of_runs(of) if several else _of_run(of)
-    return "\n\n".join([f"# {text(title)}", f"{text(told)}. Pictures are in [{page}]({page}).", *parts]) + "\n"
+    return (
+        "\n\n".join([f"# {text(title)}", f"{text(told)}. Pictures are in [{page}]({page}).", *parts]) + "\n"
+    )
 
 
 def _of_run(of: Mapping[str, Any]) -> Iterator[str]:
@@ -44,7 +46,10 @@ def _of_run(of: Mapping[str, Any]) -> Iterator[str]:
 def _of_runs(of: Mapping[str, Any]) -> Iterator[str]:
     amounts = Amounts.of(of["runs"][0])
     yield from _section(
-        "Who is right where", _cells([(run["run"], each) for run in of["runs"] for each in run["cells"]]), of, ""
+        "Who is right where",
+        _cells([(run["run"], each) for run in of["runs"] for each in run["cells"]]),
+        of,
+        "",
     )
     heads = ["Slice", "Size", *map(text, of["students"])]
     rows = [
@@ -138,7 +143,15 @@ def _slices(of: Mapping[str, Any], amounts: Amounts) -> list[str]:
                 words.p_value(gap["excess_adjusted"]),
             ]
         )
-    heads = ["Slice", "Size", *(role.capitalize() for role in of["cast"]), f"Gap to {main}", "p", "Excess", "p"]
+    heads = [
+        "Slice",
+        "Size",
+        *(role.capitalize() for role in of["cast"]),
+        f"Gap to {main}",
+        "p",
+        "Excess",
+        "p",
+    ]
     return [table(heads, rows), f"p-values are adjusted by Holm's method for {of['slices']['tried']} slices."]
 
 
@@ -157,7 +170,13 @@ def _flows(all_flows: Sequence[Mapping[str, Any]]) -> list[str]:
         table(
             ["Gold", text(each["before"]), text(each["after"]), "What", "Count"],
             [
-                [text(flow["gold"]), text(flow["before"]), text(flow["after"]), flow["kind"], words.fixed(flow["count"], 1)]
+                [
+                    text(flow["gold"]),
+                    text(flow["before"]),
+                    text(flow["after"]),
+                    flow["kind"],
+                    words.fixed(flow["count"], 1),
+                ]
                 for flow in each["flows"]
             ],
             words_in=4,
@@ -172,7 +191,11 @@ def _calibration(of: Mapping[str, Any]) -> list[str]:
         [
             text(row["name"]),
             words.fixed(row["temperature"][n], 2),
-            *(words.fixed(row[when][score][n], 3) for score in ("ece", "nll") for when in ("before", "after")),
+            *(
+                words.fixed(row[when][score][n], 3)
+                for score in ("ece", "nll")
+                for when in ("before", "after")
+            ),
         ]
         for row in of["calibration"]
         for n in range(len(row["temperature"]))
@@ -238,4 +261,3 @@ def _answer(value: Any) -> str:
     if isinstance(value, float):
         return words.fixed(value, 2)
     return text(" ".join(value) if isinstance(value, list | tuple) else value)
-

@@ -35,17 +35,31 @@ def cells_bar(mean: Mapping[str, Any], told: Mapping[str, str]) -> Markup:
         width = WIDTH * size / total
         title = f"{told[name]}: {words.fixed(size, 1)} ({words.percent(size / total)})"
         pieces.append(
-            tag("rect", tag("title", title), x=start, y=0.0, width=max(0.0, width - 1), height=26.0, class_=name)
+            tag(
+                "rect",
+                tag("title", title),
+                x=start,
+                y=0.0,
+                width=max(0.0, width - 1),
+                height=26.0,
+                class_=name,
+            )
         )
         start += width
-    return drawing(WIDTH, 26.0, "; ".join(f"{told[name]}: {words.fixed(size, 1)}" for name, size in parts), pieces, "cells")
+    return drawing(
+        WIDTH,
+        26.0,
+        "; ".join(f"{told[name]}: {words.fixed(size, 1)}" for name, size in parts),
+        pieces,
+        "cells",
+    )
 
 
 def flow_picture(found: Mapping[str, Any], roles: tuple[str, str]) -> Markup | None:
     """Flows from the answers of one model, at the left, to those of another; None of too many labels.
 
-    A band's height is its number of units; bands of units that were lost, won, and moved are drawn in colours, what both
-    say alike is drawn faint.
+    A band's height is its number of units; bands of units that were lost, won, and moved are drawn in colours, what
+    both say alike is drawn faint.
 
     Args:
         found: The flows.
@@ -57,7 +71,7 @@ def flow_picture(found: Mapping[str, Any], roles: tuple[str, str]) -> Markup | N
     bands = _bands(found)
     total = sum(size for *_, size in bands) or 1.0
     scale = HEIGHT / total
-    left, right = ({label: 0.0 for label in labels} for _ in range(2))
+    left, right = (dict.fromkeys(labels, 0.0) for _ in range(2))
     for before, after, _, size in bands:
         left[before] += size
         right[after] += size

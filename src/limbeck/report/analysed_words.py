@@ -37,6 +37,14 @@ PARTS = {
 
 
 @dataclass(frozen=True)
+class Link:
+    """Where a report sends its reader: what was found, and the page relative to the report's."""
+
+    headline: str
+    address: str
+
+
+@dataclass(frozen=True)
 class Amounts:
     """How qualities and their differences are written, by unit."""
 
@@ -50,7 +58,9 @@ class Amounts:
     def name(self, unit: str) -> str:
         """The mean quality, as a heading."""
         named = self.measures[unit]
-        return f"{named['name'].capitalize()}, %" if named["scale"] == 100 else str(named["name"]).capitalize()
+        return (
+            f"{named['name'].capitalize()}, %" if named["scale"] == 100 else str(named["name"]).capitalize()
+        )
 
     def quality(self, value: float | None, unit: str) -> str:
         """A mean quality."""
@@ -76,14 +86,21 @@ def cell_names(each: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, str]
     ours, theirs = roles.get(each["of"], each["of"]), roles.get(each["over"], each["over"])
     if each["mean"]["neither"] is None:
         return {"both": "alike", "ours": f"{ours} better", "theirs": f"{theirs} better", "neither": ""}
-    return {"both": "both right", "ours": f"only the {ours}", "theirs": f"only the {theirs}", "neither": "neither"}
+    return {
+        "both": "both right",
+        "ours": f"only the {ours}",
+        "theirs": f"only the {theirs}",
+        "neither": "neither",
+    }
 
 
 def cells_with(of: Mapping[str, Any], role: str) -> Mapping[str, Any] | None:
     """The student's cells against a role."""
     cast = of["cast"]
     pairs = ((each["of"], each["over"], each) for each in of["cells"])
-    return next((each for ours, theirs, each in pairs if (ours, theirs) == (cast["student"], cast.get(role))), None)
+    return next(
+        (each for ours, theirs, each in pairs if (ours, theirs) == (cast["student"], cast.get(role))), None
+    )
 
 
 def headline(of: Mapping[str, Any]) -> str:
@@ -92,12 +109,12 @@ def headline(of: Mapping[str, Any]) -> str:
     if found is None:
         return f"{of['cast']['student']} by itself: there is neither a teacher nor a control"
     other = "teacher" if cells_with(of, "teacher") else "control"
-    mean, unit = found["mean"], found["unit"]
+    mean, unit, lost = found["mean"], found["unit"], words.count(found["mean"]["theirs"])
     if mean["neither"] is None:
-        told = f"The student is clearly behind the {other} on {words.count(mean['theirs'])} of {words.plural(of['examples'], unit)}"
+        told = f"The student is clearly behind the {other} on {lost} of {words.plural(of['examples'], unit)}"
     else:
         right = mean["both"] + mean["theirs"]
-        told = f"Of {words.plural(round(right), unit)} that the {other} has right, the student loses {words.count(mean['theirs'])}"
+        told = f"Of {words.plural(round(right), unit)} that the {other} has right, the student loses {lost}"
     return f"{told}{where(of, other)}"
 
 
@@ -132,15 +149,26 @@ def key_figures(of: Mapping[str, Any]) -> list[Figure]:
             )
         )
     for row in of["overlap"]:
-        if row["of"] == of["cast"]["student"] and row["over"] == of["cast"].get("control") and row["share"] is not None:
-            basis = f"{words.percent(row['low'], 0)} to {words.percent(row['high'], 0)}; by luck {words.percent(row['luck'], 0)}"
+        if (
+            row["of"] == of["cast"]["student"]
+            and row["over"] == of["cast"].get("control")
+            and row["share"] is not None
+        ):
+            low, high, luck = (words.percent(row[key], 0) for key in ("low", "high", "luck"))
+            basis = f"{low} to {high}; by luck {luck}"
             found.append(Figure(words.percent(row["share"], 0), "of that the control loses too", basis))
     own = next((row for row in of["calibration"] if row["name"] == of["cast"]["student"]), None)
     if own is not None:
         before, after = (sum(own[when]["ece"]) / len(own[when]["ece"]) for when in ("before", "after"))
         temperature = sum(own["temperature"]) / len(own["temperature"])
         value = f"{words.fixed(before, 3)} → {words.fixed(after, 3)}"
-        found.append(Figure(value, "student's calibration error", f"after T = {words.fixed(temperature, 2)}, fitted on dev"))
+        found.append(
+            Figure(
+                value,
+                "student's calibration error",
+                f"after T = {words.fixed(temperature, 2)}, fitted on dev",
+            )
+        )
     return found
 
 

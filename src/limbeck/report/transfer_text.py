@@ -130,8 +130,7 @@ def text_view(found: TransferText | None) -> TextView | None:
     """Arrange the section; None where there is nothing to tell."""
     if found is None or not found.kinds:
         return None
-    of_gold = next((kind.confidence for kind in found.kinds if kind.name == GOLD), None)
-    gold = of_gold and of_gold.bins
+    gold = next((kind.confidence.bins for kind in found.kinds if kind.name == GOLD and kind.confidence), None)
     asked = any(kind.confidence for kind in found.kinds)
     heads = ("Drawn", "Kept", "Kept, %", DROPPED, "Words")
     return TextView(
@@ -188,7 +187,15 @@ def histogram(
     bars = [
         tag(
             "rect",
-            tag("title", _bar_title(number, len(shares), share, "" if others is None else f"; of {line_of} {words.percent(others[number])}")),
+            tag(
+                "title",
+                _bar_title(
+                    number,
+                    len(shares),
+                    share,
+                    "" if others is None else f"; of {line_of} {words.percent(others[number])}",
+                ),
+            ),
             x=x(0) + number * width + 1,
             y=y(share),
             width=width - 2,

@@ -70,9 +70,7 @@ def _correlation(ours: Codes, theirs: Codes) -> float:
 
 def _over_seeds(ours: Sequence[Codes], theirs: Sequence[Codes], same: bool, score: Any) -> float | None:
     pairs = [
-        (one, two)
-        for number, one in enumerate(ours)
-        for two in (theirs[number + 1 :] if same else theirs)
+        (one, two) for number, one in enumerate(ours) for two in (theirs[number + 1 :] if same else theirs)
     ]
     return float(np.mean([score(one, two) for one, two in pairs])) if pairs else None
 
@@ -83,7 +81,9 @@ def _codes(kept: Kept) -> dict[str, list[Codes]]:
         return {name: [np.array(one, dtype=np.float64) for one in seeds] for name, seeds in kept.said.items()}
     number: dict[Any, int] = {}
     return {
-        name: [np.array([number.setdefault(each, len(number)) for each in _answers(kept, one)]) for one in seeds]
+        name: [
+            np.array([number.setdefault(each, len(number)) for each in _answers(kept, one)]) for one in seeds
+        ]
         for name, seeds in kept.said.items()
     }
 
@@ -146,4 +146,3 @@ def overlap(units: Units, teacher: str, of: str, over: str, resamples: int, inte
     drawn = drawn_sums(sums, resamples)
     low, high = ends(ratio(drawn[:, 0], drawn[:, 1]), interval)
     return Overlap(of, over, float(whole[1]), float(whole[0] / whole[1]), low, high, luck)
-

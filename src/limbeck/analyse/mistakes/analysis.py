@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.analyse.mistakes import agreement, cells, flows, log_odds, reading, sharpness, slice_test, temperature
+from limbeck.analyse.mistakes import (
+    agreement,
+    cells,
+    flows,
+    log_odds,
+    reading,
+    sharpness,
+    slice_test,
+    temperature,
+)
 from limbeck.analyse.mistakes.expressions import features_of
 from limbeck.analyse.mistakes.rows import COLUMNS, Background, Row, rows_of
 from limbeck.analyse.mistakes.slices import Feature, built_in, cut
@@ -60,8 +69,8 @@ def analyse(
         beside: What else is known of the run.
 
     Returns:
-        The content of ``analysis.json`` but for what is told of the transfer text; ``missing`` says, by part, why a part
-        is not there.
+        The content of ``analysis.json`` but for what is told of the transfer text; ``missing`` says, by part, why a
+        part is not there.
 
     Raises:
         LimbeckError: There is no such student, or a slice cannot be found.
@@ -73,7 +82,7 @@ def analyse(
     return {
         "task": kept.task,
         "cast": cast.all,
-        "seeds": {name: seeds for name, seeds in _seeds(kept).items()},
+        "seeds": _seeds(kept),
         "examples": len(kept.examples),
         "settings": _settings(settings, evaluation, judged),
         "overall": {units.name: slice_test.overall(units, cast, evaluation) for units in judged},
@@ -149,7 +158,8 @@ def _slices(
     missing: dict[str, str],
 ) -> dict[str, Any]:
     """Every slice of every kind of units, ranked."""
-    own, small, parts, lacking = features_of(settings.slices), 0, [], {}
+    own, small, parts = features_of(settings.slices), 0, []
+    lacking: dict[str, Sequence[str]] = {}
     _check(own, rows, task)
     for units, of_units in zip(judged, rows, strict=True):
         spans = bool(units.places)
@@ -171,9 +181,12 @@ def _slices(
 
 def _concerns(feature: str, task: str) -> bool:
     """Whether a run of this task could be cut by a feature at all, were its columns known."""
-    return feature in ("rare words", "unknown words", "share of words cut into pieces", "seen in training") or (
-        task == "classification" and feature.startswith("teacher's")
-    )
+    return feature in (
+        "rare words",
+        "unknown words",
+        "share of words cut into pieces",
+        "seen in training",
+    ) or (task == "classification" and feature.startswith("teacher's"))
 
 
 def _check(features: Sequence[Feature], rows: Sequence[Sequence[Row]], task: str) -> None:
@@ -202,8 +215,8 @@ def _words(
         return []
     good, ours = units.quality[cast.teacher].mean(axis=0), units.quality[cast.student]
     lost = units.measure.beats(good, ours).mean(axis=0)
-    right = units.measure.right(ours)
-    kept = 1 - lost if right is None else (right & units.measure.right(good)).mean(axis=0)
+    right, rights = units.measure.right(ours), units.measure.right(good)
+    kept = 1 - lost if right is None or rights is None else (right & rights).mean(axis=0)
     found = log_odds.telling_words([row["words"] for row in rows], lost, kept, text)
     if not found:
         missing["words"] = "the student lost nothing, or kept nothing"

@@ -14,7 +14,7 @@ import importlib.util
 import operator
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -64,7 +64,7 @@ CALLS: Mapping[str, Callable[..., Any]] = {
     "has": lambda many, *ones: any(one in many for one in ones),
     "matches": _matches,
 }
-"""What an expression may call: ``has(words, "but", "though")``, ``matches(text, "[A-Z]{3}")`` (a regular expression)."""
+"""What an expression may call: ``has(words, "but", "though")``; ``matches(text, "[A-Z]{3}")``, a regular expression."""
 
 
 def features_of(slices: Mapping[str, str]) -> list[Feature]:
@@ -128,14 +128,31 @@ def _parsed(told: str, where: str) -> tuple[Walk, set[str]]:
 
 def _walk(node: ast.expr, columns: set[str], where: str) -> Walk:
     """A node as a function of rows; every kind that is not named here is refused."""
+    walked = _leaf(node, columns, where) or _combined(node, columns, where)
+    if walked is None:
+        raise LimbeckError(f"'{ast.unparse(node)}' may not stand in an expression", where=where, fix=_known())
+    return walked
+
+
+def _leaf(node: ast.expr, columns: set[str], where: str) -> Walk | None:
+    """Constants and columns."""
     match node:
         case ast.Constant(value=bool() | int() | float() | str() | None as value):
             return lambda row: value
         case ast.Name(id=name):
             return _column(name, columns, where)
+    return None
+
+
+def _combined(node: ast.expr, columns: set[str], where: str) -> Walk | None:
+    """What is made of other nodes."""
+
+    def walks(nodes: Sequence[ast.expr]) -> list[Walk]:
+        return [_walk(each, columns, where) for each in nodes]
+
+    match node:
         case ast.BoolOp(op=op, values=values):
-            parts = [_walk(each, columns, where) for each in values]
-            some = all if isinstance(op, ast.And) else any
+            parts, some = walks(values), all if isinstance(op, ast.And) else any
             return lambda row: some(part(row) for part in parts)
         case ast.UnaryOp(op=op, operand=operand):
             return _applied(op, [operand], columns, where)
@@ -144,18 +161,18 @@ def _walk(node: ast.expr, columns: set[str], where: str) -> Walk:
         case ast.Compare(left=left, ops=ops, comparators=others):
             return _compared([left, *others], ops, columns, where)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in CALLS:
-            call, given = CALLS[name], [_walk(each, columns, where) for each in args]
+            call, given = CALLS[name], walks(args)
             return lambda row: call(*(each(row) for each in given))
         case ast.Subscript(value=of, slice=ast.expr() as index):
-            many, which = _walk(of, columns, where), _walk(index, columns, where)
+            many, which = walks([of, index])
             return lambda row: many(row)[which(row)]
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            chosen, yes, no = (_walk(each, columns, where) for each in (test, body, orelse))
+            chosen, yes, no = walks([test, body, orelse])
             return lambda row: yes(row) if chosen(row) else no(row)
         case ast.Tuple(elts=items) | ast.List(elts=items) | ast.Set(elts=items):
-            each_of = [_walk(each, columns, where) for each in items]
+            each_of = walks(items)
             return lambda row: tuple(each(row) for each in each_of)
-    raise LimbeckError(f"'{ast.unparse(node)}' may not stand in an expression", where=where, fix=_known())
+    return None
 
 
 def _column(name: str, columns: set[str], where: str) -> Walk:
@@ -167,9 +184,7 @@ def _column(name: str, columns: set[str], where: str) -> Walk:
 
 def _applied(op: ast.AST, nodes: list[ast.expr], columns: set[str], where: str) -> Walk:
     if type(op) not in OPERATORS:
-        raise LimbeckError(
-            f"'{type(op).__name__}' may not stand in an expression", where=where, fix=_known()
-        )
+        raise LimbeckError(f"'{type(op).__name__}' may not stand in an expression", where=where, fix=_known())
     apply, parts = OPERATORS[type(op)], [_walk(node, columns, where) for node in nodes]
     return lambda row: apply(*(part(row) for part in parts))
 

@@ -41,7 +41,10 @@ class Flow:
 def labels_of(units: Units) -> list[str]:
     """Gold's labels and those that models say, sorted; what is no label comes last."""
     assert units.gold is not None
-    seen = {*units.gold.tolist(), *(label for said in units.said.values() for label in np.unique(said).tolist())}
+    seen = {
+        *units.gold.tolist(),
+        *(label for said in units.said.values() for label in np.unique(said).tolist()),
+    }
     return sorted(seen, key=lambda label: (label in (MISSED, OTHERWISE), label))
 
 
@@ -61,7 +64,9 @@ def counts(units: Units, before: str, after: str) -> Codes:
     gold, pairs = units.gold.tolist(), seed_pairs(units.said[after], units.said[before])
     found: Counter[tuple[str, str, str]] = Counter()
     for one, two in pairs:
-        found.update(zip(gold, units.said[before][two].tolist(), units.said[after][one].tolist(), strict=True))
+        found.update(
+            zip(gold, units.said[before][two].tolist(), units.said[after][one].tolist(), strict=True)
+        )
     return {went: count / len(pairs) for went, count in found.items()}
 
 

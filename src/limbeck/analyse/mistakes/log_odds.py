@@ -1,15 +1,17 @@
 """Words that go with lost texts: log-odds ratios with an informative Dirichlet prior.
 
-Monroe, Colaresi and Quinn 2008, "Fightin' Words: Lexical Feature Selection and Evaluation for Identifying the Content of
-Political Conflict", equations 15, 16, 19 and 22. Of a word ``w`` that stands ``y_w`` times among ``n`` words of texts that
-were lost and ``y'_w`` among ``n'`` of texts that were kept, with prior counts ``α_w`` that add up to ``α_0``,
+Monroe, Colaresi and Quinn 2008, "Fightin' Words: Lexical Feature Selection and Evaluation for Identifying the Content
+of Political Conflict", equations 15, 16, 19 and 22. Of a word ``w`` that stands ``y_w`` times among ``n`` words of
+texts that were lost and ``y'_w`` among ``n'`` of texts that were kept, with prior counts ``α_w`` that add up to
+``α_0``,
 
     δ_w = log (y_w + α_w) / (n + α_0 - y_w - α_w) - log (y'_w + α_w) / (n' + α_0 - y'_w - α_w)
     σ²_w ≈ 1 / (y_w + α_w) + 1 / (y'_w + α_w),        z_w = δ_w / σ_w
 
-The vocabulary are the test text's n-grams. Prior counts are in proportion to a background text, so that a word which is common there needs more evidence, and
-add up to the number of words of the smaller of the two. A word counts once a text, so that one text that repeats it says
-no more; n-grams of each length are a vocabulary of their own. A text counts to either side by the share of seeds.
+The vocabulary are the test text's n-grams. Prior counts are in proportion to a background text, so that a word which
+is common there needs more evidence, and add up to the number of words of the smaller of the two. A word counts once a
+text, so that one text that repeats it says no more; n-grams of each length are a vocabulary of their own. A text
+counts to either side by the share of seeds.
 """
 
 from __future__ import annotations
@@ -51,7 +53,9 @@ class Word:
     z: float
 
 
-def log_odds(lost: Floats, kept: Floats, background: Floats, mass: float | None = None) -> tuple[Floats, Floats]:
+def log_odds(
+    lost: Floats, kept: Floats, background: Floats, mass: float | None = None
+) -> tuple[Floats, Floats]:
     """δ and z of each word of a vocabulary.
 
     Args:
@@ -91,10 +95,11 @@ def telling_words(
         lost: How far each was lost, 0 to 1, ``(texts,)``.
         kept: How far each was kept.
         background: More text for the prior, which is of these texts and that.
+        orders: Lengths of n-grams.
 
     Returns:
-        Of each length ``order``; ``tried``, how many n-grams; ``beyond``, the |z| that one of as many passes by luck once
-        in twenty times; ``lost`` and ``kept``, those told, the largest |z| first.
+        Of each length ``order``; ``tried``, how many n-grams; ``beyond``, the |z| that one of as many passes by luck
+        once in twenty times; ``lost`` and ``kept``, those told, the largest |z| first.
     """
     if not (lost.sum() and kept.sum()):
         return []
@@ -113,7 +118,7 @@ def _of_order(
         for side, weight in zip(sides, weights, strict=True):
             if weight:
                 for each in found:
-                    side[each] += weight  # type: ignore[assignment]
+                    side[each] += weight
     prior = Counter(seen)
     for words in more:
         prior.update(seen.keys() & ngrams(words, order))

@@ -30,7 +30,7 @@ QUOTAS = {"lost": 30, "lost to the control": 8, "doubtful": 8, "won": 4}
 """How many of each kind."""
 
 Kind = tuple[str, Floats, Floats]
-"""Its name, the share of seeds by which each text is of it, and how sure of his answer who errs is, ``(texts,)`` each."""
+"""Its name; the share of seeds by which each text is of it, and how sure who errs is of his answer, ``(texts,)``."""
 
 
 def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -43,8 +43,8 @@ def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> l
         rows: Columns of each text.
 
     Returns:
-        Of each its ``kind``, ``id``, ``origin``, ``text``, ``gold``; what each role ``said``; the ``confidence`` of each role in
-        that, or its ``quality`` where it tells none; and the share of ``seeds`` under which it happened.
+        Of each its ``kind``, ``id``, ``origin``, ``text``, ``gold``; what each role ``said``; the ``confidence`` of
+        each role in that, or its ``quality`` where it tells none; and the share of ``seeds`` under which it happened.
     """
     found: list[dict[str, Any]] = []
     taken: set[int] = set()
@@ -55,9 +55,7 @@ def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> l
         chosen = [n for n in order if n not in taken][: QUOTAS[kind] + left]
         left += QUOTAS[kind] - len(chosen)
         taken.update(chosen)
-        found += [
-            _told(rows[n], n, cast, surety) | {"kind": kind, "seeds": float(share[n])} for n in chosen
-        ]
+        found += [_told(rows[n], n, cast, surety) | {"kind": kind, "seeds": float(share[n])} for n in chosen]
     return found
 
 
@@ -104,10 +102,12 @@ class Surety:
         """How sure a role is of each text, ``(texts,)``, or how far apart it and another are."""
         if self.kept.task == "classification":
             return self.confidence[who]
-        ours, theirs = (self.cast.all[role] for role in (who, against))  # type: ignore[index]
+        ours, theirs = (self.cast.all[role] for role in (who, against))
         if self.kept.task == "tagging":
             said = zip(self.kept.said[ours][0], self.kept.said[theirs][0], strict=True)
-            return np.array([sum(a != b for a, b in zip(*both, strict=True)) for both in said], dtype=np.float64)
+            return np.array(
+                [sum(a != b for a, b in zip(*both, strict=True)) for both in said], dtype=np.float64
+            )
         quality = self.units.quality
         return np.asarray(np.abs(quality[ours].mean(axis=0) - quality[theirs].mean(axis=0)))
 
@@ -116,7 +116,9 @@ class Surety:
         if self.kept.task in ("classification", "multilabel"):
             sets = self._probabilities().values()
             said = np.concatenate([_chosen(one, self.kept.task) for one in sets])
-            return np.asarray((said == said[0]).all(axis=tuple(axis for axis in range(said.ndim) if axis != 1)))
+            return np.asarray(
+                (said == said[0]).all(axis=tuple(axis for axis in range(said.ndim) if axis != 1))
+            )
         answers = [seed for name in self.cast.all.values() for seed in self.kept.said[name]]
         return np.array([all(one[n] == answers[0][n] for one in answers) for n in range(len(self.units))])
 
@@ -138,7 +140,9 @@ def _told(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any]:
         "text": surety.kept.examples[number].shown,
         "gold": row["gold"],
         "said": {role: row[role] for role in cast.all},
-        "confidence": {role: float(surety.confidence[role][number]) for role in cast.all} if classes else None,
+        "confidence": {role: float(surety.confidence[role][number]) for role in cast.all}
+        if classes
+        else None,
         "quality": {
             role: float(surety.units.quality[name][:, number].mean()) for role, name in cast.all.items()
         },

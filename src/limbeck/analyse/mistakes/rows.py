@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, str] = {
     "length": "how many words there are",
     "gold": "gold: a label, a score, a tuple of labels or tags, the first reference",
     "teacher": "what the teacher says, likewise",
-    "student": "what the student says; of several seeds most of them (scores: the mean; tags and translations: the first)",
+    "student": "what the student says: most of its seeds (of scores the mean, of tags and translations the first)",
     "control": "what the control says, likewise",
     "confidence": "the teacher's largest probability",
     "entropy": "entropy of the teacher's probabilities, in bits",

@@ -1,8 +1,8 @@
 """How sharp a teacher's answers are, and what a temperature makes of them.
 
-Divided by a temperature ``T``, logits give ``p_T = softmax(z / T)``, which is ``p^(1/T)`` over its sum (Hinton et al. 2015,
-"Distilling the Knowledge in a Neural Network", equation 1): what a student of soft labels hears. Probabilities alone will
-do, for they tell the logits but for a constant that the softmax takes away.
+Divided by a temperature ``T``, logits give ``p_T = softmax(z / T)``, which is ``p^(1/T)`` over its sum (Hinton et al.
+2015, "Distilling the Knowledge in a Neural Network", equation 1): what a student of soft labels hears. Probabilities alone
+will do, for they tell the logits but for a constant that the softmax takes away.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def sharpness(probabilities: Floats, of_recipe: Iterable[float] = ()) -> list[di
         of_recipe: Temperatures that the run's methods hear it at.
 
     Returns:
-        Rows with ``temperature``; ``in_recipe``; ``confidence``, the mean; ``sure``, the share above 0.99; ``entropy``, the
-        mean in bits; ``classes``, two to that power; ``bins``, texts by confidence.
+        Rows with ``temperature``; ``in_recipe``; ``confidence``, the mean; ``sure``, the share above 0.99;
+        ``entropy``, the mean in bits; ``classes``, two to that power; ``bins``, texts by confidence.
     """
     named = set(of_recipe)
     return [_at(probabilities, each, each in named) for each in sorted({*TEMPERATURES, *named})]

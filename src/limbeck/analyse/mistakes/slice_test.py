@@ -1,12 +1,13 @@
 """Is a model worse than another on a slice, and worse there than elsewhere?
 
-For each unit, ``d`` is the quality of ours minus that of the other model, each the mean over its seeds; ``D`` is its sum
-over a text. Of a slice there are told
+For each unit, ``d`` is the quality of ours minus that of the other model, each the mean over its seeds; ``D`` is its
+sum over a text. Of a slice there are told
 
 * the *gap*, the mean of ``d`` in it, with the percentile interval of a paired bootstrap over texts, and the p-value of
-  the sign-flip test (Fisher 1935, "The Design of Experiments", section 21): if both models are equally good on the slice,
-  every ``D`` could as well have the other sign. Where qualities are shares of seeds the test is exact, by convolution; of
-  one seed it is McNemar's (:mod:`cells`). Elsewhere the sum is held against a normal law of variance ``sum D²``.
+  the sign-flip test (Fisher 1935, "The Design of Experiments", section 21): if both models are equally good on the
+  slice, every ``D`` could as well have the other sign. Where qualities are shares of seeds the test is exact, by
+  convolution; of one seed it is McNemar's (:mod:`cells`). Elsewhere the sum is held against a normal law of variance
+  ``sum D²``.
 * the *excess*, the gap less the gap outside the slice, with its interval by the same resamples, and the p-value of the
   permutation test of membership in its normal approximation (Hoeffding 1951, "A Combinatorial Central Limit Theorem").
 
@@ -91,9 +92,7 @@ class Tested:
         return self.gaps["teacher"] if "teacher" in self.gaps else self.gaps["control"]
 
 
-def ranked(
-    judged: Sequence[tuple[Units, Sequence[Slice]]], cast: Cast, settings: Evaluation
-) -> list[Tested]:
+def ranked(judged: Sequence[tuple[Units, Sequence[Slice]]], cast: Cast, settings: Evaluation) -> list[Tested]:
     """Test all slices of a run, and rank them: what was surely lost first.
 
     Args:
@@ -148,7 +147,7 @@ def _tested(units: Units, slices: Sequence[Slice], cast: Cast, settings: Evaluat
 
 def _gaps(units: Units, members: Floats, cast: Cast, role: str, settings: Evaluation) -> list[Gap]:
     """The student's gap to one other model on each slice."""
-    ours, theirs = units.quality[cast.student], units.quality[cast.others[role]]  # type: ignore[index]
+    ours, theirs = units.quality[cast.student], units.quality[cast.others[role]]
     d = ours.mean(axis=0) - theirs.mean(axis=0)
     parts = len(ours) * len(theirs) // np.gcd(len(ours), len(theirs))
     slices, ones = members.shape[1], np.ones((len(d), 1))
@@ -205,7 +204,11 @@ def _sums_of_signs(sizes: np.ndarray[Any, np.dtype[np.int64]]) -> Floats:
         spaced = np.zeros(2 * size * count + 1)
         spaced[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
         # The transform is quicker than the sum, and wrong by some 1e-17 of what is largest.
-        chances = fftconvolve(chances, spaced) if min(len(chances), len(spaced)) > 4096 else np.convolve(chances, spaced)
+        chances = (
+            fftconvolve(chances, spaced)
+            if min(len(chances), len(spaced)) > 4096
+            else np.convolve(chances, spaced)
+        )
     return np.asarray(np.maximum(chances, 0.0))
 
 
@@ -226,7 +229,9 @@ def membership(inside: Floats, sizes: Floats, totals: Floats, counts: Floats) ->
     observed = (inside - mean * sizes).sum()
     if len(totals) < 2:
         return 1.0
-    variance = ((residuals - residuals.mean()) ** 2).sum() * ((share - share.mean()) ** 2).sum() / (len(totals) - 1)
+    variance = (
+        ((residuals - residuals.mean()) ** 2).sum() * ((share - share.mean()) ** 2).sum() / (len(totals) - 1)
+    )
     # A slice that parts a text's units has a part of its residual by their own differences.
     own = ((inside - share * totals) ** 2).sum()
     spread = np.sqrt(variance + own)

@@ -23,10 +23,11 @@ BINS = 4
 """Parts that numbers are cut into, of about as many units each."""
 MOST = 50
 """Slices of one feature, at most, the largest: of texts that all differ there would be no end."""
-NEGATIONS = frozenset(
-    "no not never none nobody nothing nowhere neither nor cannot without hardly barely scarcely lacks lack lacking "
-    "ain aint arent cant couldnt didnt doesnt dont hadnt hasnt havent isnt mustnt shouldnt wasnt werent wont wouldnt".split()
-)
+NEGATING = """
+no not never none nobody nothing nowhere neither nor cannot without hardly barely scarcely lacks lack lacking
+ain aint arent cant couldnt didnt doesnt dont hadnt hasnt havent isnt mustnt shouldnt wasnt werent wont wouldnt
+"""
+NEGATIONS = frozenset(NEGATING.split())
 """Words that negate in English, also as people write them who leave out the apostrophe."""
 NEGATED = re.compile(r"n['’]t$")
 """How negated verbs end, and what tokenisers leave of them."""
@@ -150,7 +151,9 @@ def _by(feature: Feature, values: Sequence[Value]) -> Iterator[Slice]:
     elif all(isinstance(value, bool | int | float | np.number) for value in there):
         yield from _bins(feature, np.array([np.nan if v is None else float(v) for v in values]))  # type: ignore[arg-type]
     else:
-        sets = [value if isinstance(value, tuple) else () if value is None else (str(value),) for value in values]
+        sets = [
+            value if isinstance(value, tuple) else () if value is None else (str(value),) for value in values
+        ]
         sizes: dict[str, int] = {}
         for value in sets:
             for each in value:
@@ -193,7 +196,9 @@ def _is_number(word: str) -> bool:
 
 
 def _third(place: float) -> str:
-    return "in the first third" if place < 1 / 3 else "in the middle" if place <= 2 / 3 else "in the last third"
+    return (
+        "in the first third" if place < 1 / 3 else "in the middle" if place <= 2 / 3 else "in the last third"
+    )
 
 
 def _seen(how: str) -> str:

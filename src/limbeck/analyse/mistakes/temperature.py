@@ -1,7 +1,7 @@
 """Calibration before and after a temperature that is fitted on dev.
 
-Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2: one number ``T`` divides all logits of a model,
-the one under which dev's gold is the likeliest. It changes no prediction, so that accuracy stays as it is; of sets of
+Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2: one number ``T`` divides all logits of a
+model, the one under which dev's gold is the likeliest. It changes no prediction, so that accuracy stays as it is; of sets of
 labels, it divides each label's logit, and what is calibrated is each decision.
 """
 
@@ -50,8 +50,8 @@ def calibrated(
         gold: Of test.
 
     Returns:
-        Rows with the model's ``name``; of each seed in a list the ``temperature``, ``ece`` and ``nll`` before and after; and
-        ``bins`` of the reliability diagram before and after, of the first seed.
+        Rows with the model's ``name``; of each seed in a list the ``temperature``, ``ece`` and ``nll`` before and
+        after; and ``bins`` of the reliability diagram before and after, of the first seed.
     """
     return [_of_model(name, dev[name], dev_gold, test[name], gold) for name in test if name in dev]
 

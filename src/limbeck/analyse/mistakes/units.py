@@ -31,7 +31,6 @@ from limbeck.core.recipe import Analysis
 from limbeck.evaluate.bleu import Scorer, chrf
 from limbeck.evaluate.entities import span_counts
 from limbeck.evaluate.evaluate import gold_numbers
-from limbeck.evaluate.judged import Role
 from limbeck.evaluate.kept import Kept, Said
 from limbeck.evaluate.metrics import Floats, Ints
 from limbeck.evaluate.tagging import gold_tags
@@ -109,16 +108,15 @@ class Cast:
     control: str | None
 
     @property
-    def others(self) -> dict[Role, str]:
+    def others(self) -> dict[str, str]:
         """Teacher and control, by role."""
-        named: tuple[tuple[Role, str | None], ...] = (("teacher", self.teacher), ("control", self.control))
-        return {role: name for role, name in named if name is not None}
+        return {role: name for role, name in self.all.items() if role != "student"}
 
     @property
-    def all(self) -> dict[Role, str]:
+    def all(self) -> dict[str, str]:
         """Teacher, student and control, by role."""
         named = {"teacher": self.teacher, "student": self.student, "control": self.control}
-        return {role: name for role, name in named.items() if name is not None}  # type: ignore[misc]
+        return {role: name for role, name in named.items() if name is not None}
 
 
 def cast_of(kept: Kept, student: str | None = None) -> Cast:
@@ -128,13 +126,17 @@ def cast_of(kept: Kept, student: str | None = None) -> Cast:
         LimbeckError: There is no such student, or no student at all.
     """
     roles: dict[str, str] = {one["name"]: one["role"] for one in kept.content["models"]}
-    by_role = {role: [name for name in roles if roles[name] == role] for role in ("teacher", "student", "control")}
+    by_role = {
+        role: [name for name in roles if roles[name] == role] for role in ("teacher", "student", "control")
+    }
     students = by_role["student"] or by_role["control"]
     if not students:
         raise LimbeckError("the run has no student to analyse", where=kept.folder.parent)
     if student is not None and student not in students:
         raise LimbeckError(
-            f"no student is called '{student}'", where=kept.folder.parent, fix=f"Choose from {', '.join(students)}"
+            f"no student is called '{student}'",
+            where=kept.folder.parent,
+            fix=f"Choose from {', '.join(students)}",
         )
     chosen = student or students[0]
     control = next((name for name in by_role["control"] if name != chosen), None)
@@ -156,7 +158,7 @@ def units_of(kept: Kept, settings: Analysis) -> list[Units]:
             return [_of_translations(kept, settings.margin)]
 
 
-def seed_pairs(ours: Sequence[Any] | Floats, theirs: Sequence[Any] | Floats) -> list[tuple[int, int]]:
+def seed_pairs(ours: NDArray[Any], theirs: NDArray[Any]) -> list[tuple[int, int]]:
     """Which seeds of two models are held against each other: those at the same place, or every pair."""
     if len(ours) == len(theirs):
         return [(seed, seed) for seed in range(len(ours))]
@@ -219,9 +221,11 @@ def _of_sentences(kept: Kept) -> Units:
 
     def quality(said: Said) -> Floats:
         if plain:
-            return np.array([tuple(one) == true for one, true in zip(said, gold, strict=True)], dtype=np.float64)
+            return np.array(
+                [tuple(one) == true for one, true in zip(said, gold, strict=True)], dtype=np.float64
+            )
         correct, found, wanted = span_counts(gold, said).T
-        return ((correct == found) & (correct == wanted)).astype(np.float64)
+        return np.asarray((correct == found) & (correct == wanted), dtype=np.float64)
 
     return Units(
         "sentence",
@@ -235,7 +239,9 @@ def _of_spans(kept: Kept) -> Units:
     gold, plain = gold_tags(kept.examples), not mark_spans(kept.labels)
     marked = [marks(tags, plain) for tags in gold]
     said = {
-        name: np.array([list(_found(marked, one, plain)) for one in seeds], dtype=np.str_).reshape(len(seeds), -1)
+        name: np.array([list(_found(marked, one, plain)) for one in seeds], dtype=np.str_).reshape(
+            len(seeds), -1
+        )
         for name, seeds in kept.said.items()
     }
     types = np.array([span.type for row in marked for span in row], dtype=np.str_)
@@ -270,4 +276,3 @@ def probabilities_of(kept: Kept) -> dict[str, Floats]:
     if kept.task not in ("classification", "multilabel"):
         return {}
     return {name: np.array(seeds, dtype=np.float64) for name, seeds in kept.said.items()}
-
