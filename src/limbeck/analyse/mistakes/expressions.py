@@ -106,7 +106,7 @@ def _guarded(walk: Walk, where: str) -> Callable[[Row], Value]:
             return tuple(map(str, found))
         if found is None or isinstance(found, bool | int | float | str):
             return found
-        what = f"on example '{row['id']}' it gives a {type(found).__name__}"
+        what = f"on example '{row['id']}' it gives no value of a slice ({type(found).__name__})"
         raise LimbeckError(what, where=where, fix="Give a truth value, a number, or a text")
 
     return value

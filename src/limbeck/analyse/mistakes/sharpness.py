@@ -1,8 +1,8 @@
 """How sharp a teacher's answers are, and what a temperature makes of them.
 
 Divided by a temperature ``T``, logits give ``p_T = softmax(z / T)``, which is ``p^(1/T)`` over its sum (Hinton et al.
-2015, "Distilling the Knowledge in a Neural Network", equation 1): what a student of soft labels hears. Probabilities alone
-will do, for they tell the logits but for a constant that the softmax takes away.
+2015, "Distilling the Knowledge in a Neural Network", equation 1): what a student of soft labels hears. Probabilities
+alone will do, for they tell the logits but for a constant that the softmax takes away.
 """
 
 from __future__ import annotations

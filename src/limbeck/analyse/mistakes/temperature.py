@@ -1,8 +1,8 @@
 """Calibration before and after a temperature that is fitted on dev.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks", section 4.2: one number ``T`` divides all logits of a
-model, the one under which dev's gold is the likeliest. It changes no prediction, so that accuracy stays as it is; of sets of
-labels, it divides each label's logit, and what is calibrated is each decision.
+model, the one under which dev's gold is the likeliest. It changes no prediction, so that accuracy stays as it is; of
+sets of labels, it divides each label's logit, and what is calibrated is each decision.
 """
 
 from __future__ import annotations
