@@ -1,6 +1,6 @@
 """The fifty texts most worth reading, and in which order.
 
-Four kinds, each with its part of the fifty; what one leaves over goes to the next:
+Four kinds, each with its part of the fifty; what one leaves over goes to the others, in this order:
 
 1. *lost* (30): the teacher is right, the student is not.
 2. *lost to the control* (8): the control is right, the student and the teacher are not (or there is no teacher): what
@@ -46,17 +46,30 @@ def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> l
         Of each its ``kind``, ``id``, ``origin``, ``text``, ``gold``; what each role ``said``; the ``confidence`` of
         each role in that, or its ``quality`` where it tells none; and the share of ``seeds`` under which it happened.
     """
-    found: list[dict[str, Any]] = []
-    taken: set[int] = set()
-    left = 0
     surety = Surety(kept, cast, units)
-    for kind, share, sure in _kinds(kept, units, cast, surety):
-        order = sorted(np.flatnonzero(share > 0).tolist(), key=lambda n: (-share[n], -sure[n], n))
-        chosen = [n for n in order if n not in taken][: QUOTAS[kind] + left]
-        left += QUOTAS[kind] - len(chosen)
-        taken.update(chosen)
-        found += [_told(rows[n], n, cast, surety) | {"kind": kind, "seeds": float(share[n])} for n in chosen]
-    return found
+    kinds = list(_kinds(kept, units, cast, surety))
+    return [
+        _told(rows[n], n, cast, surety) | {"kind": kind, "seeds": float(share[n])}
+        for (kind, share, _), chosen in zip(kinds, _chosen_of(kinds), strict=True)
+        for n in chosen
+    ]
+
+
+def _chosen_of(kinds: Sequence[Kind]) -> list[list[int]]:
+    """Texts of each kind, none in two of them: each its part of the fifty, then what others left over."""
+    orders = [
+        sorted(np.flatnonzero(share > 0).tolist(), key=lambda n: (-share[n], -sure[n], n))
+        for _, share, sure in kinds
+    ]
+    chosen: list[list[int]] = [[] for _ in kinds]
+    taken: set[int] = set()
+    for most in ([QUOTAS[kind] for kind, *_ in kinds], [sum(QUOTAS.values())] * len(kinds)):
+        for mine, order, enough in zip(chosen, orders, most, strict=True):
+            room = min(enough - len(mine), sum(QUOTAS.values()) - len(taken))
+            more = [n for n in order if n not in taken][: max(0, room)]
+            mine += more
+            taken.update(more)
+    return chosen
 
 
 def _kinds(kept: Kept, units: Units, cast: Cast, surety: Surety) -> Iterator[Kind]:
