@@ -260,4 +260,4 @@ def _text(one: Mapping[str, Any]) -> str:
 def _answer(value: Any) -> str:
     if isinstance(value, float):
         return words.fixed(value, 2)
-    return text(" ".join(value) if isinstance(value, list | tuple) else value)
+    return text((", ".join(value) or "nothing") if isinstance(value, list | tuple) else value)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from limbeck.analyse.mistakes.resampling import by_text, drawn_sums, ends, ratio
 from limbeck.analyse.mistakes.units import Units
+from limbeck.evaluate.bleu import Scorer, chrf
 from limbeck.evaluate.correlation import pearson
 from limbeck.evaluate.kept import Kept, Said
 
@@ -25,7 +27,7 @@ COUNTED = {
     "classification": "texts given the same class",
     "multilabel": "texts given the very same labels",
     "tagging": "words given the same tag",
-    "translation": "sentences translated word for word alike",
+    "translation": "points of chrF of a row's translations, with a column's as references (first seeds)",
     "regression": "correlation of scores (Pearson)",
 }
 """What agreement is, by task."""
@@ -35,15 +37,19 @@ def agreement(kept: Kept) -> dict[str, Any]:
     """How alike the models' answers are.
 
     Returns:
-        ``what`` is counted; ``models``; ``share`` (of regression the correlation) and ``kappa`` (None where answers are
-        no labels), each ``(models, models)``: means over pairs of seeds, in the diagonal over pairs of other seeds of
-        one model (None of a single seed).
+        ``what`` is counted, and in which ``unit`` (share, correlation or points); ``models``; ``share`` (in that unit)
+        and ``kappa`` (None where answers are no labels), each ``(models, models)``: means over pairs of seeds, in the
+        diagonal over pairs of other seeds of one model (None of a single seed).
     """
     codes = _codes(kept)
     names, nominal = list(codes), kept.task in ("classification", "multilabel", "tagging")
-    score = _correlation if kept.task == "regression" else _share
+    unit, score = {
+        "regression": ("correlation", _correlation),
+        "translation": ("points", partial(_likeness, language=kept.language)),
+    }.get(kept.task, ("share", _share))
     return {
         "what": COUNTED[kept.task],
+        "unit": unit,
         "models": names,
         "share": [[_over_seeds(codes[a], codes[b], a == b, score) for b in names] for a in names],
         "kappa": [[_over_seeds(codes[a], codes[b], a == b, kappa) for b in names] for a in names]
@@ -68,17 +74,27 @@ def _correlation(ours: Codes, theirs: Codes) -> float:
     return float(pearson(ours, theirs))
 
 
+def _likeness(ours: Codes, theirs: Codes, language: str) -> float:
+    """Corpus chrF of translations, with others in the references' place."""
+    scorer = Scorer([(text,) for text in theirs], language=language)
+    return float(chrf(scorer.counts(list(ours)).sum(axis=0)))
+
+
 def _over_seeds(ours: Sequence[Codes], theirs: Sequence[Codes], same: bool, score: Any) -> float | None:
     pairs = [
         (one, two) for number, one in enumerate(ours) for two in (theirs[number + 1 :] if same else theirs)
     ]
+    if isinstance(score, partial):  # translations are dear to compare
+        pairs = pairs[:1]
     return float(np.mean([score(one, two) for one, two in pairs])) if pairs else None
 
 
 def _codes(kept: Kept) -> dict[str, list[Codes]]:
-    """Every model's answers, seed by seed, as numbers; of regression the scores themselves."""
+    """Every model's answers, seed by seed, as numbers; of regression the scores, of translators the texts."""
     if kept.task == "regression":
         return {name: [np.array(one, dtype=np.float64) for one in seeds] for name, seeds in kept.said.items()}
+    if kept.task == "translation":
+        return {name: [np.array(one) for one in seeds] for name, seeds in kept.said.items()}
     number: dict[Any, int] = {}
     return {
         name: [
@@ -93,7 +109,7 @@ def _answers(kept: Kept, said: Said) -> Sequence[Any]:
         return np.array(said).argmax(axis=-1).tolist()  # type: ignore[no-any-return]
     if kept.task == "multilabel":
         return [tuple(row) for row in (np.array(said) > 0.5).tolist()]
-    return [tag for sentence in said for tag in sentence] if kept.task == "tagging" else said
+    return [tag for sentence in said for tag in sentence]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 
 from limbeck.analyse.mistakes.rows import Row
-from limbeck.analyse.mistakes.units import Bools, Cast, Units, probabilities_of
+from limbeck.analyse.mistakes.units import Bools, Cast, Units, marks, probabilities_of
 from limbeck.evaluate.kept import Kept
 from limbeck.evaluate.metrics import Floats
+from limbeck.text.tags import mark_spans
 
 QUOTAS = {"lost": 30, "lost to the control": 8, "doubtful": 8, "won": 4}
 """How many of each kind."""
@@ -145,14 +146,32 @@ def _chosen(probabilities: Floats, task: str) -> Any:
     return probabilities.argmax(axis=-1) if task == "classification" else probabilities > 0.5
 
 
+def _answers(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any]:
+    """Gold, and what each role says; of tags the spans that they mark, of plain ones those that are in dispute."""
+    if surety.kept.task != "tagging":
+        return {"gold": row["gold"], "said": {role: row[role] for role in cast.all}}
+    tags = {role: row[role] for role in ("gold", *cast.all)}
+    words = surety.kept.examples[number].words
+    plain = not mark_spans(surety.kept.labels)
+    disputed = [place for place, said in enumerate(zip(*tags.values(), strict=True)) if len(set(said)) > 1]
+    told = {
+        role: [
+            f"{' '.join(words[span.start : span.end])} ({span.type})"
+            for span in marks(said, plain)
+            if not plain or span.start in disputed
+        ]
+        for role, said in tags.items()
+    }
+    return {"gold": told.pop("gold"), "said": told}
+
+
 def _told(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any]:
     classes = surety.kept.task == "classification"
     return {
         "id": row["id"],
         "origin": row["origin"],
         "text": surety.kept.examples[number].shown,
-        "gold": row["gold"],
-        "said": {role: row[role] for role in cast.all},
+        **_answers(row, number, cast, surety),
         "confidence": {role: float(surety.confidence[role][number]) for role in cast.all}
         if classes
         else None,
