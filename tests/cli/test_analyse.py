@@ -23,7 +23,7 @@ def run(tmp_path: Path) -> Path:
 def test_slices_on_the_terminal_and_a_page(limbeck: Limbeck, run: Path) -> None:
     done = limbeck("analyse", run, "--ask-nobody", "--slice", "odd=text[-1] in ('1', '3', '5', '7', '9')")
     assert "that the teacher has right, the student loses" in done.stdout
-    assert "odd" in done.stdout and "gold: good" in done.stdout
+    assert " odd " in done.stdout and "gold: " in done.stdout
     assert done.stdout.endswith(f"page: {run}/analysis/analysis.html\n")
     content = json.loads((run / "analysis" / "analysis.json").read_text())
     row = next(row for row in content["slices"]["ranked"] if row["name"] == "odd")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 analysing = typer.Typer()
 
 SHOWN = 10
-"""Slices that the terminal tells."""
+"""Slices that the terminal tells, the first ones; and all of a person's own."""
 
 
 @analysing.command(rich_help_panel="Look at runs")
@@ -95,7 +95,9 @@ def _tell(content: Mapping[str, Any]) -> None:
         console.print(f"{together_headline(content)}.", markup=False)
         return
     console.print(f"{headline(content)}.", markup=False)
-    ranked, amounts = content["slices"]["ranked"][:SHOWN], Amounts.of(content)
+    own, amounts = content["settings"]["slices"], Amounts.of(content)
+    all_slices = enumerate(content["slices"]["ranked"])
+    ranked = [row for place, row in all_slices if place < SHOWN or row["feature"] in own]
     if not ranked:
         return
     main = "teacher" if "teacher" in content["cast"] else "control"

@@ -33,7 +33,7 @@ def cells_bar(mean: Mapping[str, Any], told: Mapping[str, str]) -> Markup:
     pieces: list[Markup] = []
     for name, size in parts:
         width = WIDTH * size / total
-        title = f"{told[name]}: {words.fixed(size, 1)} ({words.percent(size / total)})"
+        title = f"{told[name]}: {words.fixed(size, 1)}"
         pieces.append(
             tag(
                 "rect",
@@ -72,7 +72,7 @@ def flow_picture(found: Mapping[str, Any], roles: tuple[str, str]) -> Markup | N
     total = sum(size for *_, size in bands) or 1.0
     scale = HEIGHT / total
     left, right = (dict.fromkeys(labels, 0.0) for _ in range(2))
-    for before, after, _, size in bands:
+    for before, after, *_, size in bands:
         left[before] += size
         right[after] += size
     tops = [_tops(side, scale) for side in (left, right)]
@@ -92,22 +92,18 @@ def flow_picture(found: Mapping[str, Any], roles: tuple[str, str]) -> Markup | N
     )
 
 
-Band = tuple[str, str, str, float]
-"""First answer, second answer, kind, and number of units."""
+Band = tuple[str, str, str, str, float]
+"""First answer, second answer, kind, gold label (empty of what both say alike), and number of units."""
 
 
 def _bands(found: Mapping[str, Any]) -> list[Band]:
-    """Flows over all gold labels, with what stayed; in the order of labels, so that bands cross least."""
-    sizes: dict[tuple[str, str, str], float] = {}
-    for flow in found["flows"]:
-        key = (flow["before"], flow["after"], flow["kind"])
-        sizes[key] = sizes.get(key, 0.0) + flow["count"]
-    for label, size in found["stayed"].items():
-        if size:
-            sizes[label, label, "stayed"] = size
+    """Flows, and what stayed; in the order of labels, so that bands cross least."""
+    bands: list[Band] = [
+        (flow["before"], flow["after"], flow["kind"], flow["gold"], flow["count"]) for flow in found["flows"]
+    ]
+    bands += [(label, label, "stayed", "", size) for label, size in found["stayed"].items() if size]
     place = {label: number for number, label in enumerate(found["labels"])}
-    order = sorted(sizes, key=lambda key: (place[key[0]], place[key[1]], key[2]))
-    return [(*key, sizes[key]) for key in order]
+    return sorted(bands, key=lambda band: (place[band[0]], place[band[1]], *band[2:4]))
 
 
 def _tops(sizes: Mapping[str, float], scale: float) -> dict[str, float]:
@@ -120,16 +116,19 @@ def _tops(sizes: Mapping[str, float], scale: float) -> dict[str, float]:
 
 def _ribbons(bands: Sequence[Band], tops: Sequence[Mapping[str, float]], scale: float) -> Iterator[Markup]:
     """A band each; those at the right lie in the order of where they come from."""
-    right, at_left, at_right = {}, dict(tops[0]), dict(tops[1])
-    for before, after, kind, size in sorted(bands, key=lambda band: list(tops[0]).index(band[0])):
-        right[before, after, kind] = at_right[after]
+    right: dict[tuple[str, ...], float] = {}
+    at_left, at_right = dict(tops[0]), dict(tops[1])
+    for before, after, kind, gold, size in bands:
+        right[before, after, kind, gold] = at_right[after]
         at_right[after] += size * scale
-    for before, after, kind, size in bands:
+    for before, after, kind, gold, size in bands:
         high, thick = at_left[before], size * scale
         at_left[before] += thick
-        low = right[before, after, kind]
-        title = f"{before} to {after}, {kind}: {words.fixed(size, 1)}"
-        yield tag("path", tag("title", title), d=_curve(high, low, thick), class_=kind)
+        of_gold = f"gold {gold}, " if gold else ""
+        title = f"{of_gold}{before} to {after}, {kind}: {words.fixed(size, 1)}"
+        yield tag(
+            "path", tag("title", title), d=_curve(high, right[before, after, kind, gold], thick), class_=kind
+        )
 
 
 def _curve(high: float, low: float, thick: float) -> str:
@@ -150,8 +149,9 @@ def _nodes(
         box = {"x": across if anchor == "end" else across - 6, "width": 6.0}
         yield tag("rect", y=tops[label], height=max(1.0, size * scale), class_="node", **box)
         middle = tops[label] + size * scale / 2 + 4
-        title = tag("title", f"{label}: {words.fixed(size, 1)}")
-        yield tag("text", title, _short(label), x=across + outwards, y=middle, text_anchor=anchor)
+        yield tag(
+            "text", tag("title", label), _short(label), x=across + outwards, y=middle, text_anchor=anchor
+        )
 
 
 def _short(label: str, length: int = 15) -> str:
