@@ -20,7 +20,8 @@ from limbeck.core.recipe import Analysis
 from limbeck.core.schema import validate
 from limbeck.core.tasks import OF_SENTENCES
 from limbeck.evaluate.kept import Kept
-from limbeck.pipeline.beside import ANALYSIS, agreement_by_source, gather
+from limbeck.pipeline.asking import ANALYSIS, agreement_by_source
+from limbeck.pipeline.beside import gather
 from limbeck.pipeline.compare import Judged, check_same_test, evaluation_of, read_runs
 from limbeck.report.analysed import evaluated, write as write_page
 from limbeck.transfer.transfer_set import TransferSet

@@ -16,7 +16,7 @@ several seeds is right here where most of them are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -50,7 +50,7 @@ def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> l
     surety = Surety(kept, cast, units)
     kinds = list(_kinds(kept, units, cast, surety))
     return [
-        _told(rows[n], n, cast, surety) | {"kind": kind, "seeds": float(share[n])}
+        _told(rows[n], n, kind, cast, surety) | {"seeds": float(share[n])}
         for (kind, share, _), chosen in zip(kinds, _chosen_of(kinds), strict=True)
         for n in chosen
     ]
@@ -146,15 +146,32 @@ def _chosen(probabilities: Floats, task: str) -> Any:
     return probabilities.argmax(axis=-1) if task == "classification" else probabilities > 0.5
 
 
-def _answers(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any]:
+def _answers(row: Row, number: int, kind: str, cast: Cast, surety: Surety) -> dict[str, Any]:
     """Gold, and what each role says; of tags the spans that they mark, of plain ones those that are in dispute."""
-    if surety.kept.task != "tagging":
+    if surety.kept.task not in ("tagging", "translation"):
         return {"gold": row["gold"], "said": {role: row[role] for role in cast.all}}
-    tags = {role: row[role] for role in ("gold", *cast.all)}
-    words = surety.kept.examples[number].words
-    plain = not mark_spans(surety.kept.labels)
-    disputed = [place for place, said in enumerate(zip(*tags.values(), strict=True)) if len(set(said)) > 1]
-    told = {
+    said = {
+        role: surety.kept.said[name][_seed(kind, role, surety.units.quality[name][:, number])][number]
+        for role, name in cast.all.items()
+    }
+    if surety.kept.task == "translation":
+        return {"gold": row["gold"], "said": said}
+    told = _spans_told(surety.kept, number, {"gold": row["gold"], **said})
+    return {"gold": told.pop("gold"), "said": told}
+
+
+def _seed(kind: str, role: str, quality: Floats) -> int:
+    """Of which seed the answer is told: of one to which it happened."""
+    if role == "student":
+        return int(quality.argmax() if kind == "won" else quality.argmin())
+    return int(quality.argmax()) if kind == "lost to the control" and role == "control" else 0
+
+
+def _spans_told(kept: Kept, number: int, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """What tags mark, as text; where they are plain, only words on which some differ."""
+    words, plain = kept.examples[number].words, not mark_spans(kept.labels)
+    disputed = {place for place, each in enumerate(zip(*tags.values(), strict=True)) if len(set(each)) > 1}
+    return {
         role: [
             f"{' '.join(words[span.start : span.end])} ({span.type})"
             for span in marks(said, plain)
@@ -162,16 +179,16 @@ def _answers(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any
         ]
         for role, said in tags.items()
     }
-    return {"gold": told.pop("gold"), "said": told}
 
 
-def _told(row: Row, number: int, cast: Cast, surety: Surety) -> dict[str, Any]:
+def _told(row: Row, number: int, kind: str, cast: Cast, surety: Surety) -> dict[str, Any]:
     classes = surety.kept.task == "classification"
     return {
+        "kind": kind,
         "id": row["id"],
         "origin": row["origin"],
         "text": surety.kept.examples[number].shown,
-        **_answers(row, number, cast, surety),
+        **_answers(row, number, kind, cast, surety),
         "confidence": {role: float(surety.confidence[role][number]) for role in cast.all}
         if classes
         else None,

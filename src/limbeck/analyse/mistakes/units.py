@@ -52,13 +52,14 @@ class Measure:
     Attributes:
         name: As tables call its mean.
         scale: What it is multiplied by to be shown: 100 of shares, -1 of distances.
-        level: A unit is right from this quality on; None where only two models can be compared.
+        level: A unit is right from this quality on; None where only two models can be compared. Of qualities that are
+            nought or one it is just above one half, so that a mean over seeds is right where most of them are.
         margin: Where ``level`` is None, one is better than the other from this difference on.
     """
 
     name: str
     scale: float = 100.0
-    level: float | None = 0.5
+    level: float | None = 0.501
     margin: float = 0.0
 
     def right(self, quality: Floats) -> Bools | None:
