@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from finished_runs import write
 
@@ -61,3 +62,20 @@ def test_a_refusal_is_one_sentence(
 ) -> None:
     assert sentence in limbeck("analyse", *arguments, status=2).sentence
     assert not (run / "analysis").exists()
+
+
+def test_a_recipe_stands_for_its_run_and_says_what_to_look_into(
+    limbeck: Limbeck, run: Path, tmp_path: Path
+) -> None:
+    values = {
+        "name": "one",
+        "data": {"train": "reviews.csv"},
+        "teacher": {"answers": "answers.jsonl"},
+        "analyse": {"slices": {"first": "matches(id, ':[1-3]?[0-9]$')"}},
+        "out": "runs",
+    }
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    limbeck("analyse", "recipe.yaml", "--ask-nobody")
+    content = json.loads((run / "analysis" / "analysis.json").read_text())
+    row = next(row for row in content["slices"]["ranked"] if row["name"] == "first")
+    assert row["size"] == 40 and content["settings"]["slices"] == values["analyse"]["slices"]

@@ -232,6 +232,34 @@ def tagged_run():
     return kept, units_of(kept, Analysis())[1]
 
 
+def test_rows_of_pairs_know_what_both_texts_share() -> None:
+    from limbeck.analyse.mistakes.units import units_of
+    from limbeck.core.recipe import Analysis
+    from limbeck.evaluate.kept import Kept
+
+    examples = [
+        Example("a", "A dog runs.", "yes", second="The dog sleeps."),
+        Example("b", "Is it?", "no", second="A cat, 3 cats"),
+    ]
+    content = {"task": "classification", "labels": ["no", "yes"], "test": {}, "models": []}
+    said = {
+        "ours": [[[0.2, 0.8], [0.4, 0.6]], [[0.1, 0.9], [0.9, 0.1]]],
+        "teacher": [[[0.5, 0.5], [0.75, 0.25]]],
+    }
+    kept = Kept(Path(), content, examples, said)
+    (texts,) = units_of(kept, Analysis())
+    rows = rows_of(kept, texts, Cast("ours", "teacher", None), Background())
+    assert [row["overlap"] for row in rows] == [0.5, 0.0], "dog and the full stop, of four"
+    assert (
+        rows[0]["words"] == ("a", "dog", "runs", ".", "the", "dog", "sleeps", ".") and rows[0]["length"] == 8
+    )
+    assert [row["student"] for row in rows] == ["yes", "no"], "of a draw the first label"
+    assert [row["student_confidence"] for row in rows] == pytest.approx([0.85, 0.75])
+    assert [row["confidence"] for row in rows] == [0.5, 0.75]
+    assert [row["entropy"] for row in rows] == pytest.approx([1.0, 0.8112781])
+    assert "rare" not in rows[0] and "split" not in rows[0], "nothing is known of the training text"
+
+
 # A person's own.
 
 ROW = {"id": "t:1", "text": "But why?", "words": ("but", "why", "?"), "length": 3, "gold": "good", "teacher": "bad", "confidence": 0.75}  # fmt: skip
