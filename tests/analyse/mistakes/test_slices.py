@@ -66,6 +66,7 @@ def test_membership_is_the_permutation_test() -> None:
     assert found == pytest.approx(wanted, abs=0.02)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_holm_by_the_book(p_values: list[float]) -> None:
     adjusted, order = holm(p_values), sorted(range(len(p_values)), key=lambda n: p_values[n])
@@ -156,6 +157,7 @@ def test_values_of_each_kind_make_slices() -> None:
     }  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_bins_part_all_numbers_and_no_two_equal_ones(values: list[int]) -> None:
     rows = [{"value": value} for value in values]
