@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 
 from limbeck.core.errors import LimbeckError
 from limbeck.report import markdown_parts
-from limbeck.report.page import HERE, write
+from limbeck.report.filling import HERE
+from limbeck.report.page import write
 
 MakeRun = Callable[..., Path]
 

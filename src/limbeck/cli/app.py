@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from limbeck.cli.analyse import analysing
 from limbeck.cli.runs import runs
 from limbeck.cli.tools import tools
 from limbeck.core import progress
@@ -22,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(runs)
 app.add_typer(tools)
+app.add_typer(analysing)
 
 
 class Log(StrEnum):

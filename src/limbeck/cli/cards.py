@@ -16,6 +16,7 @@ from limbeck import methods, models
 from limbeck.core.decoding import Decoding
 from limbeck.core.files import atomic_write
 from limbeck.core.recipe import (
+    Analysis,
     Evaluation,
     Export,
     FineTune,
@@ -159,6 +160,7 @@ def recipe_page() -> str:
         *_keys("`evaluate`", Evaluation),
         *_keys("`evaluate.decoding`, and `decoding` of methods", Decoding),
         *_keys("`export`", Export),
+        *_keys("`analyse`", Analysis),
     ]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -261,6 +261,22 @@ class Evaluation(Settings):
     """Test sentences timed one at a time, the models taking turns; 0 measures no speed."""
 
 
+class Analysis(Settings):
+    """What ``limbeck analyse`` looks into; no step of a run depends on it."""
+
+    slices: dict[str, str] = {}
+    """Slices of your own, by name: an expression over columns (``length > 30 and "but" in words``), or a function
+    (``module:function`` or ``file.py:function``) that is given each row."""
+    smallest: int = Field(20, gt=1)
+    """A slice with fewer examples is not tested, nor one that leaves out fewer."""
+    rare: int = Field(5, gt=0)
+    """A word is rare that stands in the training text at most this many times."""
+    tolerance: float | None = Field(None, gt=0)
+    """Of regression: a score this near to gold is right; null is a tenth of the range of the test set's gold."""
+    margin: float = Field(10.0, gt=0)
+    """Of translators: points of chrF by which a translation must be the better one of two."""
+
+
 class Export(Settings):
     """The bundle that is deployed."""
 
@@ -316,6 +332,8 @@ class Recipe(Settings):
     """What is measured at the end."""
     export: Export = Export()
     """What is deployed."""
+    analyse: Analysis = Analysis()
+    """What ``limbeck analyse`` looks into."""
     jobs: int = Field(1, gt=0)
     """Students trained side by side, each in a process with its share of the cores: quicker for small students."""
     inner_states: Literal["auto", "live", "stored", "kept"] = "auto"

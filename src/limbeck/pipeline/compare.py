@@ -81,12 +81,12 @@ def compare(folders: Sequence[Path], over: str | None = None, metric: str | None
         LimbeckError: A folder is no evaluated run or named twice, predictions are missing, the runs differ in task,
             test set or metric, or there is no such model or metric.
     """
-    runs = _read(folders)
-    _check_same_test(runs)
+    runs = read_runs(folders)
+    check_same_test(runs)
     metric = metric or _metric(runs)
     models = list(_models(runs))
     base = _base(models, over)
-    first, settings = runs[0], _settings(runs[0].recipe)
+    first, settings = runs[0], evaluation_of(runs[0].recipe)
     resample = first.kept.resampling(metric, _positive(runs) if metric == "binary_f1" else None)
     scores = resample([said for model in models for said in model.said], settings.resamples)
     if metric not in scores.observed:
@@ -104,7 +104,7 @@ def compare(folders: Sequence[Path], over: str | None = None, metric: str | None
     )
 
 
-def _read(folders: Sequence[Path]) -> list[Judged]:
+def read_runs(folders: Sequence[Path]) -> list[Judged]:
     """The runs, under names of their own."""
     twice = [path for path, times in Counter(folder.resolve() for folder in folders).items() if times > 1]
     if twice:
@@ -124,7 +124,7 @@ def _read(folders: Sequence[Path]) -> list[Judged]:
     return [Judged(*each) for each in zip(shown, folders, recipes, kept, strict=True)]
 
 
-def _check_same_test(runs: Sequence[Judged]) -> None:
+def check_same_test(runs: Sequence[Judged]) -> None:
     """Insist that all runs answered the same test set, and in the same classes.
 
     Raises:
@@ -219,7 +219,7 @@ def _base(models: Sequence[Model], over: str | None) -> Model:
     return found
 
 
-def _settings(recipe: Mapping[str, Any]) -> Evaluation:
+def evaluation_of(recipe: Mapping[str, Any]) -> Evaluation:
     """Resamples and interval of a run; leniently, for another version's recipe may have other keys."""
     told = recipe.get("evaluate") or {}
     return Evaluation(**{key: told[key] for key in ("resamples", "interval") if key in told})

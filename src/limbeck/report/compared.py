@@ -13,7 +13,7 @@ from limbeck.core.files import atomic_write
 from limbeck.evaluate.comparison import Comparison
 from limbeck.evaluate.table import WORDS, Row, cells
 from limbeck.report import figures, words
-from limbeck.report.page import fill
+from limbeck.report.filling import fill
 from limbeck.report.svg import Scale
 from limbeck.report.views import STYLES, plot
 

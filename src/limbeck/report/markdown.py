@@ -90,6 +90,9 @@ def _texts(each: RunView, level: str) -> Iterator[str]:
     if run.disputes:
         yield f"{level} Where teacher and {text(run.disputes.student)} part ways"
         yield from _parting(run.disputes)
+    if each.analysis:
+        yield f"{level} What was lost"
+        yield f"{text(each.analysis.headline)}. [The analysis]({each.analysis.address}) tells where."
 
 
 def _forerunners(run: Run) -> str:

@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.report import markdown, words
+from limbeck.report.analysed import of_run
 from limbeck.report.facts import ENGINES, Run
 from limbeck.report.figures import Place
+from limbeck.report.filling import fill
 from limbeck.report.reading import read_run
 from limbeck.report.translators import group_title
 from limbeck.report.views import STYLES, Plot, RunView, place_of, plot, view
-
-HERE = Path(__file__).parent
 
 
 def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
@@ -40,7 +37,10 @@ def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
         raise LimbeckError("there is no run folder to report on")
     runs = [read_run(folder) for folder in run_folders]
     path = _path(run_folders, out)
-    views = [view(run, f"run{number}-" if len(runs) > 1 else "") for number, run in enumerate(runs, 1)]
+    views = [
+        replace(view(run, f"run{number}-" if len(runs) > 1 else ""), analysis=of_run(run.folder, path))
+        for number, run in enumerate(runs, 1)
+    ]
     with atomic_write(path.with_suffix(".md")) as file:
         file.write(markdown.render(views, page=path.name))
     with atomic_write(path) as file:
@@ -65,30 +65,6 @@ def render(views: Sequence[RunView]) -> str:
         in_percent=all(each.run.main in words.IN_PERCENT for each in views),
         engines=ENGINES,
         group_title=group_title,
-    )
-
-
-def fill(template: str, **values: object) -> str:
-    """A page's HTML.
-
-    Args:
-        template: Of this folder; it extends ``base.html.jinja``.
-        values: ``title`` of the window, ``name`` in the page's head, ``version`` of Limbeck, and what the template
-            shows.
-    """
-    environment = Environment(
-        loader=FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(template).render(
-        **values,
-        words=words,
-        # Both files are ours; everything else on the page is escaped.
-        style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
-        still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),
     )
 
 

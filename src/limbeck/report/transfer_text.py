@@ -130,7 +130,7 @@ def text_view(found: TransferText | None) -> TextView | None:
     """Arrange the section; None where there is nothing to tell."""
     if found is None or not found.kinds:
         return None
-    gold = next((kind.confidence for kind in found.kinds if kind.name == GOLD), None)
+    gold = next((kind.confidence.bins for kind in found.kinds if kind.name == GOLD and kind.confidence), None)
     asked = any(kind.confidence for kind in found.kinds)
     heads = ("Drawn", "Kept", "Kept, %", DROPPED, "Words")
     return TextView(
@@ -139,7 +139,7 @@ def text_view(found: TransferText | None) -> TextView | None:
             (kind.title, (*_counts(kind), *(_confidence(kind) if asked else ()))) for kind in found.kinds
         ),
         histograms=tuple(
-            (kind.title, histogram(kind.confidence, None if kind.name == GOLD else gold, kind.title))
+            (kind.title, histogram(kind.confidence.bins, None if kind.name == GOLD else gold, kind.title))
             for kind in found.kinds
             if kind.confidence
         ),
@@ -169,22 +169,33 @@ def _in_percent(share: float | None) -> str:
     return words.fixed(None if share is None else 100 * share, 1)
 
 
-def histogram(confidence: Confidence, gold: Confidence | None, title: str) -> Markup:
-    """Shares of texts by the teacher's confidence, in bars; those of gold text as a line.
+def histogram(
+    bins: Sequence[int], others_bins: Sequence[int] | None, title: str, line_of: str = "gold text"
+) -> Markup:
+    """Shares of texts by the teacher's confidence, in bars; those of others as a line.
 
     Args:
-        confidence: What the bars show.
-        gold: What the line shows; None draws none.
+        bins: What the bars show: texts by confidence, from 0 to 1.
+        others_bins: What the line shows; None draws none.
         title: Of the text.
+        line_of: What the line is of.
     """
-    shares, others = _shares(confidence), None if gold is None else _shares(gold)
+    shares, others = _shares(bins), None if others_bins is None else _shares(others_bins)
     top = max([*shares, *(others or ())])
     x, y = Scale(0, 1, 44, SIZE[0] - 14), Scale(0, top * 1.08 or 1.0, SIZE[1] - 42, 12)
     width = (x(1) - x(0)) / len(shares)
     bars = [
         tag(
             "rect",
-            tag("title", _bar_title(number, len(shares), share, None if others is None else others[number])),
+            tag(
+                "title",
+                _bar_title(
+                    number,
+                    len(shares),
+                    share,
+                    "" if others is None else f"; of {line_of} {words.percent(others[number])}",
+                ),
+            ),
             x=x(0) + number * width + 1,
             y=y(share),
             width=width - 2,
@@ -200,9 +211,9 @@ def histogram(confidence: Confidence, gold: Confidence | None, title: str) -> Ma
     )
 
 
-def _shares(confidence: Confidence) -> list[float]:
-    total = sum(confidence.bins) or 1
-    return [count / total for count in confidence.bins]
+def _shares(bins: Sequence[int]) -> list[float]:
+    total = sum(bins) or 1
+    return [count / total for count in bins]
 
 
 def _steps(shares: Sequence[float], x: Scale, y: Scale) -> list[tuple[float, float]]:
@@ -215,7 +226,6 @@ def _steps(shares: Sequence[float], x: Scale, y: Scale) -> list[tuple[float, flo
     ]
 
 
-def _bar_title(number: int, bins: int, share: float, gold: float | None) -> str:
+def _bar_title(number: int, bins: int, share: float, of_others: str) -> str:
     ends = f"{words.percent(number / bins, 0)} to {words.percent((number + 1) / bins, 0)}"
-    of_gold = "" if gold is None else f"; of gold text {words.percent(gold)}"
-    return f"confidence {ends}: {words.percent(share)} of the texts{of_gold}"
+    return f"confidence {ends}: {words.percent(share)} of the texts{of_others}"

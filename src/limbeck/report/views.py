@@ -11,6 +11,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from limbeck.report import curves, figures, forest, mapping, scatter, words
+from limbeck.report.analysed_words import Link
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.data_table import DataTable, data_table
 from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
@@ -112,6 +113,7 @@ class RunView:
     modes: ModesView | None
     forests: tuple[forest.ForestView, ...]
     scatters: tuple[Panel, ...]
+    analysis: Link | None = None
 
     @property
     def roles(self) -> dict[str, str]:

@@ -1,0 +1,123 @@
+"""``limbeck analyse``: what is analysed, and what is told of it on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from limbeck.core.errors import LimbeckError
+
+if TYPE_CHECKING:
+    from limbeck.core.recipe import Analysis
+
+analysing = typer.Typer()
+
+SHOWN = 10
+"""Slices that the terminal tells, the first ones; and all of a person's own."""
+
+
+@analysing.command(rich_help_panel="Look at runs")
+def analyse(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Folders of finished runs, scored on the same test set (or their recipes)."
+        ),
+    ],
+    slices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--slice", metavar="NAME=EXPRESSION", help="A slice of your own, e.g. 'but=has(words, \"but\")'."
+        ),
+    ] = None,
+    student: Annotated[
+        str | None, typer.Option(help="The method whose student is looked at. [default: each run's first]")
+    ] = None,
+    ask_models: Annotated[
+        bool,
+        typer.Option(
+            "--ask/--ask-nobody",
+            help="Ask models about dev and transfer text, where that was not done before.",
+        ),
+    ] = True,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Of several runs: the page that compares them.")
+    ] = None,
+) -> None:
+    """Tell what students lost and where: slices, words, flows, calibration, and texts worth reading."""
+    from transformers.utils import logging
+
+    from limbeck.pipeline.analysing import analyse as run
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    found = [_named(place) for place in runs]
+    own = {folder: settings for folder, settings in found if settings is not None}
+    named = dict(map(_slice, slices or ()))
+    folders = [folder for folder, _ in found]
+    done = run(folders, settings=own, slices=named, student=student, ask_models=ask_models, out=out)
+    _tell(done.content)
+    typer.echo(f"page: {done.page}")
+
+
+def _named(place: Path) -> tuple[Path, Analysis | None]:
+    """The run's folder, and what a recipe says of its analysis."""
+    if place.is_dir() or place.suffix.lower() not in (".yaml", ".yml"):
+        return place, None
+    from limbeck.core.recipe import load
+
+    recipe = load(place)
+    return recipe.folder, recipe.analyse
+
+
+def _slice(told: str) -> tuple[str, str]:
+    name, equals, expression = told.partition("=")
+    if not (equals and name.strip() and expression.strip()):
+        fix = "Write NAME=EXPRESSION, e.g. 'long=length > 30'"
+        raise LimbeckError(f"'{told}' names no slice", where="--slice", fix=fix)
+    return name.strip(), expression.strip()
+
+
+def _tell(content: Mapping[str, Any]) -> None:
+    """The headline, and the first slices."""
+    from rich import box
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.table import Table
+
+    from limbeck.report.analysed_words import Amounts, headline, together_headline
+
+    console = Console(highlight=False)
+    if "runs" in content:
+        console.print(f"{together_headline(content)}.", markup=False)
+        return
+    console.print(f"{headline(content)}.", markup=False)
+    own, amounts = content["settings"]["slices"], Amounts.of(content)
+    all_slices = enumerate(content["slices"]["ranked"])
+    ranked = [row for place, row in all_slices if place < SHOWN or row["feature"] in own]
+    if not ranked:
+        return
+    main = "teacher" if "teacher" in content["cast"] else "control"
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    shown.add_column("slice")
+    for head in ("size", f"gap to {main}", "elsewhere", "excess", "p"):
+        shown.add_column(head, justify="right")
+    for row in ranked:
+        gap, unit = row["gaps"][main], row["unit"]
+        excess, low, high = (amounts.gap(gap[key], unit) for key in ("excess", "excess_low", "excess_high"))
+        cells = [
+            f"{row['size']:,}",
+            amounts.gap(gap["gap"], unit),
+            amounts.gap(gap["elsewhere"], unit),
+            f"{excess} [{low}, {high}]",
+            f"{gap['excess_adjusted']:.3f}",
+        ]
+        shown.add_row(row["name"].replace("[", r"\["), *(cell.replace("[", r"\[") for cell in cells))
+    console.print(shown)
+    told = (
+        f"Of {content['slices']['tried']} slices; p of the excess, adjusted by Holm's method for all of them."
+    )
+    console.print(Padding(told, (0, 0, 1, 0)), markup=False)

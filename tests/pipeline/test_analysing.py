@@ -1,0 +1,230 @@
+"""Runs analysed: every task from what its evaluation kept, a whole run with its models, and a fault that was planted."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from conftest import BAD, GOOD, PLAIN
+from finished_runs import WRITERS, write
+from limbeck.core.errors import LimbeckError
+from limbeck.core.recipe import load
+from limbeck.pipeline import distill
+from limbeck.pipeline.analysing import analyse
+from limbeck.pipeline.run import Run
+
+ERRORS = {"teacher": 0.1, "gold": 0.4, "soft_labels": 0.25}
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("task", WRITERS)
+def test_every_task_is_analysed_from_what_was_kept(task: str, tmp_path: Path) -> None:
+    folder = write(tmp_path / "one", task, ERRORS, examples=150)
+    even = {"even": "id[-1] in ('0', '2', '4', '6', '8')"}
+    found = analyse([folder], slices=even, ask_models=False)
+    content = json.loads((folder / "analysis" / "analysis.json").read_text())
+    assert (
+        content == json.loads(json.dumps(found.content))
+        and found.page == folder / "analysis" / "analysis.html"
+    )
+    assert content["task"] == task
+    assert {row["unit"] for row in content["slices"]["ranked"] if row["name"] == "even"} == {
+        *content["overall"]
+    }
+    sizes = {
+        each["mean"]["both"] + each["mean"]["ours"] + each["mean"]["theirs"] + (each["mean"]["neither"] or 0)
+        for each in content["cells"]
+    }
+    assert sizes == {150}
+    told = set(content["missing"])
+    assert ("flows" in told) == (task in ("regression", "multilabel", "translation"))
+    assert ("sharpness" in told) == (task != "classification") and "calibration" in told
+    for row in content["slices"]["ranked"]:
+        gap = row["gaps"]["teacher"]
+        assert gap["low"] <= gap["high"] and gap["p"] <= gap["adjusted"] <= 1
+        assert row["size"] >= 20
+    markdown = (folder / "analysis" / "analysis.md").read_text()
+    assert markdown.startswith("# one: what was lost\n") and "## Slices" in markdown
+
+
+@pytest.mark.unit
+def test_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    folder = write(tmp_path / "one", "tagging", ERRORS, examples=80)
+    files = [folder / "analysis" / f"analysis.{ending}" for ending in ("json", "md", "html")]
+    analyse([folder], ask_models=False)
+    before = [file.read_bytes() for file in files]
+    analyse([folder], ask_models=False)
+    assert [file.read_bytes() for file in files] == before
+
+
+@pytest.mark.unit
+def test_slices_of_the_recipe_and_of_the_call(tmp_path: Path) -> None:
+    own = {"slices": {"even": "text[-1] in ('0', '2', '4', '6', '8')"}, "smallest": 10}
+    folder = write(tmp_path / "one", "classification", ERRORS, examples=120, analyse=own)
+    content = analyse([folder], slices={"gold is good": "gold == 'good'"}, ask_models=False).content
+    rows = {row["name"]: row for row in content["slices"]["ranked"]}
+    assert rows["even"]["size"] == 60
+    assert content["settings"]["slices"].keys() == {"even", "gold is good"}
+    assert "gold is good" not in rows, "gold: good is the very same slice, and stands for it"
+    assert "gold: good" in rows
+    with pytest.raises(
+        LimbeckError, match=r"recipe.yaml: unknown key 'analyse.slice'\. Did you mean 'slices'\?"
+    ):
+        analyse([write(tmp_path / "two", "classification", ERRORS, analyse={"slice": {}})])
+    with pytest.raises(
+        LimbeckError, match=r"analyse.slices.mine: 'entity' is not known here\. Columns that are there"
+    ):
+        analyse([folder], slices={"mine": "entity == 'x'"}, ask_models=False)
+
+
+@pytest.mark.unit
+def test_several_runs_on_one_page(tmp_path: Path) -> None:
+    a = write(tmp_path / "a", "classification", ERRORS, examples=120)
+    b = write(
+        tmp_path / "b", "classification", {"teacher": 0.1, "gold": 0.4, "logit_regression": 0.2}, examples=120
+    )
+    found = analyse([a, b], ask_models=False)
+    assert found.page == tmp_path / "analysis.html" and found.page.is_file()
+    assert (a / "analysis" / "analysis.html").is_file() and (b / "analysis" / "analysis.html").is_file()
+    assert found.content["students"] == ["a:soft_labels", "b:logit_regression"]
+    assert "b:teacher" not in found.content["agreement"]["models"], "it is a's, and told once"
+    one = json.loads((a / "analysis" / "analysis.json").read_text())
+    row = found.content["slices"][0]
+    same = next(each for each in one["slices"]["ranked"] if each["name"] == row["name"])
+    assert row["gaps"]["a:soft_labels"] == same["gaps"]["teacher"]
+    assert {(each["of"], each["over"]) for each in found.content["overlap"]} == {
+        ("a:soft_labels", "b:logit_regression"),
+        ("b:logit_regression", "a:soft_labels"),
+    }
+
+
+@pytest.mark.unit
+def test_what_cannot_be_analysed(tmp_path: Path) -> None:
+    folder = write(tmp_path / "one", "classification", ERRORS)
+    other = write(tmp_path / "other", "classification", ERRORS, examples=40)
+    with pytest.raises(LimbeckError, match="this run has not been evaluated"):
+        analyse([tmp_path / "nowhere"])
+    with pytest.raises(LimbeckError, match="tested on 40 examples, and one on 60"):
+        analyse([folder, other])
+    with pytest.raises(LimbeckError, match=r"no student is called 'teacher'\. Choose from soft_labels"):
+        analyse([folder], student="teacher")
+
+
+@pytest.mark.unit
+def test_a_run_whose_models_are_gone_is_told_so(tmp_path: Path, listener: Any) -> None:
+    folder = write(tmp_path / "one", "classification", ERRORS)
+    missing = analyse([folder]).content["missing"]
+    assert missing["calibration"].startswith("the run's models cannot be asked (")
+    assert missing["training"] == "the run's folder holds no training text any more"
+    assert any("cannot be asked" in warning for warning in listener.warnings)
+
+
+# A whole run.
+
+
+@pytest.mark.recipe
+def test_a_run_with_its_models(recipe_file: Callable[..., Path], tmp_path: Path, listener: Any) -> None:
+    method = {"name": "soft_labels", "temperature": 3.0}
+    rewrite = [{"name": "rules", "n_iter": 1}]
+    run = Run.of(load(recipe_file(method=method, rewrite=rewrite)))
+    distill(run)
+    content = analyse([run.folder]).content
+    assert content["missing"] == {}
+    assert {row["source"] for row in content["sources"]} == {"gold", "unlabelled", "rules", "test"}
+    assert [row["temperature"] for row in content["sharpness"] if row["in_recipe"]] == [3.0]
+    assert {row["name"]: len(row["temperature"]) for row in content["calibration"]} == {
+        "teacher": 1,
+        "soft_labels": 2,
+        "gold": 2,
+    }
+    names = {row["feature"] for row in content["slices"]["ranked"]}
+    assert "length in words" in names and content["slices"]["lacking"] == []
+    on_test = content["sources"][-1]
+    agree = content["agreement"]
+    place = [agree["models"].index(name) for name in ("soft_labels", "teacher")]
+    assert on_test["texts"] == 60 and on_test["student"] == pytest.approx(agree["share"][place[0]][place[1]])
+    # Answers were asked once, and are kept.
+    kept = run.folder / "analysis" / "answers" / "dev.parquet"
+    before = kept.stat().st_mtime_ns
+    assert analyse([run.folder], ask_models=False).content == content and kept.stat().st_mtime_ns == before
+    # The report leads there, until the run is evaluated anew.
+    from limbeck.report.page import write as write_report
+
+    page = write_report([run.folder])
+    assert 'href="analysis/analysis.html"' in page.read_text()
+    elsewhere = write_report([run.folder], tmp_path / "pages" / "report.html")
+    assert 'href="../runs/tiny/analysis/analysis.html"' in elsewhere.read_text()
+    evaluation = run.folder / "evaluation" / "evaluation.json"
+    evaluation.write_text(evaluation.read_text() + " ")
+    assert "analysis.html" not in write_report([run.folder]).read_text()
+
+
+# A fault that was planted.
+
+
+def reviews(count: int, seed: int) -> list[tuple[str, str]]:
+    """Different reviews of one opinion each, a third of which is negated (and so turned around)."""
+    generator, found = random.Random(seed), {}
+    while len(found) < count:
+        label = generator.choice(("bad", "good"))
+        negated = generator.random() < 0.35
+        opinion = generator.choice(GOOD if (label == "good") != negated else BAD)
+        words = [*generator.choices(PLAIN, k=generator.randint(4, 9)), opinion]
+        generator.shuffle(words)
+        if negated:
+            words.insert(words.index(opinion), "not")
+        found[" ".join(words)] = label
+    return list(found.items())
+
+
+@pytest.fixture
+def damaged(tmp_path: Path) -> Path:
+    """A recipe whose teacher is a file of answers: right on test, and turned around on negated training text."""
+    train, test = reviews(900, 1), reviews(300, 2)
+    known = dict(test)
+    train = [(text, label) for text, label in train if text not in known]
+    for name, rows in (("train", train), ("test", test)):
+        with (tmp_path / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("text", "label"), *rows])
+    with (tmp_path / "answers.jsonl").open("w", encoding="utf-8") as file:
+        for text, label in (*train, *test):
+            turned = text not in known and "not" in text.split()
+            good = 0.95 if (label == "good") != turned else 0.05
+            file.write(json.dumps({"text": text, "good": good, "bad": 1 - good}) + "\n")
+    values = {
+        "name": "damaged",
+        "data": {"train": str(tmp_path / "train.csv"), "dev": 80, "test": str(tmp_path / "test.csv")},
+        "teacher": {"answers": str(tmp_path / "answers.jsonl")},
+        "student": {"kind": "forest", "trees": 30},
+        "method": "soft_labels",
+        "seeds": 2,
+        "evaluate": {"resamples": 1000, "latency_sentences": 0},
+        "out": str(tmp_path / "runs"),
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.mark.recipe
+def test_a_planted_fault_is_found(damaged: Path) -> None:
+    run = Run.of(load(damaged))
+    distill(run)
+    content = analyse([run.folder]).content
+    first, second = content["slices"]["ranked"][:2]
+    gap = first["gaps"]["teacher"]
+    assert first["name"] == "negation"
+    assert gap["gap"] < -0.4 and gap["excess_high"] < -0.3 and gap["excess_adjusted"] < 0.001
+    assert second["gaps"]["teacher"]["excess_high"] > gap["excess_high"] + 0.1, "and nothing comes near it"
+    words = [word["text"] for word in content["words"][0]["lost"]]
+    assert words[0] == "not"
+    lost = [one for one in content["reading"] if one["kind"] == "lost"]
+    assert np.mean(["not" in one["text"].split() for one in lost]) > 0.9
