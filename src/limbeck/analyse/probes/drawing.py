@@ -20,6 +20,11 @@ LEAST = 8
 FEWEST: dict[Part, int] = {"train": 3 * LEAST, "dev": LEAST // 2, "test": LEAST}
 
 
+def least(sizes: Sizes) -> int:
+    """Examples of a class of which every part gets as many as it must hold, where they are cut at random."""
+    return 1 + max(-(-fewest * sizes.total // sizes.of(part)) for part, fewest in FEWEST.items())
+
+
 class TooFewError(LimbeckError):
     """The text does not hold enough for a task."""
 

@@ -195,6 +195,8 @@ def odd_man_out(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> li
     choices = {key: list(words) for key, words in by_tag.items()}
     found = []
     for number, row in enumerate(random.permutation(len(sentences))):
+        if len(found) > ENOUGH * sizes.total:
+            break
         each = sentences[row]
         places = [p for p, tag in enumerate(each.tags or ()) if _replaceable(each.words[p], tag)]
         if not places:
@@ -219,6 +221,8 @@ def _doubling(count: int) -> int:
     return int(np.log2(count))
 
 
+ENOUGH = 1.1
+"""Times the examples that are wanted: more candidates would not be drawn."""
 TRIES = 50
 """Words that are looked at for one that makes pairs as frequent as the word in its place."""
 

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from limbeck.analyse.probes.corpus import Corpus, Parsed
-from limbeck.analyse.probes.drawing import FEWEST, Candidate, TooFewError
+from limbeck.analyse.probes.drawing import Candidate, least
 from limbeck.analyse.probes.task import Sizes
 
 LENGTHS = ((5, 8), (9, 12), (13, 16), (17, 20), (21, 25), (26, 28))
@@ -15,6 +15,8 @@ LENGTHS = ((5, 8), (9, 12), (13, 16), (17, 20), (21, 25), (26, 28))
 WORDS = 20
 """Classes of word content; SentEval, which has millions of sentences, has a thousand."""
 OPEN = ("NN", "NNS", "VB", "VBD", "VBZ", "VBP", "VBN", "VBG", "JJ", "RB")
+AUXILIARIES = frozenset("be is am are was were been being have has had having do does did done not".split())
+"""Verbs and adverbs that are no words of content."""
 
 
 def readable(corpus: list[Parsed]) -> list[Parsed]:
@@ -40,17 +42,16 @@ def word_content(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> l
     """
     sentences = readable(corpus.tagged)
     lowered = [[word.lower() for word in each.words] for each in sentences]
-    is_open = {
-        word.lower()
-        for each in sentences
-        for word, tag in zip(each.words, each.tags or (), strict=True)
-        if tag in OPEN and word.isalpha() and len(word) > 2
-    }
-    counts = Counter(word for words in lowered for word in set(words) if word in is_open)
-    fewest = sum(FEWEST.values())
-    ranked = sorted((count, word) for word, count in counts.items() if count >= 2 * fewest)
-    if len(ranked) < 2:
-        raise TooFewError(f"word_content: no two words come in {2 * fewest} sentences")
+    seen: Counter[str] = Counter()
+    opened: Counter[str] = Counter()
+    for each, words in zip(sentences, lowered, strict=True):
+        seen.update(words)
+        opened.update(word for word, tag in zip(words, each.tags or (), strict=True) if tag in OPEN)
+    counts = Counter(word for words in lowered for word in set(words))
+    counts = Counter(
+        {w: n for w, n in counts.items() if w.isalpha() and w not in AUXILIARIES and 2 * opened[w] > seen[w]}
+    )
+    ranked = sorted((count, word) for word, count in counts.items() if count >= least(sizes))
     enough = [each for each in ranked if each[0] >= 1.25 * sizes.total / WORDS]
     chosen = {word for _, word in (enough if len(enough) >= WORDS else ranked[-WORDS:])[:WORDS]}
     found = []
@@ -58,4 +59,5 @@ def word_content(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> l
         there = [word for word in words if word in chosen]
         if len(there) == 1:
             found.append(Candidate(each.words, there[0]))
-    return found
+    alone = Counter(each.label for each in found)
+    return [each for each in found if alone[each.label] >= least(sizes)]

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 
 from limbeck.analyse.probes.corpus import Corpus
-from limbeck.analyse.probes.drawing import FEWEST, Candidate
+from limbeck.analyse.probes.drawing import Candidate, least
 from limbeck.analyse.probes.surface import length_class, readable
 from limbeck.analyse.probes.task import Sizes
 
@@ -48,9 +48,7 @@ def top_constituents(corpus: Corpus, sizes: Sizes, random: np.random.Generator) 
     """The phrases and marks right below the sentence, in their order: the frequent ones, or any other."""
     sentences = [each for each in readable(corpus.parsed) if each.tree is not None and each.tree.category == "S"]
     orders = ["_".join(child.category for child in each.tree.children) for each in sentences if each.tree]
-    # A few more than are wanted at least: what is drawn at random is cut by shares.
-    fewest = round(1.5 * max(FEWEST[part] * sizes.total / sizes.of(part) for part in FEWEST))
-    common = [order for order, count in Counter(orders).most_common(CONSTITUENTS) if count >= fewest]
+    common = [order for order, count in Counter(orders).most_common(CONSTITUENTS) if count >= 1.5 * least(sizes)]
     return [
         Candidate(each.words, order if order in common else OTHERS)
         for each, order in zip(sentences, orders, strict=True)
