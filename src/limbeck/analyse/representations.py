@@ -51,11 +51,15 @@ class Representations:
         self.poolings = tuple(how for how in encoder.poolings if how in wanted)
         if not self.poolings:
             fix = f"Add one of {', '.join(encoder.poolings)} to 'poolings'"
-            raise LimbeckError("none of these poolings means anything for this model", where=encoder.name, fix=fix)
+            raise LimbeckError(
+                "none of these poolings means anything for this model", where=encoder.name, fix=fix
+            )
         self.widths = encoder.widths
         self._ends = offsets_of(self.widths)
         total = int(self._ends[-1])
-        self.pooled = self._open(store, "pooled", total * len(self.poolings), {"poolings": list(self.poolings)})
+        self.pooled = self._open(
+            store, "pooled", total * len(self.poolings), {"poolings": list(self.poolings)}
+        )
         self.words = self._open(store, "words", total, {})
 
     def _open(self, store: AnswerStore, kind: str, width: int, more: Mapping[str, list[str]]) -> AnswerTable:
@@ -184,7 +188,9 @@ class _Growing:
         self.sentences: list[Words] = []
         self.rows: list[NDArray[np.float16]] = []
 
-    def add(self, batch: Sequence[Words], rows: Sequence[NDArray[np.float16]], wanted: Mapping[Words, None]) -> None:
+    def add(
+        self, batch: Sequence[Words], rows: Sequence[NDArray[np.float16]], wanted: Mapping[Words, None]
+    ) -> None:
         """Take those of a batch that are wanted; a full shard is written."""
         for words, found in zip(batch, rows, strict=True):
             if words in wanted:

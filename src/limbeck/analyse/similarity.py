@@ -14,7 +14,9 @@ from limbeck.analyse.states import Pooling, Words
 Floats = NDArray[np.float64]
 
 
-def layers_alike(first: Representations, second: Representations, sentences: Sequence[Words], over: Pooling | None) -> Floats:
+def layers_alike(
+    first: Representations, second: Representations, sentences: Sequence[Words], over: Pooling | None
+) -> Floats:
     """CKA of each layer of a model with each of another.
 
     Args:
@@ -29,10 +31,14 @@ def layers_alike(first: Representations, second: Representations, sentences: Seq
     return cka_matrix(*([_layer(each, sentences, n, over) for n in each.layers] for each in (first, second)))
 
 
-def _layer(states: Representations, sentences: Sequence[Words], layer: int, over: Pooling | None) -> NDArray[np.float32]:
+def _layer(
+    states: Representations, sentences: Sequence[Words], layer: int, over: Pooling | None
+) -> NDArray[np.float32]:
     if over is not None:
         return states.of(sentences).layer(layer, over)
-    spans = [(row, ((place, place + 1),)) for row, words in enumerate(sentences) for place in range(len(words))]
+    spans = [
+        (row, ((place, place + 1),)) for row, words in enumerate(sentences) for place in range(len(words))
+    ]
     return states.of_spans(sentences, spans).layer(layer)
 
 
@@ -51,7 +57,11 @@ def best_mapping(alike: Floats) -> tuple[int, ...] | None:
         return None
     best = np.full((students, teachers), -np.inf)
     for layer in range(students):
-        before = np.concatenate([[-np.inf], np.maximum.accumulate(best[layer - 1])[:-1]]) if layer else np.zeros(teachers)
+        before = (
+            np.concatenate([[-np.inf], np.maximum.accumulate(best[layer - 1])[:-1]])
+            if layer
+            else np.zeros(teachers)
+        )
         best[layer] = alike[layer] + before
     found, end = list[int](), teachers
     for layer in reversed(range(students)):

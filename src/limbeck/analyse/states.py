@@ -100,13 +100,19 @@ class Encoder(Protocol):
     name: str
 
     @property
-    def fingerprint(self) -> str: ...
+    def fingerprint(self) -> str:
+        """Digest of all that states depend on."""
+        ...
 
     @property
-    def widths(self) -> tuple[int, ...]: ...
+    def widths(self) -> tuple[int, ...]:
+        """Of each layer."""
+        ...
 
     @property
-    def poolings(self) -> tuple[Pooling, ...]: ...
+    def poolings(self) -> tuple[Pooling, ...]:
+        """Those that mean something."""
+        ...
 
     def read(self, sentences: Sequence[Words]) -> Iterator[tuple[NDArray[np.int64], States]]:
         """All sentences, a batch at a time: their numbers, and what is said of them."""
@@ -138,8 +144,9 @@ class ModelEncoder:
         if getattr(model.config, "is_encoder_decoder", False):
             raise LimbeckError("translators are not probed: they read and write", where=name)
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.name, self.model, self.tokeniser = name, model.to(self.device), tokeniser
-        self.max_length = max_length
+        self.name, self.tokeniser, self.max_length = name, tokeniser, max_length
+        torch.nn.Module.to(model, self.device)  # transformers' own is typed otherwise
+        self.model = model
 
     @cached_property
     def fingerprint(self) -> str:
@@ -159,7 +166,11 @@ class ModelEncoder:
         """The first token sums up a sentence where it sees the others, the last one where models read one way."""
         if isinstance(self.model, RECURRENT) or _reads_one_way(self.model):
             return ("mean", "max", "last")
-        return ("mean", "max") if isinstance(self.model, StaticForSequenceClassification) else ("mean", "max", "first")
+        return (
+            ("mean", "max")
+            if isinstance(self.model, StaticForSequenceClassification)
+            else ("mean", "max", "first")
+        )
 
     def read(self, sentences: Sequence[Words]) -> Iterator[tuple[NDArray[np.int64], States]]:
         """All sentences, those of like length together, the longest first."""
@@ -167,7 +178,12 @@ class ModelEncoder:
         encoded = encode_words(self.tokeniser, examples, None, self.max_length)
         for rows in batches(encoded.lengths, tokens_at_a_time(self.device)):
             given = collate(encoded, rows).to(self.device).inputs
-            inputs = Inputs(*(given[key] for key in ("input_ids", "attention_mask", "word_starts", "word_ends", "word_bytes")))
+            inputs = Inputs(
+                *(
+                    given[key]
+                    for key in ("input_ids", "attention_mask", "word_starts", "word_ends", "word_bytes")
+                )
+            )
             with torch.inference_mode(), evaluating(self.model):
                 yield rows, states_of(self.model, inputs)
 
@@ -192,19 +208,30 @@ def states_of(model: PreTrainedModel, inputs: Inputs) -> States:
 def _of_one_side(model: SiameseForSequenceClassification, inputs: Inputs) -> States:
     """The sentence as the first text of a pair whose second one is empty: without special tokens."""
     config = model.config
-    starts, lengths = places_of_sides(inputs.ids, inputs.mask, torch.zeros_like(inputs.ids), None, config.special_ids or [])
+    starts, lengths = places_of_sides(
+        inputs.ids, inputs.mask, torch.zeros_like(inputs.ids), None, config.special_ids or []
+    )
     embedded, mask = apart(model.embedded(inputs.ids), starts, lengths)
     embedded, mask = embedded[::2], mask[::2]
     _, layers = model.read(embedded, mask, keep=True)
     assert inputs.starts is not None and inputs.ends is not None
-    moved = [torch.where(place >= 0, place - starts[:, :1], place) for place in (inputs.starts, inputs.ends)]
-    return States((embedded, *layers), Inputs(mask, mask, *moved, inputs.spelling), two_ways=True)
+
+    def moved(places: Tensor) -> Tensor:
+        return torch.where(places >= 0, places - starts[:, :1], places)
+
+    return States(
+        (embedded, *layers),
+        Inputs(mask, mask, moved(inputs.starts), moved(inputs.ends), inputs.spelling),
+        two_ways=True,
+    )
 
 
 def _reads_one_way(model: PreTrainedModel) -> bool:
     """Whether the model's tokens see only those before them."""
     names = getattr(model.config, "architectures", None) or [type(model).__name__]
-    return bool(getattr(model.config, "is_decoder", False)) or any("CausalLM" in name or "GPT" in name for name in names)
+    return bool(getattr(model.config, "is_decoder", False)) or any(
+        "CausalLM" in name or "GPT" in name for name in names
+    )
 
 
 class VectorEncoder:

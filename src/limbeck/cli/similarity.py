@@ -15,7 +15,9 @@ def similarity(
     text: Annotated[
         str | None, typer.Option(metavar="FILE", help="One sentence a line. [default: the run's test set]")
     ] = None,
-    over: Annotated[str | None, typer.Option(help="mean, max, first or last; or words. [default: mean]")] = None,
+    over: Annotated[
+        str | None, typer.Option(help="mean, max, first or last; or words. [default: mean]")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=2, help="Most sentences. [default: 1000]")] = None,
     settings: SettingsFile = None,
     overrides: Overrides = None,

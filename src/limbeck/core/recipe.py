@@ -375,7 +375,12 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def load_as(
-    schema: type[Model], path: Path, overrides: Sequence[str] = (), *, called: str = "recipe", fix: str | None = None
+    schema: type[Model],
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    called: str = "recipe",
+    fix: str | None = None,
 ) -> Model:
     """Read settings from YAML, as :func:`load` reads a recipe.
 

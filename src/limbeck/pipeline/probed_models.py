@@ -24,6 +24,7 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.models.heads import quiet
 from limbeck.models.student import longest_input
+from limbeck.pipeline.folders import require
 from limbeck.pipeline.run import Run
 from limbeck.text import resources
 from limbeck.text.tokeniser import load_tokeniser
@@ -60,7 +61,7 @@ def probed_models(references: Sequence[str], max_length: int, seeds: int | None 
     """What is named.
 
     Args:
-        references: Run folders, model folders, ``package:NAME/FOLDER`` or names on the hub, each perhaps after ``NAME=``.
+        references: Run folders, model folders, ``package:NAME/FOLDER``, names on the hub; each perhaps after ``NAME=``.
         max_length: Tokens kept of a sentence, by models of no run; those of a run keep as many as they were trained on.
         seeds: Most seeds of a student; None for all.
 
@@ -74,7 +75,9 @@ def probed_models(references: Sequence[str], max_length: int, seeds: int | None 
         if is_run(place):
             members = _of_run(Path(place).expanduser(), seeds)
             prefix = name or (Path(place).resolve().name if several else "")
-            found += [replace(each, name=f"{prefix}: {each.name}" if prefix else each.name) for each in members]
+            found += [
+                replace(each, name=f"{prefix}: {each.name}" if prefix else each.name) for each in members
+            ]
         else:
             found.append(_of_model(name or place.rstrip("/").rpartition("/")[2], place, max_length))
     twice = [name for name, count in Counter(each.name for each in found).items() if count > 1]
@@ -101,11 +104,17 @@ def _of_run(folder: Path, seeds: int | None) -> Iterator[Probed]:
         progress.warn(f"{folder}: the teacher is a file of answers, which has no layers to probe")
     for title in run.methods:
         role: Role = "control" if title == run.task.control else "student"
-        members = tuple(
-            ModelEncoder(f"{title}, seed {seed}", run.load_student(title, seed), run.tokeniser, run.recipe.student.max_length)
-            for seed in run.recipe.seeds[:seeds]
-        )
+        members = tuple(_student(run, title, seed) for seed in run.recipe.seeds[:seeds])
         yield Probed(title, role, members, str(folder))
+
+
+def _student(run: Run, title: str, seed: int) -> ModelEncoder:
+    """A student with the tokeniser that lies beside it."""
+    require(run.student_folder(title, seed), "train")
+    tokeniser = load_tokeniser(run.student_folder(title, seed).path)
+    return ModelEncoder(
+        f"{title}, seed {seed}", run.load_student(title, seed), tokeniser, run.recipe.student.max_length
+    )
 
 
 # By itself.
@@ -130,7 +139,9 @@ def load_any(reference: str) -> PreTrainedModel:
             config = AutoConfig.from_pretrained(place)
             auto = next((each for each in AUTO if type(config) in each._model_mapping), None)
             if auto is None:
-                raise LimbeckError(f"a model of the kind '{config.model_type}' is not probed", where=reference)
+                raise LimbeckError(
+                    f"a model of the kind '{config.model_type}' is not probed", where=reference
+                )
             model: PreTrainedModel = auto.from_pretrained(place, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".:")

@@ -35,8 +35,8 @@ class ProbeSettings(Settings):
     """What ``limbeck probe`` is asked."""
 
     models: Annotated[list[str], BeforeValidator(one_or_many)] = Field(min_length=1)
-    """Run folders (teacher, students, control), model folders, ``package:NAME/FOLDER``, names on the hub; ``NAME=FOLDER``
-    says what pages call it."""
+    """Run folders (teacher, students, control), model folders, ``package:NAME/FOLDER``, names on the hub;
+    ``NAME=FOLDER`` says what pages call it."""
     senteval: str | None = None
     """Folder of SentEval's published files; tasks that are not there are built, where there is text for it."""
     treebank: Annotated[list[str], BeforeValidator(one_or_many)] = []
@@ -170,13 +170,17 @@ def make_tasks(settings: ProbeSettings) -> Tasks:
     Raises:
         LimbeckError: A file is missing or malformed, or nothing can be asked.
     """
-    sentence_names = None if settings.tasks is None else [name for name in settings.tasks if name in builder.RULES]
+    sentence_names = (
+        None if settings.tasks is None else [name for name in settings.tasks if name in builder.RULES]
+    )
     found: dict[str, SentenceTask] = {}
     if settings.senteval is not None:
         folder = Path(resolve(settings.senteval))
         has_text = bool(settings.treebank or settings.tagged)
         there = [name for name in senteval.FILES if (folder / senteval.FILES[name]).is_file()]
-        wanted = sentence_names if not has_text else [name for name in sentence_names or there if name in there]
+        wanted = (
+            sentence_names if not has_text else [name for name in sentence_names or there if name in there]
+        )
         read = senteval.read(folder, wanted, settings.sizes, settings.seed) if wanted != [] else []
         found = {task.name: task for task in read}
     corpus = Corpus.of(_sentences(settings))
@@ -184,9 +188,11 @@ def make_tasks(settings: ProbeSettings) -> Tasks:
     missing = [name for name in names if name not in found]
     built = builder.build(corpus, missing, settings.sizes, settings.seed) if corpus.sentences else None
     made = {**found, **({task.name: task for task in built.tasks} if built else {})}
-    spans, without = edges.build(corpus, settings.tasks, settings.sizes, settings.seed) if corpus.sentences else ([], {})
+    spans, without = (
+        edges.build(corpus, settings.tasks, settings.sizes, settings.seed) if corpus.sentences else ([], {})
+    )
     lacking = {**(built.lacking if built else {}), **without}
-    tasks = [*(made[name] for name in builder.RULES if name in made), *spans]
+    tasks: list[Task] = [*(made[name] for name in builder.RULES if name in made), *spans]
     if not tasks:
         reason = next(iter(lacking.values()), "no text is named")
         fix = "Name SentEval's files (--senteval), trees (--treebank) or tagged text (--tagged)"
@@ -220,7 +226,9 @@ def probe_model(
     members = filled(model, tasks, settings.poolings, store)
     how = settings.scoring
     rows: list[Row] = []
-    with progress.task(f"probes of {model.name}", sum(probes_of(task, members, how) for task in tasks)) as task:
+    with progress.task(
+        f"probes of {model.name}", sum(probes_of(task, members, how) for task in tasks)
+    ) as task:
         for one in tasks:
             task.note(one.name)
             rows += rows_of_task(one, members, how, task.advance)

@@ -1,4 +1,4 @@
-"""Similarity: which layers of two models, or of a run's teacher and students, say the same, up to rotation and scale."""
+"""Similarity: which layers of two models, or of a run's teacher and students, say the same up to rotation and scale."""
 
 from __future__ import annotations
 
@@ -106,7 +106,9 @@ def _pairs(models: Sequence[Probed]) -> list[tuple[Probed, Probed]]:
     """Of a run, teacher and each student or control; else the first model and each other one."""
     if len(models) < 2:
         fix = "Name two models, or a run with a teacher that is a model"
-        raise LimbeckError("there is one model only to compare", where=models[0].folder if models else None, fix=fix)
+        raise LimbeckError(
+            "there is one model only to compare", where=models[0].folder if models else None, fix=fix
+        )
     teachers = [(a, b) for a, b in combinations(models, 2) if a.role == "teacher" and a.folder == b.folder]
     return teachers or [(models[0], other) for other in models[1:]]
 

@@ -56,11 +56,15 @@ def grid(what: str, across: str, down: Sequence[str], columns: Sequence[str], ce
     return drawing(*size, what, list(_parts(across, down, columns, cells, margin)), "natural heat grid")
 
 
-def _parts(across: str, down: Sequence[str], columns: Sequence[str], cells: Cells, margin: float) -> Iterator[Markup]:
+def _parts(
+    across: str, down: Sequence[str], columns: Sequence[str], cells: Cells, margin: float
+) -> Iterator[Markup]:
     width, height = CELL
     yield tag("text", across, x=margin - 6, y=height - 7, text_anchor="end", class_="tick")
     for number, name in enumerate(columns):
-        yield tag("text", name, x=margin + width * (number + 0.5), y=height - 7, text_anchor="middle", class_="tick")
+        yield tag(
+            "text", name, x=margin + width * (number + 0.5), y=height - 7, text_anchor="middle", class_="tick"
+        )
     for line, (name, row) in enumerate(zip(down, cells, strict=True), 1):
         shown = name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
         yield tag("text", tag("title", name), shown, x=margin - 6, y=height * line + 15, text_anchor="end")
@@ -78,7 +82,9 @@ def _square(cell: Cell | None, x: float, y: float) -> Markup:
         "g",
         tag("title", cell.title),
         tag("rect", **place, class_="ground"),
-        tag("rect", **place, class_="hit" if shade >= 0 else "miss", fill_opacity=float(DEEPEST * abs(shade))),
+        tag(
+            "rect", **place, class_="hit" if shade >= 0 else "miss", fill_opacity=float(DEEPEST * abs(shade))
+        ),
         tag("text", cell.text, x=x + width / 2, y=y + 15, text_anchor="middle"),
         class_="strong" if cell.strong else None,
     )

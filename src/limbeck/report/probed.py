@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,11 +79,14 @@ def render(found: Findings) -> str:
     return fill(
         "probed.html.jinja",
         title="Probes",
-        name=", ".join(model.name for model in found.models if model.role not in ("vectors", "random")),
+        name=words.plural(len(found.models), "model"),
         version=__version__,
         of=found,
         headline=headline(found),
-        maps=[Panel(model.name, _note(found, model), _map(found, model), style(found, model)) for model in found.models],
+        maps=[
+            Panel(model.name, _note(found, model), _map(found, model), style(found, model))
+            for model in found.models
+        ],
         differences=[_difference(found, *pair) for pair in found.pairs],
         mixes=[mix for model in found.models if (mix := _mix_of(found, model)) is not None],
         best=best_table(found),
@@ -98,10 +101,11 @@ def render(found: Findings) -> str:
 def headline(found: Findings) -> str:
     """What the best layers tell, on average."""
     of = "sentences" if any(task.of == "sentences" for task in found.tasks) else "spans"
-    told = [(model.name, share) for model in found.models if (share := found.mean_best(model, of)) is not None]
-    told = [(name, words.percent(share)) for name, share in told]
+    told = [
+        (model.name, share) for model in found.models if (share := found.mean_best(model, of)) is not None
+    ]
     count = words.plural(sum(task.of == of for task in found.tasks), "task")
-    parts = ", ".join(f"{name} {share}" for name, share in told)
+    parts = ", ".join(f"{name} {words.percent(share)}" for name, share in told)
     return f"What the best layer tells, on average over {count}: {parts}."
 
 
@@ -126,14 +130,26 @@ def _map(found: Findings, model: Model) -> Markup:
         if row is None:
             return None
         above = (row["accuracy"] - task.majority) / max(1e-9, 1 - task.majority)
-        title = f"{model.name}, {task.shown}, layer {layer}: {spread(row)}; the most frequent class {words.percent(task.majority)}"
+        guess = words.percent(task.majority)
+        title = f"{model.name}, {task.shown}, layer {layer}: {spread(row)}; the most frequent class {guess}"
         best = found.best(model, task)
-        return Cell(f"{100 * row['accuracy']:.0f}", title, max(0.0, above), best is not None and best["layer"] == layer)
+        return Cell(
+            f"{100 * row['accuracy']:.0f}",
+            title,
+            max(0.0, above),
+            best is not None and best["layer"] == layer,
+        )
 
     layers = range(model.layers)
     cells = [[cell(task, layer) for layer in layers] for task in found.tasks]
     names = [task.shown for task in found.tasks]
-    return grid(f"Accuracy of probes of {model.name}, by task and layer", LAYER, names, [str(n) for n in layers], cells)
+    return grid(
+        f"Accuracy of probes of {model.name}, by task and layer",
+        LAYER,
+        names,
+        [str(n) for n in layers],
+        cells,
+    )
 
 
 def _apart(found: Findings, model: Model, other: Model, task: Task, layer: int) -> tuple[Row, Row] | None:
@@ -160,7 +176,12 @@ def _difference(found: Findings, model: Model, other: Model) -> Panel:
     what = f"Accuracy of {model.name} less that of {other.name}, in points, by task and layer"
     picture = grid(what, LAYER, names, [str(n) for n in layers], cells)
     against = ", ".join(f"{n}–{found.opposite(n, model, other)}" for n in layers)
-    return Panel(f"{model.name} − {other.name}", f"layers held against each other: {against}", picture, style(found, model))
+    return Panel(
+        f"{model.name} − {other.name}",
+        f"layers held against each other: {against}",
+        picture,
+        style(found, model),
+    )
 
 
 def _mix_of(found: Findings, model: Model) -> Panel | None:
@@ -174,12 +195,22 @@ def _mix_of(found: Findings, model: Model) -> Panel | None:
         if layer not in weights:
             return None
         share = weights[layer]
-        return Cell(f"{100 * share:.0f}", f"{model.name}, {task.shown}: layer {layer} has {words.percent(share)} of the weight", share)
+        return Cell(
+            f"{100 * share:.0f}",
+            f"{model.name}, {task.shown}: layer {layer} has {words.percent(share)} of the weight",
+            share,
+        )
 
     layers = range(model.layers)
     cells = [[cell(task, layer) for layer in layers] for task in tasks]
     names = [task.shown for task in tasks]
-    picture = grid(f"Weights of layers in the mixing probe of {model.name}, per cent", LAYER, names, [str(n) for n in layers], cells)
+    picture = grid(
+        f"Weights of layers in the mixing probe of {model.name}, per cent",
+        LAYER,
+        names,
+        [str(n) for n in layers],
+        cells,
+    )
     return Panel(model.name, "per cent of the weight", picture, style(found, model))
 
 
@@ -188,7 +219,8 @@ def _mix_of(found: Findings, model: Model) -> Panel | None:
 
 def spread(row: Row) -> str:
     """A score with its interval."""
-    return f"{words.percent(row['accuracy'])} ({words.fixed(100 * row['low'], 1)} to {words.fixed(100 * row['high'], 1)})"
+    low, high = (words.fixed(100 * row[end], 1) for end in ("low", "high"))
+    return f"{words.percent(row['accuracy'])} ({low} to {high})"
 
 
 def best_table(found: Findings) -> Numbers:
@@ -222,7 +254,15 @@ def spans_table(found: Findings) -> Numbers | None:
                     words.fixed(mixed["gravity"], 2) if mixed else words.MISSING,
                 ]
             )
-    heads = ["Task", "Accuracy", "Layer", "Random labels", "Selectivity", "All layers mixed", "Centre of gravity"]
+    heads = [
+        "Task",
+        "Accuracy",
+        "Layer",
+        "Random labels",
+        "Selectivity",
+        "All layers mixed",
+        "Centre of gravity",
+    ]
     return Numbers("Spans of words", heads, rows) if rows else None
 
 
@@ -312,5 +352,8 @@ def as_markdown(found: Findings) -> str:
 
 def table_of(each: Numbers) -> str:
     """A table in Markdown."""
-    lines = [[markdown_parts.text(cell) for cell in row] for row in each.rows]
+    lines = [
+        [markdown_parts.text(cell) if n < each.words_in else cell for n, cell in enumerate(row)]
+        for row in each.rows
+    ]
     return markdown_parts.table([markdown_parts.text(head) for head in each.heads], lines, each.words_in)

@@ -123,7 +123,12 @@ class Findings:
     def mixed(self, model: Model, task: Task) -> Row | None:
         """Which layers the mixing probe listens to."""
         return next(
-            (r for r in self.rows if r["kind"] == "mix" and (r["model"], r["task"]) == (model.name, task.name)), None
+            (
+                r
+                for r in self.rows
+                if r["kind"] == "mix" and (r["model"], r["task"]) == (model.name, task.name)
+            ),
+            None,
         )
 
     def mean_best(self, model: Model, of: str = "sentences") -> float | None:

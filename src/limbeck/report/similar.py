@@ -74,7 +74,7 @@ def render(found: Content) -> str:
     return fill(
         "similar.html.jinja",
         title="Similarity of layers",
-        name=found.pairs[0].across,
+        name=words.plural(len(found.pairs), "pair"),
         version=__version__,
         of=found,
         headline=headline(found),
@@ -99,8 +99,15 @@ def _map(pair: Pair, number: int) -> Panel:
     down, across = range(len(pair.cka)), range(len(pair.cka[0]))
     cells = [[cell(layer, other) for other in across] for layer in down]
     what = f"CKA of layers of {pair.down}, down, and of {pair.across}, across"
-    picture = grid(what, f"{pair.down} / {pair.across}", [f"layer {n}" for n in down], [str(n) for n in across], cells)
-    return Panel(pair.title, f"{pair.down} down, {pair.across} across", picture, STYLES.get(pair.role, f"s{number % 6 + 1}"))
+    picture = grid(
+        what, f"{pair.down} / {pair.across}", [f"layer {n}" for n in down], [str(n) for n in across], cells
+    )
+    return Panel(
+        pair.title,
+        f"{pair.down} down, {pair.across} across",
+        picture,
+        STYLES.get(pair.role, f"s{number % 6 + 1}"),
+    )
 
 
 def _table(pair: Pair) -> Numbers:
@@ -120,12 +127,19 @@ def _mappings(found: Content) -> Numbers:
         ]
         for pair in found.pairs
     ]
-    return Numbers("Mappings", ["Student", "Teacher", "Most alike in rising order", "Most alike of each layer"], rows, 4)
+    return Numbers(
+        "Mappings", ["Student", "Teacher", "Most alike in rising order", "Most alike of each layer"], rows, 4
+    )
 
 
 def as_markdown(found: Content) -> str:
     """All tables."""
-    parts = ["# Similarity of layers", markdown_parts.text(headline(found)), "## Mappings", table_of(_mappings(found))]
+    parts = [
+        "# Similarity of layers",
+        markdown_parts.text(headline(found)),
+        "## Mappings",
+        table_of(_mappings(found)),
+    ]
     for pair in found.pairs:
         parts += [f"## {markdown_parts.text(pair.title)}", table_of(_table(pair))]
     return "\n\n".join(parts) + "\n"

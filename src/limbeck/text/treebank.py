@@ -91,7 +91,9 @@ def _of_file(path: Path) -> Iterator[Tree]:
         if tree is not None:
             yield tree
     if not found:
-        raise LimbeckError("the file holds no trees", where=path, fix="A tree is written (S (NP (NN Rain)) (VP (VBZ falls)))")
+        raise LimbeckError(
+            "the file holds no trees", where=path, fix="A tree is written (S (NP (NN Rain)) (VP (VBZ falls)))"
+        )
 
 
 def _bracketed(path: Path) -> Iterator[tuple[int, str]]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from limbeck.analyse.probes import semantics, surface, syntax
+from limbeck.analyse.probes import misplaced, semantics, surface, syntax
 from limbeck.analyse.probes.corpus import Corpus
 from limbeck.analyse.probes.drawing import Candidate, TooFewError, draw
 from limbeck.analyse.probes.task import SentenceTask, Sizes
@@ -31,8 +31,8 @@ RULES: Mapping[str, tuple[Rule, Needs]] = MappingProxyType(
         "tense": (semantics.tense, "tags"),
         "subject_number": (semantics.subject_number, "trees"),
         "object_number": (semantics.object_number, "trees"),
-        "odd_man_out": (semantics.odd_man_out, "tags"),
-        "coordination_inversion": (semantics.coordination_inversion, "tags"),
+        "odd_man_out": (misplaced.odd_man_out, "tags"),
+        "coordination_inversion": (misplaced.coordination_inversion, "tags"),
     }
 )
 """The tasks in SentEval's order, each with its candidates and what these are read off."""

@@ -61,11 +61,13 @@ def probe(
         penalties: Strengths of the L2 penalty that dev chooses from; of equals the strongest wins.
         seed: Of a perceptron's start.
     """
-    classes, numbers = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
+    _, numbers = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     train, dev, test = (standardised(features, rows)[rows[part]] for part in ("train", "dev", "test"))
     gold = {part: numbers[rows[part]] for part in rows}
     if len(np.unique(gold["train"])) == 1:
-        return Told(gold["test"] == gold["train"][0], max(penalties), float((gold["dev"] == gold["train"][0]).mean()))
+        return Told(
+            gold["test"] == gold["train"][0], max(penalties), float((gold["dev"] == gold["train"][0]).mean())
+        )
     best: tuple[float, float, NDArray[np.bool_]] | None = None
     for penalty in sorted(penalties, reverse=True):
         model = _model(kind, penalty, len(train), seed)
@@ -86,7 +88,8 @@ def standardised(
     train = features[rows["train"]]
     deviation = train.std(0)
     scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=deviation > 1e-7)
-    return ((features - train.mean(0)) * scale).astype(np.float32)
+    found: NDArray[np.float32] = ((features - train.mean(0)) * scale).astype(np.float32)
+    return found
 
 
 def _model(kind: Kind, penalty: float, examples: int, seed: int) -> Any:
@@ -100,4 +103,6 @@ def _model(kind: Kind, penalty: float, examples: int, seed: int) -> Any:
     strength = penalty / 100
     if kind == "logistic":
         return LogisticRegression(C=1 / (strength * examples), max_iter=ITERATIONS[kind])
-    return MLPClassifier((HIDDEN,), alpha=strength * min(200, examples), max_iter=ITERATIONS[kind], random_state=seed)
+    return MLPClassifier(
+        (HIDDEN,), alpha=strength * min(200, examples), max_iter=ITERATIONS[kind], random_state=seed
+    )

@@ -24,6 +24,8 @@ def control(task: EdgeTask, seed: int) -> EdgeTask:
     random = np.random.default_rng(seed)
     classes, counts = np.unique(np.array([edge.label for edge in task.edges]), return_counts=True)
     types = sorted({edge.type for edge in task.edges})
-    drawn = dict(zip(types, random.choice(classes, len(types), p=counts / counts.sum()).tolist(), strict=True))
+    drawn = dict(
+        zip(types, random.choice(classes, len(types), p=counts / counts.sum()).tolist(), strict=True)
+    )
     edges: list[Edge] = [replace(edge, label=drawn[edge.type]) for edge in task.edges]
     return replace(task, name=f"{task.name} (control)", edges=edges)

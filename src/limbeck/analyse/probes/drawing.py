@@ -44,7 +44,9 @@ class Candidate:
     group: str = ""
 
 
-def draw(name: str, candidates: Sequence[Candidate], sizes: Sizes, random: np.random.Generator) -> SentenceTask:
+def draw(
+    name: str, candidates: Sequence[Candidate], sizes: Sizes, random: np.random.Generator
+) -> SentenceTask:
     """A balanced task.
 
     Args:
@@ -99,12 +101,15 @@ def _by_group(candidates: Sequence[Candidate], sizes: Sizes) -> Sorted:
         groups[each.group].append(each)
     whole = Counter(each.label for each in candidates)
     lacking = {
-        part: {label: count * sizes.of(part) / sizes.total for label, count in whole.items()} for part in PARTS
+        part: {label: count * sizes.of(part) / sizes.total for label, count in whole.items()}
+        for part in PARTS
     }
     found: Sorted = {part: {label: [] for label in whole} for part in PARTS}
     for members in sorted(groups.values(), key=len, reverse=True):
         counts = Counter(each.label for each in members)
-        part = max(PARTS, key=lambda part: min(lacking[part][label] - count for label, count in counts.items()))
+        part = max(
+            PARTS, key=lambda part: min(lacking[part][label] - count for label, count in counts.items())
+        )
         for each in members:
             found[part][each.label].append(each)
             lacking[part][each.label] -= 1
@@ -113,7 +118,9 @@ def _by_group(candidates: Sequence[Candidate], sizes: Sizes) -> Sorted:
 
 def _check(name: str, found: Sorted, classes: Sequence[str]) -> None:
     if len(classes) < 2:
-        raise TooFewError(f"{name}: there is one class of examples only" if classes else f"{name}: there are no examples")
+        raise TooFewError(
+            f"{name}: there is one class of examples only" if classes else f"{name}: there are no examples"
+        )
     for part, fewest in FEWEST.items():
         scarce = min(classes, key=lambda label: len(found[part].get(label, ())))
         count = len(found[part].get(scarce, ()))

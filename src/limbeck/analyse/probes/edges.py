@@ -16,7 +16,7 @@ import numpy as np
 from limbeck.analyse.probes.builder import Needs
 from limbeck.analyse.probes.corpus import Corpus, Parsed
 from limbeck.analyse.probes.drawing import TooFewError
-from limbeck.analyse.probes.semantics import direct_object, VERBS
+from limbeck.analyse.probes.grammar import VERBS, direct_object
 from limbeck.analyse.probes.task import PARTS, Edge, EdgeTask, Part, Sizes, Spans, Words
 from limbeck.text.treebank import Tree
 
@@ -41,7 +41,7 @@ def _constituents(sentence: Parsed) -> Found:
 
 
 def _relations(sentence: Parsed) -> Found:
-    """Of each clause's verb: its subject, its object, and other noun phrases below the clause."""
+    """Of each clause's verb: its subject, its object, and one other noun phrase below the clause, from the middle."""
     assert sentence.tree is not None
     for clause in sentence.tree.phrases():
         verb_phrase = next((child for child in clause.children if child.category == "VP"), None)
@@ -53,9 +53,15 @@ def _relations(sentence: Parsed) -> Found:
             continue
         subject = next((child for child in clause.children if "SBJ" in child.functions), None)
         target = direct_object(lowest)
-        for phrase in clause.phrases():
-            if phrase.category == "NP":
-                label = "subject" if phrase is subject else "object" if phrase is target else "neither"
+        nouns = [each for each in clause.phrases() if each.category == "NP"]
+        others = [each for each in nouns if each is not subject and each is not target]
+        kinds = {
+            "subject": subject,
+            "object": target,
+            "neither": others[len(others) // 2] if others else None,
+        }
+        for label, phrase in kinds.items():
+            if phrase is not None and phrase.category == "NP":
                 yield ((verb.start, verb.end), (phrase.start, phrase.end)), label
 
 
@@ -76,12 +82,20 @@ RULES: Mapping[str, tuple[Callable[[Parsed], Found], Needs]] = MappingProxyType(
 NAMES = (*RULES, "chunks", "entities")
 
 
-def build(corpus: Corpus, names: Sequence[str] | None, sizes: Sizes, seed: int) -> tuple[list[EdgeTask], dict[str, str]]:
+def build(
+    corpus: Corpus, names: Sequence[str] | None, sizes: Sizes, seed: int
+) -> tuple[list[EdgeTask], dict[str, str]]:
     """Build edge tasks; arguments and answer as of :func:`limbeck.analyse.probes.builder.build`."""
     held = {"tags": corpus.tagged, "trees": corpus.parsed}
     rules = {name: (rule, held[needs], needs) for name, (rule, needs) in RULES.items()}
-    marked = "chunks" if {span.type for each in corpus.spanned for span in each.spans or ()} <= CHUNKS else "entities"
-    spanned = {name: (_spans, corpus.spanned if name == marked else [], f"marked {name}") for name in NAMES[-2:]}
+    marked = (
+        "chunks"
+        if {span.type for each in corpus.spanned for span in each.spans or ()} <= CHUNKS
+        else "entities"
+    )
+    spanned = {
+        name: (_spans, corpus.spanned if name == marked else [], f"marked {name}") for name in NAMES[-2:]
+    }
     tasks, lacking = [], {}
     for number, (name, (rule, sentences, needs)) in enumerate({**rules, **spanned}.items()):
         if names is not None and name not in names:
@@ -97,7 +111,11 @@ def build(corpus: Corpus, names: Sequence[str] | None, sizes: Sizes, seed: int) 
 
 
 def _drawn(
-    name: str, rule: Callable[[Parsed], Found], sentences: Sequence[Parsed], sizes: Sizes, random: np.random.Generator
+    name: str,
+    rule: Callable[[Parsed], Found],
+    sentences: Sequence[Parsed],
+    sizes: Sizes,
+    random: np.random.Generator,
 ) -> EdgeTask:
     """Sentence after sentence, in random order, until each part has its examples."""
     kept: list[Words] = []

@@ -100,12 +100,15 @@ class _Probe:
     def fit(self, states: Tensor, gold: Tensor, penalty: float) -> None:
         """Find the weights."""
         parameters = [self.mixing, self.gamma, self.weight, self.bias]
-        optimiser = torch.optim.LBFGS(parameters, max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe")
+        optimiser = torch.optim.LBFGS(
+            parameters, max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe"
+        )
 
         def loss() -> Tensor:
             optimiser.zero_grad()
-            # gamma is held with the weights, or it would make up for what the penalty takes from them.
-            size = self.weight.square().sum() + self.gamma.square()
+            # All are held alike: gamma would make up for what a penalty takes from the weights, and a few examples
+            # would drive the shares to one layer.
+            size = self.weight.square().sum() + self.gamma.square() + self.mixing.square().sum()
             value = functional.cross_entropy(self.scores(states), gold) + penalty / 2 * size
             value.backward()
             return value

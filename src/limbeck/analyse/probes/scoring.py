@@ -60,7 +60,7 @@ def rows_of_task(
         advance: Is called after each probe.
 
     Yields:
-        A row a layer, pooling and classifier (``kind: probe``), and, for edges, one of the mixing probe (``kind: mix``).
+        A row a layer, pooling and classifier (``kind: probe``); of edges one of the mixing probe (``kind: mix``), too.
     """
     if isinstance(task, EdgeTask):
         yield from _of_edges(task, members, how, advance)
@@ -87,7 +87,9 @@ def _of_sentences(
                 told = []
                 for seed, rows in enumerate(parts):
                     features = states[seed % len(states)].layer(layer, pooling)
-                    told.append(probe(features, task.labels, rows, kind=kind, penalties=how.penalties, seed=seed))
+                    told.append(
+                        probe(features, task.labels, rows, kind=kind, penalties=how.penalties, seed=seed)
+                    )
                     advance()
                 yield _row(task, layer, pooling, kind, told, how)
 
@@ -108,7 +110,9 @@ def _of_edges(
                 advance()
                 if how.controls:
                     labels = control(task, seed).labels
-                    others.append(probe(features, labels, rows, kind=kind, penalties=how.penalties, seed=seed))
+                    others.append(
+                        probe(features, labels, rows, kind=kind, penalties=how.penalties, seed=seed)
+                    )
                     advance()
             yield _row(task, layer, WORDS, kind, told, how) | _selectivity(told, others)
     mixed = []
@@ -127,7 +131,9 @@ def _drawn(task: Task, how: Scoring) -> list[Mapping[Part, NDArray[np.int64]]]:
     found: list[Mapping[Part, NDArray[np.int64]]] = []
     for seed in range(how.seeds):
         train = rows["train"]
-        kept = np.random.default_rng((7, seed)).permutation(len(train))[: max(1, round(how.drawn * len(train)))]
+        kept = np.random.default_rng((7, seed)).permutation(len(train))[
+            : max(1, round(how.drawn * len(train)))
+        ]
         found.append({**rows, "train": train[np.sort(kept)]})
     return found
 
@@ -186,8 +192,6 @@ def interval(shares: NDArray[np.floating], resamples: int, share: float) -> tupl
     """
     random = np.random.default_rng(0)
     # How often each example is drawn; the same for all tasks of a size, so that they are compared on equal draws.
-    means = np.array(
-        [shares[random.integers(0, len(shares), len(shares))].mean() for _ in range(resamples)]
-    )
+    means = np.array([shares[random.integers(0, len(shares), len(shares))].mean() for _ in range(resamples)])
     low, high = np.quantile(means, [(1 - share) / 2, (1 + share) / 2])
     return float(low), float(high)

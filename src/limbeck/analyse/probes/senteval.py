@@ -1,7 +1,8 @@
-"""SentEval: the ten probing tasks as they were published (Conneau et al. 2018, "What you can cram into a single vector").
+"""SentEval: the ten probing tasks as they were published (Conneau et al. 2018).
 
-A file holds an example a line, ``tr``, ``va`` or ``te``, its class, and its words with spaces between them, with tabs
-between the three.
+The paper: "What you can cram into a single vector: Probing sentence embeddings for linguistic properties". A file holds
+an example a line, ``tr``, ``va`` or ``te``, its class, and its words with spaces between them, with tabs between the
+three.
 """
 
 from __future__ import annotations
@@ -50,7 +51,9 @@ def read(folder: Path, names: Sequence[str] | None, sizes: Sizes, seed: int) -> 
         raise LimbeckError("no such folder of SentEval's tasks", where=folder)
     wanted = [name for name in FILES if (folder / FILES[name]).is_file()] if names is None else names
     if not wanted:
-        raise LimbeckError("the folder holds none of SentEval's tasks", where=folder, fix=f"Such as {FILES['tense']}")
+        raise LimbeckError(
+            "the folder holds none of SentEval's tasks", where=folder, fix=f"Such as {FILES['tense']}"
+        )
     return [read_file(folder / FILES[name], name, sizes, seed) for name in wanted]
 
 
@@ -79,7 +82,9 @@ def read_file(path: Path, name: str, sizes: Sizes, seed: int) -> SentenceTask:
         raise LimbeckError("not UTF-8", where=path) from None
     for mark, part in MARKS.items():
         if not by_part[part]:
-            raise LimbeckError(f"there are no '{mark}' lines in it, and {part} needs some", where=path, fix=FORM)
+            raise LimbeckError(
+                f"there are no '{mark}' lines in it, and {part} needs some", where=path, fix=FORM
+            )
     random = np.random.default_rng(seed)
     rows = [
         (*by_part[part][row], part)

@@ -15,7 +15,10 @@ LENGTHS = ((5, 8), (9, 12), (13, 16), (17, 20), (21, 25), (26, 28))
 WORDS = 20
 """Classes of word content; SentEval, which has millions of sentences, has a thousand."""
 OPEN = ("NN", "NNS", "VB", "VBD", "VBZ", "VBP", "VBN", "VBG", "JJ", "RB")
-AUXILIARIES = frozenset("be is am are was were been being have has had having do does did done not".split())
+AUXILIARIES = frozenset(
+    {"be", "is", "am", "are", "was", "were", "been", "being", "have", "has", "had", "having"}
+    | {"do", "does", "did", "done", "not"}
+)
 """Verbs and adverbs that are no words of content."""
 
 

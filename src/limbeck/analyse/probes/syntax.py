@@ -46,9 +46,13 @@ def tree_depth(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> lis
 
 def top_constituents(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> list[Candidate]:
     """The phrases and marks right below the sentence, in their order: the frequent ones, or any other."""
-    sentences = [each for each in readable(corpus.parsed) if each.tree is not None and each.tree.category == "S"]
+    sentences = [
+        each for each in readable(corpus.parsed) if each.tree is not None and each.tree.category == "S"
+    ]
     orders = ["_".join(child.category for child in each.tree.children) for each in sentences if each.tree]
-    common = [order for order, count in Counter(orders).most_common(CONSTITUENTS) if count >= 1.5 * least(sizes)]
+    common = [
+        order for order, count in Counter(orders).most_common(CONSTITUENTS) if count >= 1.5 * least(sizes)
+    ]
     return [
         Candidate(each.words, order if order in common else OTHERS)
         for each, order in zip(sentences, orders, strict=True)

@@ -1,0 +1,28 @@
+"""Joined pages: what other commands wrote into a run's folder, for its report to link to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+PAGES: Mapping[str, str] = MappingProxyType(
+    {"probes/probes.html": "Probes", "similarity/similarity.html": "Similarity of layers"}
+)
+"""Where they lie in the folder, and what they are called."""
+
+
+def joined(folder: Path, page: Path) -> list[tuple[str, str]]:
+    """Titles and addresses of those that are there.
+
+    Args:
+        folder: The run's.
+        page: The report, from which addresses lead.
+    """
+    there = ((title, folder / place) for place, title in PAGES.items())
+    return [
+        (title, Path(os.path.relpath(path, page.parent)).as_posix())
+        for title, path in there
+        if path.is_file()
+    ]
