@@ -12,7 +12,7 @@ from limbeck.analyse.probes.surface import length_class, readable
 from limbeck.analyse.probes.task import Sizes
 
 DEPTHS = 6
-"""Classes of tree depth, one level each."""
+"""Most classes of tree depth, one level each."""
 CONSTITUENTS = 19
 """Most sequences of phrases that are classes of their own; all others are one more (as in SentEval)."""
 OTHERS = "others"
@@ -22,7 +22,7 @@ def tree_depth(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> lis
     """Phrases on the longest way from the top down to a word's tag, of six levels next to one another.
 
     In each class of length all levels have as many sentences, so that length tells nothing of depth. The levels are
-    those six that leave most sentences.
+    those six that leave most sentences; fewer where these are too few.
     """
     by_length: dict[str, dict[int, list[Candidate]]] = defaultdict(lambda: defaultdict(list))
     sentences = readable(corpus.parsed)
@@ -33,15 +33,20 @@ def tree_depth(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> lis
         by_length[length_class(len(each.words))][depth].append(Candidate(each.words, str(depth)))
     deepest = max((depth for cells in by_length.values() for depth in cells), default=0)
 
-    def kept(first: int) -> list[Candidate]:
-        levels = range(first, first + DEPTHS)
+    def kept(first: int, count: int) -> list[Candidate]:
+        levels = range(first, first + count)
         found: list[Candidate] = []
         for cells in by_length.values():
             fewest = min(len(cells[level]) for level in levels)
             found += [each for level in levels for each in cells[level][:fewest]]
         return found
 
-    return max((kept(first) for first in range(1, max(2, deepest - DEPTHS + 2))), key=len)
+    found: list[Candidate] = []
+    for count in range(DEPTHS, 1, -1):
+        found = max((kept(first, count) for first in range(1, max(2, deepest - count + 2))), key=len)
+        if len(found) >= count * least(sizes):
+            break
+    return found
 
 
 def top_constituents(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> list[Candidate]:
