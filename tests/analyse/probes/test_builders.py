@@ -238,7 +238,7 @@ def test_edges_of_a_sentence() -> None:
     each = parsed(EATS)
     assert [label for _, label in edges._pos(each)] == ["NNS", "IN", "NN", "MD", "VB", "JJ", "NN", "."]
     assert (((3, 7),), "VP") in list(edges._constituents(each))
-    relations = dict((label, spans) for spans, label in edges._relations(each))
+    relations = {label: spans for spans, label in edges._relations(each)}
     assert relations["subject"] == ((4, 5), (0, 3))
     assert relations["object"] == ((4, 5), (5, 7))
     assert relations["neither"] in {((4, 5), (0, 1)), ((4, 5), (2, 3))}

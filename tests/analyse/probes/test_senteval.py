@@ -30,7 +30,7 @@ def test_parts_classes_and_words(tmp_path: Path) -> None:
     assert task.name == "tense"
     assert Counter(task.parts) == {"train": 6, "dev": 2, "test": 3}
     assert all(words[:2] == ("He", "ran") and words[3] == "\u2019" for words in task.sentences)
-    assert {label for label in task.labels} <= {"PAST", "PRES"}
+    assert set(task.labels) <= {"PAST", "PRES"}
     whole = read_file(tmp_path / FILES["tense"], "tense", Sizes(train=100, dev=100, test=100), 1)
     assert len(whole.sentences) == 27
     assert majority(whole) == pytest.approx(6 / 9)
