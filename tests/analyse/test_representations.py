@@ -158,19 +158,19 @@ def test_a_killed_pass_goes_on_where_it_was_cut(
             yield each
 
     monkeypatch.setattr(ModelEncoder, "read", cut)
-    states = Representations(model, AnswerStore(tmp_path, shard_rows=50))
+    states = Representations(model, AnswerStore(tmp_path / "cut", shard_rows=50))
     with pytest.raises(Killed):
         states.fill(many)
     monkeypatch.setattr(ModelEncoder, "read", whole)
-    again = Representations(model, AnswerStore(tmp_path, shard_rows=50))
+    again = Representations(model, AnswerStore(tmp_path / "cut", shard_rows=50))
     kept = len(again.pooled)
     assert 0 < kept < len(set(many))
     assert again.fill(many) == len(set(many)) - kept
     fresh = Representations(model, AnswerStore(tmp_path / "other"))
     fresh.fill(many)
     np.testing.assert_allclose(again.of(many).layer(2, "mean"), fresh.of(many).layer(2, "mean"), **CLOSE)
-    assert AnswerStore(tmp_path).verify() == ()
-    assert {entry.signal for entry in AnswerStore(tmp_path).list()} == {"pooled"}
+    assert AnswerStore(tmp_path / "cut").verify() == ()
+    assert {entry.signal for entry in AnswerStore(tmp_path / "cut").list()} == {"pooled"}
 
 
 def test_other_weights_are_another_model(encoder: Path, tmp_path: Path) -> None:

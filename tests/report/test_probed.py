@@ -192,7 +192,9 @@ def test_pages_in_a_browser(results: Path, alike: Path, browser: Any, width: int
         assert browser.ask("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
         assert browser.ask(WIDER_THAN_THE_WINDOW) == ""
         assert [
-            e for e in browser.events if e.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded")
+            e
+            for e in browser.events
+            if e.get("method") in ("Runtime.exceptionThrown", "Runtime.consoleAPICalled")
         ] == []
         assert browser.ask("document.scripts.length") == 0
         assert all(url.startswith(("file:", "data:")) for url in browser.requests())
