@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from limbeck.core.errors import LimbeckError
-from limbeck.report import page, probed, similar
+from limbeck.report import page, probed, probed_tables, similar
 from limbeck.report.probed_facts import Findings
 
 TASKS = {"sentence_length": ("sentences", 1 / 6), "tense": ("sentences", 0.5), "<b>pos</b>": ("spans", 0.2)}
@@ -142,7 +142,7 @@ def test_every_number_of_a_picture_is_in_a_table(results: Path) -> None:
         else:
             assert all(f"{100 * weight:.1f}%" in text for weight in row["weights"])
     for model, other in found.pairs:
-        table = probed.differences_table(found, model, other)
+        table = probed_tables.differences_table(found, model, other)
         assert len(table.rows) == model.layers * len(found.tasks)
         for _, layer, ours, _, theirs, apart in table.rows:
             amount = float(ours.rstrip("%")) - float(theirs.rstrip("%"))

@@ -129,7 +129,7 @@ def test_wrong_shapes_are_refused_before_anything_is_written(store: AnswerStore)
 def test_only_logits_and_potentials_have_a_place(store: AnswerStore) -> None:
     with pytest.raises(
         LimbeckError,
-        match=r"keeps logits, potentials, next_tokens, translations, and 'hidden' was asked for\. Take live",
+        match=r"keeps logits, potentials, next_tokens, translations, pooled, words, and 'hidden' was asked for\. Take live",
     ):
         store.open("t", "hidden", LABELS)
 

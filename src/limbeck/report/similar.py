@@ -12,7 +12,8 @@ from limbeck.core.files import atomic_write, read_json
 from limbeck.report import markdown_parts, words
 from limbeck.report.grid import Cell, grid
 from limbeck.report.page import fill
-from limbeck.report.probed import STYLES, Numbers, Panel, table_of
+from limbeck.report.probed import STYLES, Panel
+from limbeck.report.probed_tables import Numbers, table_of
 
 
 class Pair(BaseModel):
