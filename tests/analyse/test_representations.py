@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import torch
 from transformers import AutoModel, AutoModelForSequenceClassification, GPT2Config, GPT2Model
 
+from conftest import BAD, GOOD, PLAIN
 from limbeck import models
 from limbeck.analyse.representations import Representations
 from limbeck.analyse.similarity import layers_alike
@@ -21,12 +21,6 @@ from limbeck.core.errors import LimbeckError
 from limbeck.models.heads import encoder_with_tag_head
 from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer.store import AnswerStore
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-try:
-    from conftest import BAD, GOOD, PLAIN
-finally:
-    sys.path.pop(0)
 
 CLOSE = {"rtol": 2e-3, "atol": 2e-3}
 """Of float16."""

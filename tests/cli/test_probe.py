@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import BAD, GOOD, PLAIN
 from limbeck.analyse.probes.senteval import FILES
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-try:
-    from conftest import BAD, GOOD, PLAIN
-finally:
-    sys.path.pop(0)
 
 Limbeck = Callable[..., Any]
 

@@ -9,7 +9,7 @@ import typer
 
 from limbeck.cli.probe import probing
 from limbeck.cli.runs import runs
-from limbeck.cli.similarity import similarity as _similarity  # noqa: F401 - it joins 'probing'
+from limbeck.cli.similarity import comparing
 from limbeck.cli.tools import tools
 from limbeck.core import progress
 
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(runs)
 app.add_typer(tools)
 app.add_typer(probing)
+app.add_typer(comparing)
 
 
 class Log(StrEnum):

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.probe import UNDERSTAND, Models, Out, Overrides, SettingsFile, Store, asked, probing
+from limbeck.cli.probe import UNDERSTAND, Models, Out, Overrides, SettingsFile, Store, asked
+
+comparing = typer.Typer()
 
 
-@probing.command(rich_help_panel=UNDERSTAND)
+@comparing.command(rich_help_panel=UNDERSTAND)
 def similarity(
     models: Models = None,
     text: Annotated[

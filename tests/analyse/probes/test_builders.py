@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,12 +16,7 @@ from limbeck.analyse.probes.grammar import noun_lemma, verb_lemma
 from limbeck.analyse.probes.task import SentenceTask, Sizes, majority, rows_of
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
-
-sys.path.insert(0, str(Path(__file__).parent))
-try:
-    from conftest import parsed
-finally:
-    sys.path.pop(0)
+from made_treebank import parsed
 
 SIZES = Sizes(train=240, dev=60, test=120)
 RANDOM = np.random.default_rng(0)
