@@ -19,7 +19,7 @@ from limbeck.analyse.similarity import layers_alike
 from limbeck.analyse.states import ModelEncoder, States, VectorEncoder
 from limbeck.core.errors import LimbeckError
 from limbeck.models.heads import encoder_with_tag_head
-from limbeck.text.tokeniser import load_tokeniser
+from limbeck.text.tokeniser import load_tokeniser, word_tokeniser
 from limbeck.transfer.store import AnswerStore
 
 CLOSE = {"rtol": 2e-3, "atol": 2e-3}
@@ -34,8 +34,15 @@ def sentences(count: int, seed: int = 0) -> list[tuple[str, ...]]:
 SENTENCES = sentences(40)
 
 
+def tokeniser_of(kind: str, encoder: Path) -> Any:
+    """The encoder's; one that knows of pairs for who reads nothing else."""
+    if kind == "siamese":
+        return word_tokeniser([*GOOD, *BAD, *PLAIN], lowercase=True, punctuation=True, sides=True)
+    return load_tokeniser(encoder)
+
+
 def student(encoder: Path, kind: str, task: Any = "classification", **keys: Any) -> Any:
-    tokeniser = load_tokeniser(encoder)
+    tokeniser = tokeniser_of(kind, encoder)
     settings = models.settings_for(kind, {"embeddings": "random", "dimension": 8, **keys}, task=task)
     labels = ("bad", "good") if task == "classification" else ("O", "B-X")
     return models.build(kind, settings, labels=labels, tokeniser=tokeniser, teacher=None, seed=1, task=task)
@@ -67,7 +74,7 @@ WIDTHS = {
 def any_model(request: pytest.FixtureRequest, encoder: Path) -> ModelEncoder:
     torch.manual_seed(0)
     model = MAKERS[request.param](encoder)
-    return ModelEncoder(request.param, model, load_tokeniser(encoder), 64, torch.device("cpu"))
+    return ModelEncoder(request.param, model, tokeniser_of(request.param, encoder), 64, torch.device("cpu"))
 
 
 def alone(model: ModelEncoder, words: Sequence[str]) -> States:
