@@ -55,7 +55,7 @@ def word_content(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> l
         {w: n for w, n in counts.items() if w.isalpha() and w not in AUXILIARIES and 2 * opened[w] > seen[w]}
     )
     ranked = sorted((count, word) for word, count in counts.items() if count >= least(sizes))
-    enough = [each for each in ranked if each[0] >= 1.25 * sizes.total / WORDS]
+    enough = [each for each in ranked if each[0] >= 1.5 * max(least(sizes), sizes.total / WORDS)]
     chosen = {word for _, word in (enough if len(enough) >= WORDS else ranked[-WORDS:])[:WORDS]}
     found = []
     for each, words in zip(sentences, lowered, strict=True):
