@@ -200,6 +200,36 @@ SCORE: Columns = {
 }
 GAIN: Columns = {"gain over control": gained()}
 
+PROBES = (
+    "sentence_length",
+    "word_content",
+    "tree_depth",
+    "top_constituents",
+    "bigram_shift",
+    "tense",
+    "subject_number",
+    "object_number",
+    "odd_man_out",
+    "coordination_inversion",
+)
+"""SentEval's tasks, in its order."""
+
+
+def probed(_: str, content: dict[str, Any]) -> list[Row]:
+    """A row a model, with what its best layer of each task tells; dev says which that is."""
+    rows: list[Row] = content["rows"]
+    found = []
+    for model in (row for row in rows if row["kind"] == "mean"):
+        shown = dict(model)
+        for task in PROBES:
+            key = ("probe", model["model"], task)
+            layers = [row for row in rows if (row["kind"], row.get("model"), row.get("task")) == key]
+            best = max(layers, key=lambda row: row["dev"], default=None)
+            shown[task] = best and f"{percent(best['accuracy'])}% ({best['layer']})"
+        found.append(shown)
+    return found
+
+
 TABLES: dict[str, Table] = {
     "sentiment": Table("sentiment", SENTIMENT, SENTIMENT_WORDS, on_which_aims_rest),
     "sentiment-all": Table("sentiment", {**SENTIMENT, "seeds": text("seeds")}, SENTIMENT_WORDS, summaries),
@@ -414,6 +444,17 @@ TABLES: dict[str, Table] = {
         },
         words=frozenset({"task", "model", "metric"}),
         rows=summaries,
+    ),
+    "probing": Table(
+        results="probing",
+        columns={
+            "model": text("model"),
+            "layers": text("layers"),
+            "mean of best layers": share("accuracy"),
+            **{task.replace("_", " "): text(task) for task in PROBES},
+        },
+        words=frozenset({"model"}),
+        rows=probed,
     ),
     "tinybert-ablations": Table(
         results="tinybert_ablations",

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from limbeck.cli.analyse import analysing
+from limbeck.cli.probe import probing
 from limbeck.cli.runs import runs
+from limbeck.cli.similarity import comparing
 from limbeck.cli.tools import tools
 from limbeck.core import progress
 
@@ -24,6 +26,8 @@ app = typer.Typer(
 app.add_typer(runs)
 app.add_typer(tools)
 app.add_typer(analysing)
+app.add_typer(probing)
+app.add_typer(comparing)
 
 
 class Log(StrEnum):

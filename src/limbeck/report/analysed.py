@@ -5,12 +5,10 @@ All of it is made from ``analysis.json``: :func:`write` needs no run.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -32,6 +30,7 @@ from limbeck.report.analysed_words import (
 )
 from limbeck.report.facts import Bin, Calibration
 from limbeck.report.filling import fill
+from limbeck.report.joined import address
 from limbeck.report.svg import Scale
 from limbeck.report.transfer_text import histogram
 from limbeck.report.views import STYLES, Panel
@@ -97,8 +96,7 @@ def of_run(run_folder: Path, page: Path) -> Link | None:
     content = read_json(told)
     if content.get("evaluation") != evaluated(run_folder):
         return None
-    place = os.path.relpath(target.resolve(), page.resolve().parent)
-    return Link(headline(content), quote(Path(place).as_posix()))
+    return Link(headline(content), address(target, page))
 
 
 def render(of: Mapping[str, Any]) -> str:

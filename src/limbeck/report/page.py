@@ -13,6 +13,7 @@ from limbeck.report.analysed import of_run
 from limbeck.report.facts import ENGINES, Run
 from limbeck.report.figures import Place
 from limbeck.report.filling import fill
+from limbeck.report.joined import joined
 from limbeck.report.reading import read_run
 from limbeck.report.translators import group_title
 from limbeck.report.views import STYLES, Plot, RunView, place_of, plot, view
@@ -44,12 +45,17 @@ def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
     with atomic_write(path.with_suffix(".md")) as file:
         file.write(markdown.render(views, page=path.name))
     with atomic_write(path) as file:
-        file.write(render(views))
+        file.write(render(views, path))
     return path
 
 
-def render(views: Sequence[RunView]) -> str:
-    """The page's HTML."""
+def render(views: Sequence[RunView], page: Path | None = None) -> str:
+    """The page's HTML.
+
+    Args:
+        views: The runs.
+        page: Where it will lie, for links to pages that lie in the runs' folders.
+    """
     name = views[0].run.name if len(views) == 1 else words.plural(len(views), "run")
     return fill(
         "page.html.jinja",
@@ -57,6 +63,7 @@ def render(views: Sequence[RunView]) -> str:
         name=name,
         version=views[0].run.versions.get("limbeck"),
         views=views,
+        joined={} if page is None else {each.key: joined(each.run.folder, page) for each in views},
         several=len(views) > 1,
         together=_together(views),
         comparable=_comparable([each.run for each in views]),

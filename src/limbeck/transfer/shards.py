@@ -15,7 +15,8 @@ one table at the same time, and a kill loses the shard in progress. Nothing here
 What a row is depends on the signal (:data:`LAYOUTS`). A classifier's logits are one row an answer, and the last two
 arrays are not there. A tagger's potentials have a row of emissions for each word, and transitions, start and end in
 common. A translator's next tokens have a row for each token of the translation: the likeliest ones with their
-log-probabilities. Translations have a row for each byte of a JSON list.
+log-probabilities. Translations have a row for each byte of a JSON list. States that probes read
+(:mod:`limbeck.analyse.representations`) are one row a sentence where they are pooled, else one a word.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error, write_json
 
-FORMAT = 3
+FORMAT = 4
 """The newest layout that is read."""
 MANIFEST, SHARD, TEXTS, ROWS = "manifest.json", "shard.json", "texts.npy", "rows.npy"
 OFFSETS, COMMON = "offsets.npy", "common.npy"
@@ -49,13 +50,14 @@ DIGEST = np.dtype("S16")
 VALUE = np.dtype("float32")
 NEXT_TOKEN = np.dtype([("id", "<i4"), ("log_probability", "<f4")])
 BYTE = np.dtype("uint8")
+HALF = np.dtype("float16")
 UNREADABLE = (OSError, EOFError, ValueError, SyntaxError, TypeError, tokenize.TokenError)
 """What NumPy raises on a damaged ``.npy`` file."""
 
 Digests = NDArray[np.bytes_]
 Values = NDArray[np.float32]
-Kept = Literal["logits", "potentials", "next_tokens", "translations"]
-"""What the store has a place for: signals, and what a translator finds."""
+Kept = Literal["logits", "potentials", "next_tokens", "translations", "pooled", "words"]
+"""What the store has a place for: signals, what a translator finds, and states that probes read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,8 @@ LAYOUTS: Mapping[Kept, Layout] = MappingProxyType(
         "potentials": Layout(2, common=True),
         "next_tokens": Layout(3, NEXT_TOKEN),
         "translations": Layout(3, BYTE, shard_rows=256),
+        "pooled": Layout(4, HALF, ragged=False),
+        "words": Layout(4, HALF, shard_rows=256),
     }
 )
 

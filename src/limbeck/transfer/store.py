@@ -102,10 +102,11 @@ class AnswerStore:
 
         Args:
             teacher: The teacher's fingerprint.
-            signal: What it is asked for: ``logits``, ``potentials``, ``next_tokens`` or ``translations``.
+            signal: What it is asked for, e.g. ``logits``.
             labels: Its classes, in the order of its logits.
             name: What a person calls it.
-            settings: What else the answers depend on; of next tokens, ``top_k``: how many are kept.
+            settings: What else the answers depend on; of next tokens, ``top_k``: how many are kept; of states,
+                ``width``: values of a row.
 
         Raises:
             LimbeckError: The table is for other labels, from a newer Limbeck, or damaged.
@@ -117,7 +118,13 @@ class AnswerStore:
                 fix="Take live answers for it",
             )
         layout = LAYOUTS[signal]
-        shapes = {"next_tokens": (settings.get("top_k", 1),), "translations": ()}
+        width = (settings.get("width", 1),)
+        shapes = {
+            "next_tokens": (settings.get("top_k", 1),),
+            "translations": (),
+            "pooled": width,
+            "words": width,
+        }
         manifest = Manifest(
             format=layout.format,
             teacher=teacher,

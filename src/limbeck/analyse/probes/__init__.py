@@ -1,0 +1,1 @@
+"""Probes: what a model's layers know of language, told by classifiers that read nothing but their states."""

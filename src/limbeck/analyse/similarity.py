@@ -1,0 +1,70 @@
+"""Similarity: CKA between every layer of two models, and the mapping of layers that it speaks for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbeck.analyse.cka import cka_matrix
+from limbeck.analyse.representations import Representations
+from limbeck.analyse.states import Pooling, Words
+
+Floats = NDArray[np.float64]
+
+
+def layers_alike(
+    first: Representations, second: Representations, sentences: Sequence[Words], over: Pooling | None
+) -> Floats:
+    """CKA of each layer of a model with each of another.
+
+    Args:
+        first: Has read the sentences.
+        second: Likewise.
+        sentences: The text.
+        over: How sentences are pooled; None compares states of words, one an example.
+
+    Returns:
+        ``(layers of the first, layers of the second)``, embeddings among them.
+    """
+    return cka_matrix(*([_layer(each, sentences, n, over) for n in each.layers] for each in (first, second)))
+
+
+def _layer(
+    states: Representations, sentences: Sequence[Words], layer: int, over: Pooling | None
+) -> NDArray[np.float32]:
+    if over is not None:
+        return states.of(sentences).layer(layer, over)
+    spans = [
+        (row, ((place, place + 1),)) for row, words in enumerate(sentences) for place in range(len(words))
+    ]
+    return states.of_spans(sentences, spans).layer(layer)
+
+
+def best_mapping(alike: Floats) -> tuple[int, ...] | None:
+    """The mapping of layers that is most alike in all: for each student's layer one of the teacher's, rising.
+
+    Args:
+        alike: CKA, ``(student's layers, teacher's layers)``, without embeddings.
+
+    Returns:
+        The teacher's layers, counted from 1, as ``mapping`` of TinyBERT and its kin takes them; None where the student
+        has more layers.
+    """
+    students, teachers = alike.shape
+    if students > teachers:
+        return None
+    best = np.full((students, teachers), -np.inf)
+    for layer in range(students):
+        before = (
+            np.concatenate([[-np.inf], np.maximum.accumulate(best[layer - 1])[:-1]])
+            if layer
+            else np.zeros(teachers)
+        )
+        best[layer] = alike[layer] + before
+    found, end = list[int](), teachers
+    for layer in reversed(range(students)):
+        end = int(best[layer, :end].argmax())
+        found.append(end + 1)
+    return tuple(reversed(found))
