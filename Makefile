@@ -53,6 +53,7 @@ bench: $(SET_UP_BENCH)  ## run the benchmarks anew (hours), then the tables
 	@$(BIN)/python benchmarks/tinybert.py
 	@$(BIN)/python benchmarks/tinybert_ablations.py
 	@$(BIN)/python benchmarks/probing.py
+	@$(BIN)/python benchmarks/mistakes.py
 	@$(BIN)/python benchmarks/modes.py
 	@$(BIN)/python benchmarks/decoding.py
 	@$(BIN)/python benchmarks/capacity.py

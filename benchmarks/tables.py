@@ -136,9 +136,16 @@ def decimal(field: str) -> Callable[[Row], str]:
     return lambda row: NOTHING if row.get(field) is None else f"{row[field]:.1f}"
 
 
-def in_seconds(_: str, content: dict[str, Any]) -> list[Row]:
-    """The seconds of an epoch."""
-    return [row for row in content["rows"] if row["kind"] == "seconds"]
+def of_kind(kind: str) -> Callable[[str, dict[str, Any]], list[Row]]:
+    """The rows of a kind, such as the seconds of an epoch."""
+    return lambda _, content: [row for row in content["rows"] if row["kind"] == kind]
+
+
+def spanned(row: Row) -> str:
+    """A share in percent, with its interval."""
+    if row.get("share") is None:
+        return NOTHING
+    return f"{100 * row['share']:.0f}% [{100 * row['low']:.0f}, {100 * row['high']:.0f}]"
 
 
 def scored(field: str) -> Callable[[Row], str]:
@@ -260,7 +267,7 @@ TABLES: dict[str, Table] = {
             "student's step, s": number("student_step"),
         },
         words=frozenset({"data", "student", "method"}),
-        rows=in_seconds,
+        rows=of_kind("seconds"),
     ),
     "throughput": Table(
         results="throughput",
@@ -455,6 +462,32 @@ TABLES: dict[str, Table] = {
         },
         words=frozenset({"model"}),
         rows=probed,
+    ),
+    "mistakes": Table(
+        results="mistakes",
+        columns={
+            "run": text("run"),
+            "slice on which the student is surely worse": text("slice"),
+            "units": text("size"),
+            "gap": lambda row: points(row.get("gap"), row.get("low"), row.get("high")),
+            "elsewhere": lambda row: points(row.get("elsewhere")),
+            "worse here than elsewhere": lambda row: "yes" if row.get("worse_here") else "no",
+        },
+        words=frozenset({"run", "slice on which the student is surely worse", "worse here than elsewhere"}),
+        rows=of_kind("slice"),
+    ),
+    "mistakes-overlap": Table(
+        results="mistakes",
+        columns={
+            "run": text("run"),
+            "of what is lost by": text("of"),
+            "is lost too by": lambda row: "itself, other seeds" if row["of"] == row["over"] else row["over"],
+            "lost": decimal("lost"),
+            "share": spanned,
+            "by luck": share("luck"),
+        },
+        words=frozenset({"run", "of what is lost by", "is lost too by"}),
+        rows=of_kind("overlap"),
     ),
     "tinybert-ablations": Table(
         results="tinybert_ablations",

@@ -20,6 +20,7 @@ from limbeck.core.recipe import load
 from limbeck.pipeline import distill
 from limbeck.pipeline.analysing import analyse
 from limbeck.pipeline.run import Run
+from limbeck.report.page import write as write_report
 
 ERRORS = {"teacher": 0.1, "gold": 0.4, "soft_labels": 0.25}
 
@@ -136,6 +137,8 @@ def test_a_run_with_its_models(recipe_file: Callable[..., Path], tmp_path: Path,
     rewrite = [{"name": "rules", "n_iter": 1}]
     run = Run.of(load(recipe_file(method=method, rewrite=rewrite)))
     distill(run)
+    page = write_report([run.folder])
+    assert "analysis.html" not in page.read_text()
     content = analyse([run.folder]).content
     assert content["missing"] == {}
     assert {row["source"] for row in content["sources"]} == {"gold", "unlabelled", "rules", "test"}
@@ -156,9 +159,6 @@ def test_a_run_with_its_models(recipe_file: Callable[..., Path], tmp_path: Path,
     before = kept.stat().st_mtime_ns
     assert analyse([run.folder], ask_models=False).content == content and kept.stat().st_mtime_ns == before
     # The report leads there, until the run is evaluated anew.
-    from limbeck.report.page import write as write_report
-
-    page = write_report([run.folder])
     assert 'href="analysis/analysis.html"' in page.read_text()
     elsewhere = write_report([run.folder], tmp_path / "pages" / "report.html")
     assert 'href="../runs/tiny/analysis/analysis.html"' in elsewhere.read_text()

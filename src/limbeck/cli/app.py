@@ -24,10 +24,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(runs)
-app.add_typer(tools)
 app.add_typer(analysing)
 app.add_typer(probing)
 app.add_typer(comparing)
+app.add_typer(tools)
 
 
 class Log(StrEnum):

@@ -24,6 +24,7 @@ from limbeck.pipeline.asking import ANALYSIS, agreement_by_source
 from limbeck.pipeline.beside import gather
 from limbeck.pipeline.compare import Judged, check_same_test, evaluation_of, read_runs
 from limbeck.report.analysed import evaluated, write as write_page
+from limbeck.report.page import renew
 from limbeck.transfer.transfer_set import TransferSet
 
 
@@ -190,7 +191,9 @@ def _main(gaps: Mapping[str, Any]) -> Any:
 
 
 def _write(run: Judged, content: Mapping[str, Any]) -> Path:
-    return _write_pages(run.folder / ANALYSIS / "analysis.html", content)
+    page = _write_pages(run.folder / ANALYSIS / "analysis.html", content)
+    renew(run.folder)
+    return page
 
 
 def _write_pages(page: Path, content: Mapping[str, Any]) -> Path:

@@ -23,6 +23,7 @@ from limbeck.core.schema import Settings
 from limbeck.core.sources import Source, one_or_many
 from limbeck.pipeline.probed_models import Probed, fresh, is_run, probed_models, word_vectors
 from limbeck.report import probed
+from limbeck.report.page import renew
 from limbeck.text.resources import resolve
 from limbeck.transfer.store import AnswerStore
 
@@ -160,7 +161,7 @@ def run_probes(settings: ProbeSettings) -> Path:
     write_json(settings.folder / RESULTS, content)
     page = probed.write(settings.folder)
     if settings.run is not None:
-        join_report(settings.run)
+        renew(settings.run)
     return page
 
 
@@ -270,11 +271,3 @@ def told_of_task(task: Task, published: frozenset[str]) -> dict[str, Any]:
         **{part: len(rows) for part, rows in rows_of(task).items()},
         "majority": majority(task),
     }
-
-
-def join_report(run: Path) -> None:
-    """Write a run's report anew, so that it links here; a run without one stays without."""
-    from limbeck.report.page import write
-
-    if (run / "report.html").is_file():
-        write([run])

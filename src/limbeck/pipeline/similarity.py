@@ -18,9 +18,9 @@ from limbeck.core.files import write_json
 from limbeck.core.schema import Settings
 from limbeck.core.sources import one_or_many
 from limbeck.pipeline.probed_models import Probed, is_run, probed_models
-from limbeck.pipeline.probing import join_report
 from limbeck.pipeline.run import Run
 from limbeck.report import similar
+from limbeck.report.page import renew
 from limbeck.text.resources import resolve
 from limbeck.text.tables import read_text
 from limbeck.transfer.store import AnswerStore
@@ -98,7 +98,7 @@ def run_similarity(settings: SimilaritySettings) -> Path:
     write_json(settings.folder / "similarity.json", content)
     page = similar.write(settings.folder)
     if settings.run is not None:
-        join_report(settings.run)
+        renew(settings.run)
     return page
 
 

@@ -49,6 +49,12 @@ def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
     return path
 
 
+def renew(run_folder: Path) -> None:
+    """Write a run's report anew, for it links to pages that came after it; a run without one stays without."""
+    if (run_folder / "report.html").is_file():
+        write([run_folder])
+
+
 def render(views: Sequence[RunView], page: Path | None = None) -> str:
     """The page's HTML.
 
