@@ -354,7 +354,7 @@ def test_a_start_from_embeddings_leaves_the_layers_random(tokeniser, teacher, la
         ({"family": "bert", "embedding_size": 8}, True, "'student': a bert has no 'embedding_size' to set"),
         ({"encoder": "x", "layers": 2}, True, "'encoder' has a shape of its own; leave out layers"),
         ({"encoder": "x", "tokeniser": "teacher"}, True, "'encoder' brings its tokeniser"),
-        ({"encoder": "nowhere"}, True, "nowhere: no encoder can be loaded"),
+        ({"encoder": "no/such/folder"}, True, "no/such/folder: no encoder can be loaded"),
     ],
 )
 def test_starts_that_cannot_be_are_told(values, with_teacher, sentence, tokeniser, teacher, labels):
