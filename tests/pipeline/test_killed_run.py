@@ -13,7 +13,7 @@ import pytest
 from pipeline.tagging_recipe import recipe as tagging_recipe
 from pipeline.translation_recipe import recipe as translation_recipe
 
-TRAIN = {"epochs": 60, "learning_rate": 0.01, "tokens_per_batch": 128, "checkpoint_seconds": 0}
+TRAIN = {"epochs": 25, "learning_rate": 0.01, "tokens_per_batch": 128, "checkpoint_seconds": 0}
 
 
 def weights(folder: Path, name: str = "model.safetensors") -> dict[str, bytes]:
@@ -40,7 +40,7 @@ def test_kill_anywhere_and_go_on(
     from limbeck import distill
 
     if task == "tagging":
-        recipe, method = tagging_recipe(tmp_path, encoder, train=TRAIN | {"epochs": 20}), "chain_structural"
+        recipe, method = tagging_recipe(tmp_path, encoder, train=TRAIN | {"epochs": 10}), "chain_structural"
     else:
         recipe, method = recipe_file(seeds=1, train=TRAIN), "logit_regression"
     distill(recipe, f"out={tmp_path / 'peace'}")
