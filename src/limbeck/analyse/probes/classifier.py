@@ -62,7 +62,8 @@ def probe(
         seed: Of a perceptron's start.
     """
     _, numbers = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    train, dev, test = (standardised(features, rows)[rows[part]] for part in ("train", "dev", "test"))
+    standard = standardised(features, rows)
+    train, dev, test = (standard[rows[part]] for part in ("train", "dev", "test"))
     gold = {part: numbers[rows[part]] for part in rows}
     if len(np.unique(gold["train"])) == 1:
         return Told(
