@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from limbeck import __version__
 from limbeck.core import fingerprint
-from limbeck.core.files import atomic_write, read_json
+from limbeck.core.files import read_json
 from limbeck.report import analysed_markdown, curves, figures, words
 from limbeck.report.analysed_pictures import cells_bar, dot_at, flow_picture
 from limbeck.report.analysed_words import (
@@ -29,7 +29,7 @@ from limbeck.report.analysed_words import (
     together_headline,
 )
 from limbeck.report.facts import Bin, Calibration
-from limbeck.report.filling import fill
+from limbeck.report.filling import fill, write_both
 from limbeck.report.joined import address
 from limbeck.report.svg import Scale
 from limbeck.report.transfer_text import histogram
@@ -70,11 +70,8 @@ def write(content: Mapping[str, Any], out: Path) -> Path:
     Raises:
         LimbeckError: It cannot be written.
     """
-    with atomic_write(out.with_suffix(".md")) as file:
-        file.write(analysed_markdown.render(content, page=out.name))
-    with atomic_write(out) as file:
-        file.write(render_together(content) if "runs" in content else render(content))
-    return out
+    html = render_together(content) if "runs" in content else render(content)
+    return write_both(out, html, analysed_markdown.render(content, page=out.name))
 
 
 def evaluated(run_folder: Path) -> str:

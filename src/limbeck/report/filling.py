@@ -7,6 +7,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from limbeck.core.files import atomic_write
 from limbeck.report import words
 
 HERE = Path(__file__).parent
@@ -34,3 +35,18 @@ def fill(template: str, **values: object) -> str:
         style=Markup((HERE / "page.css").read_text(encoding="utf-8")),
         still=Markup((HERE / "still.svg").read_text(encoding="utf-8")),
     )
+
+
+def write_both(page: Path, html: str, markdown: str) -> Path:
+    """Write a page, and what it tells as Markdown beside it under the same name.
+
+    Returns:
+        The page.
+
+    Raises:
+        LimbeckError: One of them cannot be written.
+    """
+    for path, content in ((page.with_suffix(".md"), markdown), (page, html)):
+        with atomic_write(path) as file:
+            file.write(content)
+    return page

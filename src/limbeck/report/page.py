@@ -7,12 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import atomic_write
 from limbeck.report import markdown, words
 from limbeck.report.analysed import of_run
 from limbeck.report.facts import ENGINES, Run
 from limbeck.report.figures import Place
-from limbeck.report.filling import fill
+from limbeck.report.filling import fill, write_both
 from limbeck.report.joined import joined
 from limbeck.report.reading import read_run
 from limbeck.report.translators import group_title
@@ -42,11 +41,7 @@ def write(run_folders: Sequence[Path], out: Path | None = None) -> Path:
         replace(view(run, f"run{number}-" if len(runs) > 1 else ""), analysis=of_run(run.folder, path))
         for number, run in enumerate(runs, 1)
     ]
-    with atomic_write(path.with_suffix(".md")) as file:
-        file.write(markdown.render(views, page=path.name))
-    with atomic_write(path) as file:
-        file.write(render(views, path))
-    return path
+    return write_both(path, render(views, path), markdown.render(views, page=path.name))
 
 
 def renew(run_folder: Path) -> None:

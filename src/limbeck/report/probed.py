@@ -8,9 +8,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from limbeck import __version__
-from limbeck.core.files import atomic_write
 from limbeck.report import markdown_parts, words
-from limbeck.report.filling import fill
+from limbeck.report.filling import fill, write_both
 from limbeck.report.grid import Cell, grid
 from limbeck.report.probed_facts import Findings, Model, Task
 from limbeck.report.probed_tables import (
@@ -60,11 +59,7 @@ def write(folder: Path) -> Path:
     """
     found = Findings.read(folder / "probes.json")
     page = folder / "probes.html"
-    with atomic_write(page) as file:
-        file.write(render(found))
-    with atomic_write(page.with_suffix(".md")) as file:
-        file.write(as_markdown(found))
-    return page
+    return write_both(page, render(found), as_markdown(found))
 
 
 def render(found: Findings) -> str:

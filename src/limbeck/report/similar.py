@@ -8,9 +8,9 @@ from pydantic import BaseModel, ValidationError
 
 from limbeck import __version__
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import atomic_write, read_json
+from limbeck.core.files import read_json
 from limbeck.report import markdown_parts, words
-from limbeck.report.filling import fill
+from limbeck.report.filling import fill, write_both
 from limbeck.report.grid import Cell, grid
 from limbeck.report.probed import STYLES, Panel
 from limbeck.report.probed_tables import Numbers, table_of
@@ -63,11 +63,7 @@ def write(folder: Path) -> Path:
     except ValidationError:
         raise LimbeckError("these are no results of 'limbeck similarity'", where=path) from None
     page = folder / "similarity.html"
-    with atomic_write(page) as file:
-        file.write(render(found))
-    with atomic_write(page.with_suffix(".md")) as file:
-        file.write(as_markdown(found))
-    return page
+    return write_both(page, render(found), as_markdown(found))
 
 
 def render(found: Content) -> str:
