@@ -13,6 +13,9 @@ import yaml
 
 from limbeck.core import progress
 
+# As the Makefile says it: this process and those that tests start add up in the same order. PyTorch is not loaded yet.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 GOOD = ["lovely", "bright", "warm", "clever", "funny", "moving", "rich", "splendid", "tender", "gripping"]
 BAD = ["dull", "grey", "cold", "stupid", "tedious", "hollow", "poor", "awful", "clumsy", "limp"]
 PLAIN = [
