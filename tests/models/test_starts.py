@@ -473,3 +473,12 @@ def test_an_encoder_of_another_kind_is_told(tokeniser, teacher, labels, tmp_path
     ).save_pretrained(tmp_path)
     with pytest.raises(LimbeckError, match="a BiLSTMForSequenceClassification has no encoder inside"):
         build(teacher, tokeniser, labels, encoder=str(tmp_path))
+
+
+def test_an_encoder_whose_weights_do_not_fit_its_configuration_is_told(tokeniser, teacher, labels, tmp_path):
+    teacher.save_pretrained(tmp_path)
+    tokeniser.save_pretrained(tmp_path)
+    written = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(written | {"intermediate_size": 48}))
+    with pytest.raises(LimbeckError, match="no weights for bert.encoder.layer.0.intermediate.dense.bias"):
+        build(None, tokeniser, labels, encoder=str(tmp_path))
