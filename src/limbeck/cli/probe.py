@@ -47,8 +47,7 @@ def asked(
         LimbeckError: The file or a value does not fit.
     """
     from limbeck.core import overrides as keys
-    from limbeck.core.recipe import load_as
-    from limbeck.core.schema import validate
+    from limbeck.core.schema import load_as, validate
 
     given = {key: value for key, value in {**flags, "models": models}.items() if value not in (None, [], ())}
     if file is not None:

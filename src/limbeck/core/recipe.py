@@ -18,11 +18,10 @@ from pydantic import (
     model_validator,
 )
 
-from limbeck.core import overrides as keys, tasks
+from limbeck.core import tasks
 from limbeck.core.decoding import Decoding
-from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
-from limbeck.core.schema import Model, Settings, validate
+from limbeck.core.schema import Settings, load_as
 from limbeck.core.sources import Data, LabelNames, one_or_many
 
 
@@ -390,45 +389,6 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         LimbeckError: The file cannot be read, or does not fit the schema.
     """
     return load_as(Recipe, path, overrides, fix="'limbeck init' writes one to start from")
-
-
-def load_as(
-    schema: type[Model],
-    path: Path,
-    overrides: Sequence[str] = (),
-    *,
-    called: str = "recipe",
-    fix: str | None = None,
-) -> Model:
-    """Read settings from YAML, as :func:`load` reads a recipe.
-
-    Args:
-        schema: Their class.
-        path: The file.
-        overrides: ``key=value``.
-        called: What a person calls such a file.
-        fix: What to do where there is none.
-
-    Raises:
-        LimbeckError: The file cannot be read, or does not fit the schema.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
-    except FileNotFoundError:
-        raise LimbeckError(f"no such {called}", where=path, fix=fix) from None
-    except UnicodeDecodeError:
-        raise LimbeckError(f"the {called} is not UTF-8", where=path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise LimbeckError(f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1) from None
-    if not isinstance(values, dict):
-        raise LimbeckError(f"a {called} is a mapping of keys to values", where=path)
-    for override in overrides:
-        keys.apply(override, values)
-    return validate(schema, values, where=path, lines=keys.lines(node))
 
 
 def save(recipe: Recipe, path: Path) -> None:

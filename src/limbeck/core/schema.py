@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from limbeck.core import overrides as keys
 from limbeck.core.errors import LimbeckError
 
 
@@ -73,6 +75,45 @@ def validate(
         raise LimbeckError(
             f"'{key}': {message[0].lower()}{message[1:]}{shown}", where=where, line=line
         ) from None
+
+
+def load_as(
+    schema: type[Model],
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    called: str = "recipe",
+    fix: str | None = None,
+) -> Model:
+    """Read settings from a YAML file.
+
+    Args:
+        schema: Their class.
+        path: The file.
+        overrides: ``key=value``, by dotted keys; values are read as YAML.
+        called: What a person calls such a file.
+        fix: What to do where there is none.
+
+    Raises:
+        LimbeckError: The file cannot be read, or does not fit the schema.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except FileNotFoundError:
+        raise LimbeckError(f"no such {called}", where=path, fix=fix) from None
+    except UnicodeDecodeError:
+        raise LimbeckError(f"the {called} is not UTF-8", where=path) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise LimbeckError(f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1) from None
+    if not isinstance(values, dict):
+        raise LimbeckError(f"a {called} is a mapping of keys to values", where=path)
+    for override in overrides:
+        keys.apply(override, values)
+    return validate(schema, values, where=path, lines=keys.lines(node))
 
 
 def _most_telling(errors: list[Any]) -> Any:
