@@ -448,8 +448,10 @@ TABLES: dict[str, Table] = {
             "weights": millions("parameters"),
             "size": lambda row: size(row.get("bytes")),
             "times faster": lambda row: times(row.get("times_faster")),
+            "engine": text("engine"),
+            "int8 changes": share("changed"),
         },
-        words=frozenset({"task", "model", "metric"}),
+        words=frozenset({"task", "model", "metric", "engine"}),
         rows=summaries,
     ),
     "probing": Table(
