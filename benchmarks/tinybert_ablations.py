@@ -79,7 +79,7 @@ def taken_apart(task: str, over: Over, full: bool) -> Recipe:
 def changed(task: str, full: bool, **changes: Any) -> Recipe:
     """The recipe of ``tinybert.py``'s small students, with less of everything, and with these changes."""
     values = recipe(task, "small", full).model_dump(mode="json")
-    data, rewrite = values["data"], {**groups(full)["small"]["rewrite"][0]}
+    data, rewrite = values["data"], {**groups(task, full)["small"]["rewrite"][0]}
     less = {"limit": None if full else LABELLED, "labelled": None, **changes.pop("data", {})}
     return Recipe.model_validate(
         {
