@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from limbeck.core import progress
+from tiny_bert import bert_config, word_pieces
 
 # As the Makefile says it: this process and those that tests start add up in the same order. PyTorch is not loaded yet.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -96,29 +97,13 @@ def data() -> Path:
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a BERT of 2 layers by 16, random, with a tokeniser of whole words."""
     import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+    from transformers import BertModel
 
     folder = tmp_path_factory.mktemp("encoder")
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *GOOD, *BAD, *PLAIN]
-    backend = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    backend.normalizer = normalizers.BertNormalizer()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=64, **special).save_pretrained(folder)
+    tokeniser = word_pieces([*GOOD, *BAD, *PLAIN])
+    tokeniser.save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=64,
-    )
-    BertModel(config).save_pretrained(folder)
+    BertModel(bert_config(len(tokeniser))).save_pretrained(folder)
     return folder
 
 

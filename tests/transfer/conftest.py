@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tiny_bert import bert_config, word_pieces
+
 SENTENCE = (
     "film films plot scene actor lovely dull bright cold warm clever story music end great poor rich limp"
 )
@@ -16,28 +18,12 @@ STOP = ["the", "a", "is", "of", ",", ".", "!"]
 def save_masked_lm(folder: Path) -> Path:
     """A random BertForMaskedLM of 2 layers by 16, whose word pieces spell some words in several."""
     import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertForMaskedLM, PreTrainedTokenizerFast
+    from transformers import BertForMaskedLM
 
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *PIECES, *STOP]
-    backend = Tokenizer(models.WordPiece({piece: n for n, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    backend.normalizer = normalizers.BertNormalizer()
-    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    backend.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    special = {f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")}
-    PreTrainedTokenizerFast(tokenizer_object=backend, model_max_length=32, **special).save_pretrained(folder)
+    tokeniser = word_pieces([*WORDS, *PIECES, *STOP], max_length=32)
+    tokeniser.save_pretrained(folder)
     torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(pieces),
-        hidden_size=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        intermediate_size=32,
-        max_position_embeddings=32,
-        initializer_range=0.5,
-    )
+    config = bert_config(len(tokeniser), max_position_embeddings=32, initializer_range=0.5)
     BertForMaskedLM(config).save_pretrained(folder)
     return folder
 
