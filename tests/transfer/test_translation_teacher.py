@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -132,6 +133,20 @@ def test_translations_are_right_in_order_and_the_same_alone(teacher: Translation
         (alone,) = teacher.decode([example], BEAM)
         assert [text for text, _ in alone] == [text for text, _ in each]
         assert [score for _, score in alone] == pytest.approx([score for _, score in each], abs=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.5])
+def test_it_says_how_sure_it_is_without_the_penalty(
+    penalty: float, teacher: TranslationTeacher, trained: MarianMTModel, subwords: Subwords
+) -> None:
+    examples, way = toy(20), Decoding(beams=4, length_penalty=penalty, max_length=16)
+    found = [best for best, *_ in teacher.decode(examples, way)]
+    told = teacher.log_probabilities(found, way)
+    for example, (text, _), mean in zip(examples, found, told, strict=True):
+        encoded = encode_translations(subwords, [replace(example, targets=(text,))], (), 32)
+        with torch.inference_mode():
+            loss = trained(**collate(encoded, np.arange(1)).inputs).loss
+        assert mean == pytest.approx(-float(loss), abs=0.01)
 
 
 def test_draws_depend_on_the_text_and_the_seed_alone(teacher: TranslationTeacher, store: AnswerStore) -> None:

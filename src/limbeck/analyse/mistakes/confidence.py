@@ -78,7 +78,7 @@ def columns_of_spans(
             return None
         where = list(zip(texts, places, strict=True))
         seeds = [[_pooled(one[n][span.start : span.end], pooled) for n, span in where] for one in told]
-        return np.array(seeds, dtype=np.float64).mean(axis=0)
+        return np.asarray(np.array(seeds, dtype=np.float64).mean(axis=0))
 
     return _named(
         of(CONFIDENCE, cast.teacher, np.min),

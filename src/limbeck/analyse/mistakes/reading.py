@@ -119,7 +119,7 @@ class Surety:
     def of(self, who: str, against: str) -> Floats:
         """How sure a role is of each text, ``(texts,)``, or how far apart it and another are."""
         if who in self.confidence:
-            return np.nan_to_num(self.confidence[who])
+            return np.asarray(np.nan_to_num(self.confidence[who]))
         ours, theirs = (self.cast.all[role] for role in (who, against))
         if self.kept.task == "tagging":
             said = zip(self.kept.said[ours][0], self.kept.said[theirs][0], strict=True)
