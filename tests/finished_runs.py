@@ -112,7 +112,7 @@ def _taggers(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
         random = np.random.default_rng(luck)
         said = [np.where(random.random(len(tags)) < rate, (tags + 1) % len(TAGS), tags) for tags in gold]
         sure = [0.3 + 0.7 * random.random(len(tags)) for tags in gold]
-        bits = [2 * (1 - one) for one in sure]
+        bits = [2 * random.random(len(tags)) for tags in gold]
         models.append(TagModel(name, role, seed, said, confidence=sure, entropy=bits))
     evaluate_tagging(folder, TAGS, tests, models, costs=costs, settings=SETTINGS)
 
