@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import yaml
 
 from limbeck.core.example import Example
@@ -110,7 +111,9 @@ def _taggers(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
     for name, role, seed, rate, luck in who:
         random = np.random.default_rng(luck)
         said = [np.where(random.random(len(tags)) < rate, (tags + 1) % len(TAGS), tags) for tags in gold]
-        models.append(TagModel(name, role, seed, said))
+        sure = [0.3 + 0.7 * random.random(len(tags)) for tags in gold]
+        bits = [2 * random.random(len(tags)) for tags in gold]
+        models.append(TagModel(name, role, seed, said, confidence=sure, entropy=bits))
     evaluate_tagging(folder, TAGS, tests, models, costs=costs, settings=SETTINGS)
 
 
@@ -123,8 +126,17 @@ def _translators(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
         random = np.random.default_rng(luck)
         said = [" ".join("uh" if random.random() < rate else word for word in text) for text in gold]
         passes = None if role == "teacher" else [seed + n % 2 for n in range(count)]
-        models.append(TranslationModel(name, role, seed, said, passes=passes))
+        sure = (-2 * random.random(count)).tolist()
+        models.append(TranslationModel(name, role, seed, said, passes=passes, log_probabilities=sure))
     evaluate_translations(folder, tests, models, costs=costs, settings=SETTINGS, language="de")
+
+
+def without_sureness(folder: Path) -> Path:
+    """The run as an evaluation left it that did not ask models how sure they are."""
+    path = folder / "evaluation" / "predictions.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.select([name for name in table.column_names if ":" not in name]), path)
+    return folder
 
 
 WRITERS = {

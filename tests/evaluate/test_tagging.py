@@ -15,6 +15,7 @@ from limbeck.core.files import read_json
 from limbeck.core.recipe import Evaluation
 from limbeck.evaluate.entities import paired_tags
 from limbeck.evaluate.judged import EVALUATION, PREDICTIONS
+from limbeck.evaluate.kept import read_kept
 from limbeck.evaluate.table import rows
 from limbeck.evaluate.tagging import TagModel, evaluate_tagging
 
@@ -155,6 +156,25 @@ def test_predictions_hold_each_models_tags(tmp_path, content):
     assert table.column("gold").to_pylist() == [tags.split() for _, tags in SENTENCES]
     assert table.column("chain_posterior@1").to_pylist() == [one.split() for one in STUDENT_1]
     assert table.column("teacher").to_pylist() == [one.split() for one in TEACHER]
+
+
+def test_predictions_hold_how_sure_taggers_are(tmp_path, examples, taggers):
+    sure = [np.linspace(0.5, 1, len(tags)) for tags in taggers[0].tags]
+    sure[1][-1] = np.nan  # a word that it did not read
+    first = dataclasses.replace(taggers[0], confidence=sure, entropy=[2 * one for one in sure])
+    evaluate_tagging(tmp_path, LABELS, examples, [first, *taggers[1:]], settings=FEW)
+    table = pq.read_table(tmp_path / PREDICTIONS)
+    assert [name for name in table.column_names if ":" in name] == [
+        "chain_posterior@1:confidence", "chain_posterior@1:entropy",
+    ]  # fmt: skip
+    kept = read_kept(tmp_path)
+    assert "chain_posterior" not in kept.sure.get("confidence", {}), "its other seed tells none"
+    column = table.column("chain_posterior@1:confidence").to_pylist()
+    assert column[1][-1] is None and column[0] == pytest.approx(sure[0])
+    assert set(kept.said) == {"teacher", "gold", "chain_posterior"}, "no column of sureness is a model"
+    with pytest.raises(LimbeckError, match="'chain_posterior@1' tells not one confidence a word"):
+        short = dataclasses.replace(first, confidence=sure[:-1])
+        evaluate_tagging(tmp_path, LABELS, examples, [short, *taggers[1:]], settings=FEW)
 
 
 def test_a_gold_tag_that_no_model_knows_is_an_error_of_all(tmp_path, examples, taggers):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +17,7 @@ from limbeck.core.recipe import Evaluation
 from limbeck.evaluate.bleu import Scorer
 from limbeck.evaluate.faults import length_bins
 from limbeck.evaluate.judged import EVALUATION, PREDICTIONS
+from limbeck.evaluate.kept import read_kept
 from limbeck.evaluate.table import markdown, rows
 from limbeck.evaluate.translation import TranslationModel, evaluate_translations
 
@@ -189,6 +191,25 @@ def test_predictions_hold_texts_references_and_translations(tmp_path, content, e
     ]  # fmt: skip
     assert table.column("references").to_pylist() == [list(example.targets) for example in examples]
     assert table.column("gold@1").to_pylist() == list(CONTROL)
+
+
+def test_predictions_hold_how_sure_translators_are(tmp_path, examples, models):
+    sure = {name: [-0.5 * seed, -1.0, None, -0.25] for name, seed in (("one", 1), ("two", 2))}
+    first, second, *others = models
+    models = [
+        dataclasses.replace(first, log_probabilities=sure["one"]),
+        dataclasses.replace(second, log_probabilities=sure["two"]),
+        *others,
+    ]
+    evaluate_translations(tmp_path, examples, models, settings=FEW)
+    kept = read_kept(tmp_path)
+    assert kept.sure == {"log_probability": {"sequence_level": [*sure.values()]}}
+    assert set(kept.said) == {"teacher", "gold", "sequence_level"}, "no column of sureness is a model"
+    with pytest.raises(
+        LimbeckError, match="'sequence_level@1' has 3 log-probabilities, but the test set has 4"
+    ):
+        short = dataclasses.replace(first, log_probabilities=sure["one"][:3])
+        evaluate_translations(tmp_path, examples, [short], settings=FEW)
 
 
 def test_the_table_shows_bleu_in_points(content):

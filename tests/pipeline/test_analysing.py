@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +15,17 @@ import pytest
 import yaml
 
 from conftest import BAD, GOOD, PLAIN
-from finished_runs import WRITERS, write
+from finished_runs import WRITERS, without_sureness, write
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
+from limbeck.evaluate.calibration import binned, ece
+from limbeck.evaluate.kept import read_kept
 from limbeck.pipeline import distill
 from limbeck.pipeline.analysing import analyse
 from limbeck.pipeline.run import Run
 from limbeck.report.page import write as write_report
+from pipeline.tagging_recipe import recipe as tagging_recipe
+from pipeline.translation_recipe import BEAM, SIZE, recipe as translation_recipe
 
 ERRORS = {"teacher": 0.1, "gold": 0.4, "soft_labels": 0.25}
 
@@ -54,6 +59,49 @@ def test_every_task_is_analysed_from_what_was_kept(task: str, tmp_path: Path) ->
         assert row["size"] >= 20
     markdown = (folder / "analysis" / "analysis.md").read_text()
     assert markdown.startswith("# one: what was lost\n") and "## Slices" in markdown
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("task", "units"), [("tagging", {"sentence", "entity"}), ("translation", {"sentence"})]
+)
+def test_slices_by_how_sure_the_teacher_is(task: str, units: set[str], tmp_path: Path) -> None:
+    folder = write(tmp_path / "one", task, ERRORS, examples=200)
+    content = analyse([folder], slices={"unsure": "student_confidence < 0.6"}, ask_models=False).content
+    found = {(row["feature"], row["unit"]) for row in content["slices"]["ranked"]}
+    assert {("teacher's confidence", unit) for unit in units} <= found
+    assert {unit for feature, unit in found if feature == "teacher's entropy"} == (
+        units if task == "tagging" else set()
+    )
+    assert ("unsure", "sentence") in found and "confidence" not in content["missing"]
+    assert not {"teacher's confidence", "teacher's entropy"} & set(content["slices"]["lacking"])
+    assert all(0 < each <= 1 for one in content["reading"] for each in one["confidence"].values())
+    assert "How sure" not in (folder / "analysis" / "analysis.md").read_text()
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("task", ["tagging", "translation"])
+def test_older_evaluations_are_analysed_without(task: str, tmp_path: Path) -> None:
+    folder = without_sureness(write(tmp_path / "one", task, ERRORS, examples=120))
+    content = analyse([folder], ask_models=False).content
+    assert content["missing"]["confidence"].startswith(
+        f"the run was evaluated before {'taggers' if task == 'tagging' else 'translators'} said how sure they are"
+    )
+    assert "teacher's confidence" in content["slices"]["lacking"]
+    assert ("teacher's entropy" in content["slices"]["lacking"]) == (task == "tagging")
+    assert {one["confidence"] for one in content["reading"]} == {None}
+    for ending in ("md", "html"):
+        page = (folder / "analysis" / f"analysis.{ending}").read_text()
+        assert "How sure models are is not known: the run was evaluated before" in page
+    with pytest.raises(LimbeckError, match=r"analyse.slices.mine: 'confidence' is not known here"):
+        analyse([folder], slices={"mine": "confidence < 0.5"}, ask_models=False)
+
+
+@pytest.mark.unit
+def test_translations_are_not_calibrated_and_that_is_said(tmp_path: Path) -> None:
+    missing = analyse([write(tmp_path / "one", "translation", ERRORS)]).content["missing"]
+    assert "nothing says of a translation whether it is right" in missing["calibration"]
+    assert missing["sharpness"].startswith("of a translator's next tokens")
 
 
 @pytest.mark.unit
@@ -165,6 +213,72 @@ def test_a_run_with_its_models(recipe_file: Callable[..., Path], tmp_path: Path,
     evaluation = run.folder / "evaluation" / "evaluation.json"
     evaluation.write_text(evaluation.read_text() + " ")
     assert "analysis.html" not in write_report([run.folder]).read_text()
+
+
+@pytest.mark.recipe
+def test_a_tagger_with_its_models(tmp_path: Path, encoder: Path) -> None:
+    path = tagging_recipe(
+        tmp_path, encoder, method=["chain_posterior"], seeds=2, export={"int8": False, "changed": 1}
+    )
+    folder = distill(
+        path, "evaluate.latency_sentences=0", "train.epochs=2", "teacher.fine_tune.epochs=6"
+    ).folder
+    kept = read_kept(folder / "evaluation")
+    words = [len(example.words) for example in kept.examples]
+    for what, most in (("confidence", 1.0), ("entropy", math.log2(len(kept.labels)))):
+        assert {name: len(seeds) for name, seeds in kept.sure[what].items()} == {
+            "teacher": 1,
+            "gold": 2,
+            "chain_posterior": 2,
+        }
+        for said in (one for seeds in kept.sure[what].values() for one in seeds):
+            assert [len(row) for row in said] == words
+            assert all(0 <= value <= most + 1e-6 for row in said for value in row)
+    content = analyse([folder]).content
+    assert not {"calibration", "sharpness", "confidence"} & set(content["missing"])
+    student, teacher = (
+        {row["name"]: row for row in content["calibration"]}[n] for n in ("chain_posterior", "teacher")
+    )
+    assert len(student["temperature"]) == 2 and len(teacher["temperature"]) == 1
+    assert sum(each["count"] for each in student["before"]["bins"]) == sum(words)
+    # What evaluation kept is what models say when they are asked again.
+    flat = [value for row in kept.sure["confidence"]["chain_posterior"][0] for value in row]
+    right = [
+        said == tag
+        for row, example in zip(kept.said["chain_posterior"][0], kept.examples, strict=True)
+        for said, tag in zip(row, example.tags, strict=True)
+    ]
+    assert student["before"]["ece"][0] == pytest.approx(
+        ece(binned(np.array(flat), np.array(right))), abs=1e-4
+    )
+    plain = next(row for row in content["sharpness"] if row["temperature"] == 1)
+    said = [value for row in kept.sure["confidence"]["teacher"][0] for value in row]
+    assert plain["confidence"] == pytest.approx(np.mean(said), abs=1e-5)
+    # Answers were asked once, and are kept.
+    assert analyse([folder], ask_models=False).content == content
+    page = (folder / "analysis" / "analysis.html").read_text()
+    assert "calibration error" in page and "Counted are the words" in page
+
+
+@pytest.mark.recipe
+def test_a_translator_says_how_sure_it_is(tmp_path: Path) -> None:
+    sizes = {
+        "resamples": 50,
+        "latency_sentences": 0,
+        "measures": False,
+        "decoding": {**BEAM, "length_penalty": 0.5},
+    }
+    values = translation_recipe(
+        tmp_path, evaluate=sizes, student={"kind": "autoregressive", **SIZE, "max_length": 16}
+    )
+    folder = distill(values, "teacher.fine_tune.epochs=2", "train.epochs=1").folder
+    kept = read_kept(folder / "evaluation")
+    told = kept.sure["log_probability"]
+    assert set(told) == {"teacher", "gold", "sequence_level"}
+    assert all(value < 0 for seeds in told.values() for value in seeds[0])
+    content = analyse([folder], slices={"unsure": "confidence < student_confidence"}).content
+    assert "confidence" not in content["missing"]
+    assert "calibration" in content["missing"]
 
 
 # A fault that was planted.

@@ -119,7 +119,7 @@ def test_a_run_is_made_and_judged(whole: Result) -> None:
     assert max(row["bleu"] for row in rows.values() if row["role"] == "student") > 10
     predicted = pq.read_table(whole.folder / "evaluation/predictions.parquet")
     assert len(predicted) == 40
-    assert predicted.num_columns == 4 + 5
+    assert predicted.num_columns == 4 + 5 + 5
     text = predicted["text"][0].as_py()
     assert predicted["references"][0].as_py() == [translated(text)]
     bundle = open_bundle(whole.bundle, "fp32", threads=1)

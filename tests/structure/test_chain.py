@@ -437,3 +437,46 @@ def test_the_squared_distance_is_averaged_over_every_sub_structure(kind: str) ->
         strict=True,
     ):
         torch.testing.assert_close(mine, theirs)
+
+
+# Words one by one.
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.5])
+@pytest.mark.parametrize("chain", CASES)
+def test_answers_on_words_are_those_of_all_paths(chain: Chain, temperature: float) -> None:
+    found = chains.word_answers(chain)
+    marginals = chains.word_marginals(chain, temperature)
+    place = 0
+    for sentence, words in enumerate(chain.lengths.tolist()):
+        all_paths, scores = every(chain, sentence)
+        best = all_paths[int(scores.argmax())]
+        for word in range(words):
+            wanted, tempered = (
+                torch.stack([
+                    weights[[path[word] == tag for path in all_paths]].sum() for tag in range(chain.emissions.shape[2])
+                ])
+                for weights in (scores.softmax(0), (scores / temperature).softmax(0))
+            )  # fmt: skip
+            bits = -sum(float(p) * math.log2(p) for p in wanted if p > 0)
+            assert found.tags[place] == best[word]
+            assert found.probabilities[place] == pytest.approx(float(wanted[best[word]]))
+            assert found.entropies[place] == pytest.approx(bits, abs=1e-9)
+            torch.testing.assert_close(marginals[place], tempered)
+            place += 1
+    assert place == len(found.tags) == len(marginals) == int(chain.lengths.sum())
+
+
+def test_words_that_do_not_hang_on_each_other_are_a_softmax() -> None:
+    chain = make(3, 5, 4, seed=7, lengths=[5, 2, 3])
+    alone = Chain(chain.emissions, torch.zeros_like(chain.transitions), chain.lengths)
+    said = alone.emissions[alone.mask].softmax(-1)
+    found = chains.word_answers(alone)
+    torch.testing.assert_close(chains.word_marginals(alone), said)
+    torch.testing.assert_close(found.probabilities, said.max(-1).values)
+    assert found.tags.tolist() == said.argmax(-1).tolist()
+
+
+def test_no_words_have_no_answers() -> None:
+    found = chains.word_answers(make(2, 3, 3, lengths=[0, 0]))
+    assert [len(part) for part in found] == [0, 0, 0]

@@ -6,6 +6,7 @@ import json
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName
 from limbeck.core.sources import Vocabulary
+from limbeck.models.translators.decode import log_probability, translate
 from limbeck.text.encode import collate
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
@@ -132,6 +134,30 @@ def test_translations_are_right_in_order_and_the_same_alone(teacher: Translation
         (alone,) = teacher.decode([example], BEAM)
         assert [text for text, _ in alone] == [text for text, _ in each]
         assert [score for _, score in alone] == pytest.approx([score for _, score in each], abs=1e-4)
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.5])
+def test_it_says_how_sure_it_is_without_the_penalty(
+    penalty: float, teacher: TranslationTeacher, trained: MarianMTModel, subwords: Subwords
+) -> None:
+    examples, way = toy(20), Decoding(beams=4, length_penalty=penalty, max_length=16)
+    texts = [best for best, *_ in teacher.decode(examples, way)]
+    told = teacher.log_probabilities(texts, way)
+    hypotheses = [best for best, *_ in translate(trained, teacher.encode(examples), way)]
+    read = [replace(example, targets=(text,)) for example, (text, _) in zip(examples, texts, strict=True)]
+    cut = teacher.encode(read, targets=True).targets
+    assert cut is not None
+    same = 0
+    for row, one in enumerate(hypotheses):
+        ended = [subwords.target.eos_token_id] * (one.passes - len(one.tokens))
+        inputs = collate(teacher.encode(examples[row : row + 1]), np.arange(1)).inputs
+        with torch.inference_mode():
+            mean = -float(trained(**inputs, labels=torch.tensor([[*one.tokens, *ended]])).loss)
+        assert log_probability(trained, one, way) == pytest.approx(mean, abs=1e-4)
+        if penalty == 1 or cut.lengths[row] == one.passes:
+            assert told[row] == pytest.approx(mean, abs=1e-4)
+            same += 1
+    assert same >= 10, "most texts are cut into as many pieces as they were written in"
 
 
 def test_draws_depend_on_the_text_and_the_seed_alone(teacher: TranslationTeacher, store: AnswerStore) -> None:

@@ -54,8 +54,17 @@ def reliability(probabilities: Floats, gold: NDArray[np.integer], bins: int = BI
         gold: Class numbers, ``(examples,)``.
         bins: How many bins.
     """
-    confidence = probabilities.max(axis=-1)
-    right = probabilities.argmax(axis=-1) == gold
+    return binned(probabilities.max(axis=-1), probabilities.argmax(axis=-1) == gold, bins)
+
+
+def binned(confidence: Floats, right: NDArray[np.bool_], bins: int = BINS) -> list[Bin]:
+    """The same of answers with their confidence, which need not be the largest there is.
+
+    Args:
+        confidence: ``(answers,)``.
+        right: Whether each is, ``(answers,)``.
+        bins: How many bins.
+    """
     edges = np.linspace(0, 1, bins + 1)
     # Rounding may carry a sum of probabilities a hair above one: such a confidence stays in the last bin.
     number = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
@@ -82,4 +91,4 @@ def ece(bins: Sequence[Bin]) -> float:
         for b in bins
         if b.accuracy is not None and b.confidence is not None
     )
-    return sum(gaps) / sum(b.count for b in bins)
+    return sum(gaps) / max(1, sum(b.count for b in bins))

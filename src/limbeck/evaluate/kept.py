@@ -6,7 +6,7 @@ With this, models of different runs are scored on the same resamples long after 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from limbeck.evaluate.bleu import TRANSLATION_METRICS, Scorer
 from limbeck.evaluate.bootstrap import Resampled, resampled_sums
 from limbeck.evaluate.entities import metrics_of, resampled_tags, tag_counts
 from limbeck.evaluate.judged import EVALUATION, PREDICTIONS, Entrant
+from limbeck.evaluate.predictions import CONFIDENCE, ENTROPY, LOG_PROBABILITY, beside
 from limbeck.evaluate.tagging import gold_tags
 from limbeck.evaluate.translation import references_of
 from limbeck.evaluate.yardstick import yardstick
@@ -43,12 +44,15 @@ class Kept:
         content: Of ``evaluation.json``.
         examples: The test set, with gold.
         said: What each model said, by its name, of each of its seeds.
+        sure: How sure of it, by what is told (:mod:`limbeck.evaluate.predictions`) and by its name, of each of its
+            seeds; without a model that tells nothing, or was evaluated before it was asked to.
     """
 
     folder: Path
     content: Mapping[str, Any]
     examples: Sequence[Example]
     said: Mapping[str, Sequence[Said]]
+    sure: Mapping[str, Mapping[str, Sequence[Said]]] = field(default_factory=dict)
 
     @property
     def task(self) -> Task:
@@ -100,13 +104,30 @@ def read_kept(folder: Path) -> Kept:
     if not path.is_file():
         raise LimbeckError("the run's predictions are not there", where=path, fix=AGAIN)
     table = pq.read_table(path)
-    said: dict[str, list[Said]] = {}
+    columns: dict[str, list[str]] = {}
     for one in content["models"]:
         column = Entrant(one["name"], one["role"], one["seed"]).column
         if column not in table.column_names:
             raise LimbeckError(f"the predictions of '{column}' are not there", where=path, fix=AGAIN)
-        said.setdefault(one["name"], []).append(table.column(column).to_pylist())
-    return Kept(folder, content, _examples(table, content.get("task", "classification")), said)
+        columns.setdefault(one["name"], []).append(column)
+    said = _read(table, columns)
+    sure = {
+        what: _read(
+            table, {name: [beside(column, what) for column in seeds] for name, seeds in columns.items()}
+        )
+        for what in (CONFIDENCE, ENTROPY, LOG_PROBABILITY)
+    }
+    told = {what: by_name for what, by_name in sure.items() if by_name}
+    return Kept(folder, content, _examples(table, content.get("task", "classification")), said, told)
+
+
+def _read(table: pa.Table, columns: Mapping[str, Sequence[str]]) -> dict[str, list[Said]]:
+    """The columns of each model, seed by seed; without a model that lacks one."""
+    return {
+        name: [table.column(column).to_pylist() for column in seeds]
+        for name, seeds in columns.items()
+        if set(seeds) <= set(table.column_names)
+    }
 
 
 def _examples(table: pa.Table, task: Task) -> list[Example]:

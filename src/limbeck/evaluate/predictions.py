@@ -1,4 +1,9 @@
-"""Predictions: the file of an evaluation with what each model says of each test example, a column a model."""
+"""Predictions: the file of an evaluation with what each model says of each test example, a column a model.
+
+Beside a model's column there may be others, of how sure it is, each called ``MODEL:WHAT``; no model has a colon in its
+name. A tagger's are ``confidence`` and ``entropy``, a list of a number a word; a translator's is ``log_probability``, a
+number a sentence.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +19,16 @@ from numpy.typing import NDArray
 
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
+
+CONFIDENCE, ENTROPY, LOG_PROBABILITY = "confidence", "entropy", "log_probability"
+"""What columns beside a model's hold: of a tagger, of each word, the posterior marginal of the tag that it gave, and
+the entropy of the posterior in bits, both null where it did not read the word; of a translator, of each translation,
+the mean log-probability of its tokens in nats, null where it tells none."""
+
+
+def beside(column: str, what: str) -> str:
+    """Name of a column beside a model's."""
+    return f"{column}:{what}"
 
 
 def write_predictions(path: Path, labels: Sequence[str], columns: Mapping[str, pa.Array]) -> None:
@@ -46,3 +61,10 @@ def column_of(said: NDArray[Any]) -> pa.Array:
         return values
     offsets = pa.array(np.arange(len(said) + 1, dtype=np.int32) * said.shape[1])
     return pa.ListArray.from_arrays(offsets, values)
+
+
+def ragged(rows: Sequence[NDArray[np.floating]]) -> pa.Array:
+    """A list of float32 numbers an example; NaN becomes null."""
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    flat = np.concatenate([np.empty(0), *rows]).astype(np.float32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(flat, from_pandas=True))

@@ -36,7 +36,7 @@ from limbeck.evaluate.judged import (
     verdict,
 )
 from limbeck.evaluate.metrics import Ints, signature
-from limbeck.evaluate.predictions import write_predictions
+from limbeck.evaluate.predictions import CONFIDENCE, ENTROPY, beside, ragged, write_predictions
 from limbeck.text.tags import mark_spans
 
 
@@ -47,16 +47,28 @@ class TagModel(Entrant):
     Attributes:
         tags: Of each test sentence, in order, the numbers of its words' tags, ``(words,)`` each.
         dev_score: Its score on dev, by which one seed is picked where only one is shown.
+        confidence: The posterior marginals of these tags, likewise; NaN of words that it did not read; None where it
+            tells none.
+        entropy: Of each word's posterior over all tags, in bits, likewise.
     """
 
     tags: Sequence[NDArray[np.integer]]
     dev_score: float | None = None
+    confidence: Sequence[NDArray[np.floating]] | None = None
+    entropy: Sequence[NDArray[np.floating]] | None = None
+
+    @property
+    def sureness(self) -> dict[str, Sequence[NDArray[np.floating]]]:
+        """What it tells of how sure it is, by the names of columns."""
+        told = {CONFIDENCE: self.confidence, ENTROPY: self.entropy}
+        return {what: rows for what, rows in told.items() if rows is not None}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TaggerJudged(Judged):
     """A tagger with its tags' numbers in one row ``(all words,)``, their names, and its counts ``(sentences, 5)``."""
 
+    model: TagModel
     numbers: Ints
     tags: Tagged
     counts: Ints
@@ -165,6 +177,9 @@ def _check(model: TagModel, gold: Tagged, labels: int) -> None:
             raise LimbeckError(
                 f"'{model.column}' gave test sentence {row + 1} a tag that is not among the {labels} labels"
             )
+    for what, rows in model.sureness.items():
+        if [len(each) for each in rows] != [len(true) for true in gold]:
+            raise LimbeckError(f"'{model.column}' tells not one {what} a word of the test set")
 
 
 def _judge(models: Sequence[TagModel], gold: Tagged, labels: Sequence[str]) -> list[TaggerJudged]:
@@ -185,7 +200,7 @@ def _judge(models: Sequence[TagModel], gold: Tagged, labels: Sequence[str]) -> l
 def _columns(
     labels: Sequence[str], examples: Sequence[Example], judged: Sequence[TaggerJudged]
 ) -> dict[str, pa.Array]:
-    """The examples' words and gold tags, and each model's tags in a column of its own."""
+    """The examples' words and gold tags, and each model's tags in a column of its own, with how sure it is."""
     lists = pa.list_(pa.string())
     columns: dict[str, pa.Array] = {
         "id": pa.array([example.id for example in examples], pa.string()),
@@ -199,4 +214,6 @@ def _columns(
         columns[one.model.column] = pa.ListArray.from_arrays(
             pa.array(ends), names.take(pa.array(one.numbers))
         )
+        for what, rows in one.model.sureness.items():
+            columns[beside(one.model.column, what)] = ragged(rows)
     return columns

@@ -36,6 +36,7 @@ from limbeck.evaluate.judged import (
     verdict,
 )
 from limbeck.evaluate.metrics import Ints, signature
+from limbeck.evaluate.predictions import LOG_PROBABILITY, beside
 
 MAIN = main_metric("translation")
 """The score that decides."""
@@ -49,17 +50,21 @@ class TranslationModel(Entrant):
         translations: Its translations in the order of the test examples.
         dev_score: Its score on dev, by which one seed is picked where only one is shown.
         passes: How often its decoder ran for each; None where nobody counted.
+        log_probabilities: The mean log-probability of each one's tokens (nats), with no length penalty; None of one
+            that has none, or of them all where the model tells none.
     """
 
     translations: Sequence[str]
     dev_score: float | None = None
     passes: Sequence[int] | None = None
+    log_probabilities: Sequence[float | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Translated(Judged):
     """A translator with its translations, and what each adds to its scores, ``(sentences, 28)``."""
 
+    model: TranslationModel
     translations: Sequence[str]
     passes: Sequence[int] | None
     counts: Ints
@@ -154,7 +159,12 @@ def _test(scorer: Scorer, examples: Sequence[Example]) -> dict[str, int]:
 
 def _check(model: TranslationModel, sentences: int) -> None:
     """Refuse answers that cannot be those to this test set."""
-    for what, answers in (("translations", model.translations), ("numbers of passes", model.passes)):
+    told = {
+        "translations": model.translations,
+        "numbers of passes": model.passes,
+        "log-probabilities": model.log_probabilities,
+    }
+    for what, answers in told.items():
         if answers is not None and len(answers) != sentences:
             raise LimbeckError(
                 f"'{model.column}' has {len(answers)} {what}, but the test set has {sentences} sentences"
@@ -256,7 +266,7 @@ def _with_share_of_the_gap(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, 
 
 
 def write_predictions(path: Path, examples: Sequence[Example], judged: Sequence[Translated]) -> None:
-    """Write the examples' texts and references, and each model's translations in a column of its own, as Parquet."""
+    """Write texts, references, and each model's translations in a column of its own with how sure it is, as Parquet."""
     columns: dict[str, pa.Array] = {
         "id": pa.array([example.id for example in examples], pa.string()),
         "text": pa.array([example.text for example in examples], pa.string()),
@@ -265,5 +275,7 @@ def write_predictions(path: Path, examples: Sequence[Example], judged: Sequence[
     }
     for one in judged:
         columns[one.model.column] = pa.array(list(one.translations), pa.string())
+        if (told := one.model.log_probabilities) is not None:
+            columns[beside(one.model.column, LOG_PROBABILITY)] = pa.array(list(told), pa.float32())
     with atomic_write(path, "wb") as file:
         pq.write_table(pa.table(columns), file)

@@ -6,8 +6,9 @@ its evaluation stays the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,40 +65,62 @@ def what_models_say(folder: Path, kept: Kept, why: dict[str, str], ask_models: b
     """
     if kept.task not in OF_SENTENCES:
         return None
+    parts = ("calibration", "sources")
+    place = asked_once(folder, why, parts, ask_models, partial(_ask, kept))
+    return None if place is None else _read(place, kept)
+
+
+def asked_once(
+    folder: Path,
+    why: dict[str, str],
+    parts: Sequence[str],
+    ask_models: bool,
+    ask: Callable[[Run, Path], None],
+) -> Path | None:
+    """Where the answers of a run's models lie, asked for now where they were not before.
+
+    Args:
+        folder: The run's.
+        why: Takes the reason where they are not there.
+        parts: Of an analysis that are then missing.
+        ask_models: Whether models may be asked now.
+        ask: Asks the models of a run, and writes what they say to a folder.
+    """
+    from limbeck.pipeline.run import Run
+
     done = folder / "evaluation" / DONE
     inputs = {"evaluation": read_json(done)["inputs"] if done.is_file() else None, "sampled": SAMPLED}
     place = StepFolder(folder / ANALYSIS / ANSWERS)
-    if not place.is_done(inputs):
-        if not ask_models:
-            why["calibration"] = why["sources"] = "the run's models were not to be asked"
-            return None
-        try:
-            _ask(folder, kept, place, inputs)
-        except LimbeckError as error:
-            reason = f"the run's models cannot be asked ({str(error).rstrip('.')})"
-            why["calibration"] = why["sources"] = reason
-            progress.warn(f"analyse   {reason}")
-            return None
-    return _read(place.path, kept)
+    if place.is_done(inputs):
+        return place.path
+    if not ask_models:
+        why |= dict.fromkeys(parts, "the run's models were not to be asked")
+        return None
+    try:
+        run = Run.open(folder)
+        with place.writing(inputs) as unfinished:
+            ask(run, unfinished)
+    except LimbeckError as error:
+        reason = f"the run's models cannot be asked ({str(error).rstrip('.')})"
+        why |= dict.fromkeys(parts, reason)
+        progress.warn(f"analyse   {reason}")
+        return None
+    return place.path
 
 
-def _ask(folder: Path, kept: Kept, place: StepFolder, inputs: Mapping[str, Any]) -> None:
+def _ask(kept: Kept, run: Run, folder: Path) -> None:
     """Ask every model of the evaluation, and write down what it says."""
-    from limbeck.pipeline.run import Run
-
-    run = Run.open(folder)
     sets = {"dev": [("dev", example) for example in run.prepared.dev.examples], "text": list(_sampled(run))}
-    with place.writing(inputs) as partial:
-        for name, texts in sets.items():
-            examples = [example for _, example in texts]
-            columns: dict[str, pa.Array] = {
-                "id": pa.array([example.id for example in examples], pa.string()),
-                "kind": pa.array([kind for kind, _ in texts], pa.string()),
-            }
-            for column, said in _said(run, kept, examples, name):
-                columns[column] = column_of(said)
-            write_predictions(partial / f"{name}.parquet", kept.labels, columns)
-        run.prepared.dev.save(partial, "dev")
+    for name, texts in sets.items():
+        examples = [example for _, example in texts]
+        columns: dict[str, pa.Array] = {
+            "id": pa.array([example.id for example in examples], pa.string()),
+            "kind": pa.array([kind for kind, _ in texts], pa.string()),
+        }
+        for column, said in _said(run, kept, examples, name):
+            columns[column] = column_of(said)
+        write_predictions(folder / f"{name}.parquet", kept.labels, columns)
+    run.prepared.dev.save(folder, "dev")
 
 
 def _sampled(run: Run) -> Iterator[tuple[str, Example]]:
@@ -108,12 +131,17 @@ def _sampled(run: Run) -> Iterator[tuple[str, Example]]:
             yield kind.name, example
 
 
+def entrants(kept: Kept) -> list[Entrant]:
+    """The models of an evaluation, in its order."""
+    return [Entrant(one["name"], one["role"], one["seed"]) for one in kept.content["models"]]
+
+
 def _said(run: Run, kept: Kept, examples: Sequence[Example], what: str) -> Iterator[tuple[str, Floats]]:
     """What each model says of some texts, by its column in a predictions file."""
     from limbeck.models.outputs import predict
 
     encoded = run.encoded(examples)
-    models = [Entrant(one["name"], one["role"], one["seed"]) for one in kept.content["models"]]
+    models = entrants(kept)
     with progress.task(f"analyse   asking {len(models)} models about {what}", len(models)) as task:
         for model in models:
             if model.role == "teacher":
@@ -152,7 +180,7 @@ def _answers(task: Task, logits: Any) -> Floats:
 
 def _read(folder: Path, kept: Kept) -> Asked:
     tables = {name: pq.read_table(folder / f"{name}.parquet") for name in ("dev", "text")}
-    models = [Entrant(one["name"], one["role"], one["seed"]) for one in kept.content["models"]]
+    models = entrants(kept)
 
     def said(table: pa.Table) -> dict[str, list[Floats]]:
         found: dict[str, list[Floats]] = {}

@@ -6,20 +6,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from limbeck.analyse.mistakes.analysis import Beside
 from limbeck.analyse.mistakes.rows import Background, Cut, Training, words_of
+from limbeck.analyse.mistakes.tempered import Answers, of_texts
 from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.kept import Kept
-from limbeck.evaluate.metrics import Floats
-from limbeck.evaluate.yardstick import yardstick
 from limbeck.pipeline.asking import Asked, evenly, what_models_say
+from limbeck.pipeline.asking_taggers import what_taggers_say
 from limbeck.text.tags import mark_spans
 from limbeck.transfer.transfer_set import TransferSet
-
-if TYPE_CHECKING:
-    pass
 
 PRIOR_TEXTS = 50_000
 """Training texts, at most, that the prior of words is taken from; evenly spaced."""
@@ -54,11 +51,13 @@ def gather(folder: Path, kept: Kept, student: str, rare: int, *, ask_models: boo
     training = None if trained_on is None else Training.of(trained_on.examples, plain)
     background = Background(training, _cut(folder, student, why), rare)
     asked = what_models_say(folder, kept, why, ask_models)
+    tagged = what_taggers_say(folder, kept, why, ask_models)
     known_text = (
         () if trained_on is None else [words_of(one) for one in evenly(trained_on.examples, PRIOR_TEXTS)]
     )
     temperatures = _temperatures(folder)
-    beside = Beside(background, known_text, _dev_of(kept, asked), temperatures, why)
+    dev, words = (_dev_of(kept, asked), None) if tagged is None else (tagged["dev"], tagged["test"])
+    beside = Beside(background, known_text, dev, words, temperatures, why)
     return Gathered(beside, asked)
 
 
@@ -104,10 +103,10 @@ def _unknown(model: Mapping[str, Any]) -> str | None:
     return None if found is None else str(found)
 
 
-def _dev_of(kept: Kept, asked: Asked | None) -> tuple[Mapping[str, Sequence[Floats]], Any] | None:
+def _dev_of(kept: Kept, asked: Asked | None) -> Mapping[str, Sequence[Answers]] | None:
     if asked is None or kept.task == "regression":
         return None
-    return asked.dev, yardstick(kept.task, kept.labels).gold(asked.dev_examples)
+    return of_texts(kept.task, kept.labels, asked.dev, asked.dev_examples)
 
 
 def _temperatures(folder: Path) -> list[float]:

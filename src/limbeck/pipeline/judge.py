@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from limbeck.core import progress
@@ -16,13 +18,14 @@ from limbeck.evaluate.evaluate import Model, Role, evaluate
 from limbeck.evaluate.outcomes import evaluate_outcomes
 from limbeck.evaluate.tagging import TagModel, evaluate_tagging
 from limbeck.evaluate.translation import TranslationModel, evaluate_translations
-from limbeck.models.outputs import predict, predict_tags
-from limbeck.models.translators.decode import translate
+from limbeck.models.outputs import predict
+from limbeck.models.taggers.chains import predict_chain
+from limbeck.models.translators.decode import log_probability, translate
 from limbeck.pipeline.chosen import CONTROL
 from limbeck.pipeline.costs import costs
 from limbeck.pipeline.run import TEACHER, Run
 from limbeck.pipeline.translation import TranslationRun
-from limbeck.structure.chain import viterbi
+from limbeck.structure.chain import Chain, word_answers
 from limbeck.transfer.translation_teacher import prefixed
 
 
@@ -102,38 +105,60 @@ def _students(run: Run) -> list[Model]:
 
 
 def _tagger_teacher(run: Run) -> list[TagModel]:
-    """The teacher's best tags by its answers; words that it did not read are ``O``."""
+    """The teacher by its answers."""
     if run.test_answers is None:
         return []
     chain = run.test_answers.signals(run.prepared.test.ids, torch.device("cpu")).potentials
     assert chain is not None
-    _, paths = viterbi(chain)
-    outside = run.labels.index("O") if "O" in run.labels else 0
-    tags = []
-    for example, path, read in zip(run.prepared.test.examples, paths, chain.lengths.tolist(), strict=True):
-        found = np.full(len(example.words), outside, dtype=np.int64)
-        found[:read] = path[:read].numpy()
-        tags.append(found)
-    return [TagModel(TEACHER, "teacher", None, tags)]
+    return [TagModel(TEACHER, "teacher", None, **_of_words(run, chain))]
 
 
-def _taggers(run: Run) -> list[TagModel]:
+def _taggers(run: Run) -> Iterator[TagModel]:
     """Every student and control that tags."""
-    return [
-        TagModel(title, role, seed, predict_tags(model, run.encoded_test), run.dev_score(title, seed))
-        for title, role, seed, model in _trained(run)
-    ]
+    for title, role, seed, model in _trained(run):
+        told = _of_words(run, predict_chain(model, run.encoded_test, decoding=True))
+        yield TagModel(title, role, seed, dev_score=run.dev_score(title, seed), **told)
+
+
+def _of_words(run: Run, chain: Chain) -> dict[str, Any]:
+    """The best tags of each test sentence and how sure they are; words that were not read are ``O``, and unsure."""
+    outside = run.labels.index("O") if "O" in run.labels else 0
+    counts = [len(example.words) for example in run.prepared.test.examples]
+    read = np.arange(max(counts, default=0)) < chain.lengths.numpy()[:, None]
+    real = np.arange(read.shape[1]) < np.array(counts)[:, None]
+    there, ends = read[real], np.cumsum(counts)[:-1]
+
+    def by_sentence(values: Tensor, otherwise: float) -> list[NDArray[Any]]:
+        found = np.full(len(there), otherwise, dtype=values.numpy().dtype)
+        found[there] = values.numpy()
+        return np.split(found, ends)
+
+    tags, probabilities, entropies = word_answers(chain)
+    return {
+        "tags": by_sentence(tags, outside),
+        "confidence": by_sentence(probabilities, np.nan),
+        "entropy": by_sentence(entropies, np.nan),
+    }
 
 
 def _translators(run: TranslationRun) -> Iterator[TranslationModel]:
     """The teacher by what it was asked, and every student and control, translating test."""
-    found = [run.test_translations[id] for id in run.prepared.test.ids]
-    yield TranslationModel(TEACHER, "teacher", None, [best[0][0] for best in found])
+    decoding = run.recipe.evaluate.decoding
+    found = [run.test_translations[id][0] for id in run.prepared.test.ids]
+    texts = [text for text, _ in found]
+    sure = run.teacher.log_probabilities(found, decoding)
+    yield TranslationModel(TEACHER, "teacher", None, texts, log_probabilities=sure)
     for title, role, seed, model in _trained(run):
-        hypotheses = [best[0] for best in translate(model, run.encoded_test, run.recipe.evaluate.decoding)]
-        texts = [run.tokeniser.decode(one.tokens) for one in hypotheses]
-        passes = [one.passes for one in hypotheses]
-        yield TranslationModel(title, role, seed, texts, run.dev_score(title, seed), passes)
+        hypotheses = [best[0] for best in translate(model, run.encoded_test, decoding)]
+        yield TranslationModel(
+            title,
+            role,
+            seed,
+            [run.tokeniser.decode(one.tokens) for one in hypotheses],
+            run.dev_score(title, seed),
+            [one.passes for one in hypotheses],
+            [log_probability(model, one, decoding) for one in hypotheses],
+        )
 
 
 def _trained(run: Run) -> Iterator[tuple[str, Role, int, PreTrainedModel]]:

@@ -204,6 +204,7 @@ def _words(of: Mapping[str, Any]) -> dict[str, Any]:
 
 def _calibration(of: Mapping[str, Any]) -> Iterator[Panel]:
     """The student's reliability before and after."""
+    unit = {"tagging": "word", "multilabel": "decision"}.get(of["task"], "sentence")
     for row in of["calibration"]:
         if row["name"] != of["cast"]["student"]:
             continue
@@ -213,19 +214,20 @@ def _calibration(of: Mapping[str, Any]) -> Iterator[Panel]:
         ):
             bins = [Bin(**each) for each in row[when]["bins"]]
             error = row[when]["ece"][0]
-            picture = curves.reliability(Calibration(error, bins), f"{row['name']}, {told}", "s1")
+            picture = curves.reliability(Calibration(error, bins), f"{row['name']}, {told}", "s1", unit)
             yield Panel(f"Student, {told}", "s1", f"ECE {words.fixed(error, 3)}", picture)
 
 
 def _sharpness(of: Mapping[str, Any]) -> Iterator[Panel]:
     """The teacher's confidence at each temperature, with that at one as a line."""
-    rows = of["sharpness"]
+    rows, units = of["sharpness"], "words" if of["task"] == "tagging" else "texts"
     plain = next((row["bins"] for row in rows if row["temperature"] == 1), None)
     for row in rows:
         title = f"T = {words.axis(row['temperature'])}"
         others = None if row["temperature"] == 1 else plain
         note = "as the recipe has it" if row["in_recipe"] else ""
-        yield Panel(title, "", note, histogram(row["bins"], others, f"the test set at {title}", "T = 1"))
+        picture = histogram(row["bins"], others, f"the test set at {title}", "T = 1", units)
+        yield Panel(title, "", note, picture)
 
 
 def _overlaps(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Mapping[str, Any], Markup | None]]:

@@ -34,6 +34,8 @@ def _of_run(of: Mapping[str, Any]) -> Iterator[str]:
     yield from _section("Who is right where", _cells([("", each) for each in of["cells"]]), of, "")
     yield from _section("The same mistakes", _overlap(of["overlap"]), of, "")
     yield from _section("Slices, what was surely lost first", _slices(of, amounts), of, "slices")
+    if unsure := of["missing"].get("confidence"):
+        yield f"How sure models are is not known: {text(unsure)}."
     yield from _section("Words", _words(of["words"]), of, "words")
     yield from _section("Flows", _flows(of["flows"]), of, "flows")
     yield from _section("Calibration", _calibration(of), of, "calibration")

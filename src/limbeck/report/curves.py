@@ -118,8 +118,8 @@ def _averaged(losses: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([part.mean(axis=0) for part in np.array_split(finite, LOSS_POINTS)])
 
 
-def reliability(calibration: Calibration, name: str, style: str) -> Markup:
-    """Accuracy against confidence by bins; a dot's area is its share of sentences."""
+def reliability(calibration: Calibration, name: str, style: str, unit: str = "sentence") -> Markup:
+    """Accuracy against confidence by bins; a dot's area is its share of sentences, or of other units."""
     width, height = 300.0, 268.0
     x, y = Scale(0, 1, 44, width - 14), Scale(0, 1, height - 42, 12)
     bins = [each for each in calibration.bins if each.count and each.accuracy is not None]
@@ -129,7 +129,7 @@ def reliability(calibration: Calibration, name: str, style: str) -> Markup:
     dots = [
         tag(
             "g",
-            tag("title", _bin_title(each)),
+            tag("title", _bin_title(each, unit)),
             tag("circle", cx=across, cy=down, r=3 + 8 * (each.count / largest) ** 0.5, class_="area"),
             tag("circle", cx=across, cy=down, r=1.8, class_="mark"),
         )
@@ -149,8 +149,8 @@ def _confidence(each: Bin) -> float:
     return (each.low + each.high) / 2 if each.confidence is None else each.confidence
 
 
-def _bin_title(each: Bin) -> str:
-    held = words.plural(each.count, "sentence")
+def _bin_title(each: Bin, unit: str) -> str:
+    held = words.plural(each.count, unit)
     confidence, accuracy = words.score("accuracy", _confidence(each)), words.score("accuracy", each.accuracy)
     ends = f"{words.fixed(100 * each.low, 0)} to {words.fixed(100 * each.high, 0)}%"
     return f"{held} with confidence {ends}: mean {confidence}, accuracy {accuracy}"

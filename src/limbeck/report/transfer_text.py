@@ -170,7 +170,11 @@ def _in_percent(share: float | None) -> str:
 
 
 def histogram(
-    bins: Sequence[int], others_bins: Sequence[int] | None, title: str, line_of: str = "gold text"
+    bins: Sequence[int],
+    others_bins: Sequence[int] | None,
+    title: str,
+    line_of: str = "gold text",
+    units: str = "texts",
 ) -> Markup:
     """Shares of texts by the teacher's confidence, in bars; those of others as a line.
 
@@ -179,6 +183,7 @@ def histogram(
         others_bins: What the line shows; None draws none.
         title: Of the text.
         line_of: What the line is of.
+        units: What is counted.
     """
     shares, others = _shares(bins), None if others_bins is None else _shares(others_bins)
     top = max([*shares, *(others or ())])
@@ -192,7 +197,7 @@ def histogram(
                 _bar_title(
                     number,
                     len(shares),
-                    share,
+                    f"{words.percent(share)} of the {units}",
                     "" if others is None else f"; of {line_of} {words.percent(others[number])}",
                 ),
             ),
@@ -226,6 +231,6 @@ def _steps(shares: Sequence[float], x: Scale, y: Scale) -> list[tuple[float, flo
     ]
 
 
-def _bar_title(number: int, bins: int, share: float, of_others: str) -> str:
+def _bar_title(number: int, bins: int, share: str, of_others: str) -> str:
     ends = f"{words.percent(number / bins, 0)} to {words.percent((number + 1) / bins, 0)}"
-    return f"confidence {ends}: {words.percent(share)} of the texts{of_others}"
+    return f"confidence {ends}: {share}{of_others}"

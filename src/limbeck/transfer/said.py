@@ -26,7 +26,7 @@ def asked(teacher: Teacher, examples: Sequence[Example], signal: SignalName) -> 
     if signal == "logits":
         block = _logits(said, examples, teacher)
     else:
-        block = _potentials(said) if signal == "potentials" else _next_tokens(said)
+        block = block_of(said.named("potentials")) if signal == "potentials" else _next_tokens(said)
     if len(unsound := block.unsound()):
         example = examples[int(unsound[0])]
         raise LimbeckError(
@@ -42,7 +42,7 @@ def signals_of(block: Block, signal: Kept, device: torch.device) -> Signals:
     if signal == "logits":
         return Signals(logits=torch.from_numpy(block.rows).to(device))
     if signal == "potentials":
-        return Signals(potentials=_chain(block).to(device))
+        return Signals(potentials=chain_of(block).to(device))
     ids = torch.from_numpy(block.rows["id"].astype(np.int64)).to(device)
     logs = torch.from_numpy(np.ascontiguousarray(block.rows["log_probability"])).to(device)
     return Signals(next_tokens=NextTokens(ids, logs))
@@ -63,10 +63,9 @@ def _logits(said: Signals, examples: Sequence[Example], teacher: Teacher) -> Blo
     return Block(values)
 
 
-def _potentials(said: Signals) -> Block:
+def block_of(chain: Chain) -> Block:
     """A row of emissions a word; transitions, start and end, ``(tags + 2, tags)``, in common."""
-    chain = said.named("potentials")
-    assert isinstance(chain, Chain) and chain.shared
+    assert chain.shared
     chain = chain.detach().to(torch.device("cpu")).wide()
     none = chain.transitions.new_zeros(chain.transitions.shape[1])
     ends = [none if part is None else part for part in (chain.start, chain.end)]
@@ -75,7 +74,7 @@ def _potentials(said: Signals) -> Block:
     return Block(chain.emissions[chain.mask].float().numpy(), offsets, common.float().numpy())
 
 
-def _chain(block: Block) -> Chain:
+def chain_of(block: Block) -> Chain:
     """The other way round."""
     assert block.offsets is not None and block.common is not None
     lengths = torch.from_numpy(np.diff(block.offsets))

@@ -14,7 +14,8 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.heads import load_tagger
-from limbeck.models.outputs import predict_emissions, say
+from limbeck.models.outputs import say
+from limbeck.models.taggers.chains import predict_chain
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.structure.chain import Chain
 from limbeck.text.encode import collate
@@ -71,23 +72,11 @@ class TaggerTeacher(ModelTeacher):
             raise LimbeckError(f"a tagger does not give {', '.join(lacking)}", where=self.name)
         encoded = encode_words(self.tokeniser, examples, None, self.max_length)
         if needs == POTENTIALS:
-            return Signals(
-                potentials=self._chain(*predict_emissions(self.model, encoded, device=self.device))
-            )
+            return Signals(potentials=self._ordered(predict_chain(self.model, encoded, self.device)))
         batch = collate(encoded, np.arange(len(examples))).to(self.device)
         with torch.inference_mode():
             said = say(self.model, batch.inputs, needs)
         return said if said.potentials is None else replace(said, potentials=self._ordered(said.potentials))
-
-    def _chain(self, flat: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
-               offsets: np.ndarray[tuple[int, ...], np.dtype[np.int64]]) -> Chain:  # fmt: skip
-        """The chain of emissions on end, ``(words, tags)``."""
-        lengths = torch.from_numpy(np.diff(offsets))
-        longest = int(lengths.max()) if len(lengths) else 0
-        emissions = torch.zeros(len(lengths), longest, flat.shape[1])
-        emissions[torch.arange(longest) < lengths[:, None]] = torch.from_numpy(flat)
-        with torch.inference_mode():
-            return self._ordered(self.model.head.potentials(emissions, lengths))
 
     def _ordered(self, chain: Chain) -> Chain:
         """With our tags' order, on the CPU."""

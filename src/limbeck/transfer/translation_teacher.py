@@ -17,7 +17,7 @@ from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import NextTokens, SignalName, Signals
-from limbeck.models.translators.decode import translate
+from limbeck.models.translators.decode import translate, unpenalised
 from limbeck.models.translators.loading import load_translator
 from limbeck.models.translators.next_tokens import next_tokens
 from limbeck.models.translators.search import TOKEN_SETTINGS
@@ -156,6 +156,30 @@ class TranslationTeacher:
             model, *others = self.models
             found = translate(model, encoded, decoding, others=others, device=self.device)
         return [tuple(map(self._told, hypotheses)) for hypotheses in found]
+
+    def log_probabilities(self, found: Sequence[tuple[str, float]], decoding: Decoding) -> list[float | None]:
+        """Mean log-probability of the tokens of translations of its own (nats), with no length penalty.
+
+        Where there was one, it is undone by the translation's number of tokens, as they are cut again from its text; a
+        model may have written the same text in other pieces. None of an empty translation of a parallel teacher.
+
+        Args:
+            found: Translations with their scores, as :meth:`decode` gives them.
+            decoding: How they were searched for.
+        """
+        if not self.offers:
+            return [score if text else None for text, score in found]
+        if decoding.length_penalty == 1:
+            return [score for _, score in found]
+        read = [Example(str(row), "", targets=(text,)) for row, (text, _) in enumerate(found)]
+        targets = encode_translations(self.subwords, read, (), decoding.max_length).targets
+        assert targets is not None
+        lengths = [
+            length if text else 1 for (text, _), length in zip(found, targets.lengths.tolist(), strict=True)
+        ]
+        return [
+            unpenalised(score, length, decoding) for (_, score), length in zip(found, lengths, strict=True)
+        ]
 
     def answer(self, examples: Sequence[Example], needs: frozenset[SignalName]) -> Signals:
         """What it expects at every place of each example's first translation, without gradients.

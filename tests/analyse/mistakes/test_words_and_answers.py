@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy.special import log_softmax, softmax
 
-from finished_runs import write
+from finished_runs import without_sureness, write
 from limbeck.analyse.mistakes import log_odds, reading, sharpness, temperature
 from limbeck.analyse.mistakes.rows import Background, rows_of
+from limbeck.analyse.mistakes.tempered import Answers
 from limbeck.analyse.mistakes.units import cast_of, units_of
 from limbeck.core.recipe import Analysis
 from limbeck.evaluate.calibration import ece, reliability
@@ -90,13 +91,13 @@ def logits_of(seed: int, texts: int = 400, scale: float = 3.0) -> tuple[np.ndarr
 @pytest.mark.parametrize("too_sure", [0.5, 1.0, 2.5])
 def test_the_temperature_that_was_planted_is_found(too_sure: float) -> None:
     logits, gold = logits_of(0, texts=4000)
-    found = temperature.fitted(softmax(too_sure * logits, axis=1), gold)
+    found = temperature.fitted(Answers.of(softmax(too_sure * logits, axis=1), gold))
     assert found == pytest.approx(too_sure, rel=0.07)
 
 
 def test_no_temperature_nearby_is_better() -> None:
     logits, gold = logits_of(1)
-    found = temperature.fitted(softmax(2 * logits, axis=1), gold)
+    found = temperature.fitted(Answers.of(softmax(2 * logits, axis=1), gold))
 
     def loss(t: float) -> float:
         return -log_softmax(2 * logits / t, axis=1)[np.arange(len(gold)), gold].mean()
@@ -107,11 +108,11 @@ def test_no_temperature_nearby_is_better() -> None:
 def test_calibration_before_and_after() -> None:
     dev_logits, dev_gold = logits_of(2)
     logits, gold = logits_of(3)
-    dev, test = ({"m": [softmax(3 * each, axis=1)]} for each in (dev_logits, logits))
-    (row,) = temperature.calibrated(dev, dev_gold, test, gold)
+    dev, test = (softmax(3 * each, axis=1) for each in (dev_logits, logits))
+    (row,) = temperature.calibrated({"m": [Answers.of(dev, dev_gold)]}, {"m": [Answers.of(test, gold)]})
     (fitted,) = row["temperature"]
     after = softmax(3 * logits / fitted, axis=1)
-    assert row["before"]["ece"] == [pytest.approx(ece(reliability(test["m"][0], gold)))]
+    assert row["before"]["ece"] == [pytest.approx(ece(reliability(test, gold)))]
     assert row["after"]["ece"] == [pytest.approx(ece(reliability(after, gold)), abs=1e-6)]
     assert row["after"]["nll"] == [pytest.approx(-np.log(after[np.arange(400), gold]).mean(), rel=1e-5)]
     assert row["after"]["ece"][0] < row["before"]["ece"][0] and fitted > 2
@@ -120,7 +121,7 @@ def test_calibration_before_and_after() -> None:
 
 def test_sharpness_is_that_of_tempered_logits() -> None:
     logits, _ = logits_of(4)
-    rows = sharpness.sharpness(softmax(logits, axis=1), [3.0])
+    rows = sharpness.sharpness(Answers.of(softmax(logits, axis=1), np.zeros(len(logits), dtype=int)), [3.0])
     assert [row["temperature"] for row in rows] == [1, 2, 3, 5, 10]
     assert [row["in_recipe"] for row in rows] == [False, False, True, False, False]
     for row in rows:
@@ -133,7 +134,7 @@ def test_sharpness_is_that_of_tempered_logits() -> None:
 
 
 def test_a_probability_of_nought_has_a_logit_all_the_same() -> None:
-    rows = sharpness.sharpness(np.array([[1.0, 0.0], [0.5, 0.5]]))
+    rows = sharpness.sharpness(Answers.of(np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([0, 0])))
     assert all(np.isfinite(row["entropy"]) for row in rows) and rows[0]["entropy"] == 0.5
 
 
@@ -167,10 +168,10 @@ def test_fifty_texts_at_most_and_each_is_what_its_heading_says(task: str, tmp_pa
             assert beats(student[:, n], teacher[0, n]).mean() == one["seeds"] > 0
 
 
-def test_the_surest_error_under_all_seeds_comes_first(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["classification", "tagging", "translation"])
+def test_the_surest_error_under_all_seeds_comes_first(task: str, tmp_path: Path) -> None:
     run = read_kept(
-        write(tmp_path / "run", "classification", {"teacher": 0.1, "gold": 0.3, "s": 0.4}, examples=200)
-        / "evaluation"
+        write(tmp_path / "run", task, {"teacher": 0.1, "gold": 0.3, "s": 0.4}, examples=200) / "evaluation"
     )
     units, cast = units_of(run, Analysis())[0], cast_of(run)
     found = [
@@ -179,3 +180,18 @@ def test_the_surest_error_under_all_seeds_comes_first(tmp_path: Path) -> None:
         if one["kind"] == "lost"
     ]
     assert found == sorted(found, reverse=True) and len(found) >= 30
+
+
+def test_without_confidence_those_come_first_that_are_farthest_apart(tmp_path: Path) -> None:
+    errors = {"teacher": 0.1, "gold": 0.3, "s": 0.4}
+    folder = without_sureness(write(tmp_path / "run", "tagging", errors, examples=100))
+    run = read_kept(folder / "evaluation")
+    units, cast = units_of(run, Analysis())[0], cast_of(run)
+    found = reading.most_telling(run, units, cast, rows_of(run, units, cast, Background()))
+    assert {one["confidence"] for one in found} == {None}
+    place = {example.id: n for n, example in enumerate(run.examples)}
+    apart = [
+        sum(a != b for a, b in zip(run.said["s"][0][n], run.said["teacher"][0][n], strict=True))
+        for n in (place[one["id"]] for one in found if one["kind"] == "lost" and one["seeds"] == 1)
+    ]
+    assert apart == sorted(apart, reverse=True) and apart

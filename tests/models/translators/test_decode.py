@@ -23,7 +23,7 @@ from transformers import (
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import Guess
-from limbeck.models.translators.decode import translate
+from limbeck.models.translators.decode import log_probability, translate
 from limbeck.models.translators.sampling import uniforms
 from limbeck.models.translators.translator import Hypothesis, ParallelTranslator
 
@@ -80,15 +80,17 @@ def test_a_beam_that_holds_all_finds_what_enumeration_finds(six, penalty):
     for source, some in zip(sources, found, strict=True):
         ranked = sorted(
             (
-                (score / length**penalty, prefix, length)
-                for prefix, score, length in everything([six], source, 3)
+                (total / length**penalty, prefix, length, total / length)
+                for prefix, total, length in everything([six], source, 3)
             ),
             reverse=True,
         )
         assert len(ranked) == 1 + 5 + 25 + 125
-        assert [one.tokens for one in some] == [prefix for _, prefix, _ in ranked[:60]]
-        assert [one.score for one in some] == pytest.approx([score for score, _, _ in ranked[:60]], abs=1e-5)
-        assert [one.passes for one in some] == [length for _, _, length in ranked[:60]]
+        scores, prefixes, lengths, means = zip(*ranked[:60], strict=True)
+        assert [one.tokens for one in some] == [*prefixes]
+        assert [one.score for one in some] == pytest.approx(scores, abs=1e-5)
+        assert [one.passes for one in some] == [*lengths]
+        assert [log_probability(six, one, decoding) for one in some] == pytest.approx(means, abs=1e-5)
 
 
 def test_an_ensemble_averages_probabilities_under_reordered_beams(six):

@@ -6,8 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from limbeck.analyse.mistakes import (
     agreement,
     cells,
@@ -21,15 +19,23 @@ from limbeck.analyse.mistakes import (
 from limbeck.analyse.mistakes.expressions import features_of
 from limbeck.analyse.mistakes.rows import COLUMNS, Background, Row, rows_of
 from limbeck.analyse.mistakes.slices import Feature, built_in, cut
+from limbeck.analyse.mistakes.tempered import Answers, of_texts
 from limbeck.analyse.mistakes.units import Cast, Units, cast_of, probabilities_of, units_of
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Analysis, Evaluation
-from limbeck.evaluate.evaluate import gold_numbers
-from limbeck.evaluate.kept import Kept
-from limbeck.evaluate.metrics import Floats, Ints
-from limbeck.evaluate.yardstick import yardstick
+from limbeck.evaluate.kept import AGAIN, Kept
+from limbeck.evaluate.predictions import CONFIDENCE, LOG_PROBABILITY
 
-OF_CLASSES = "only classifiers tell probabilities of classes"
+OF_CLASSES = "only classifiers and taggers tell probabilities of classes"
+UNCALIBRATED = {
+    "regression": "a score has no probability",
+    "translation": "a sentence has many right translations and one reference or a few, so that nothing says of a "
+    "translation whether it is right, and its probability cannot be held against a share of right ones",
+}
+"""Why models of a task are not calibrated."""
+DULL = {"translation": "of a translator's next tokens only those that it wrote are kept"}
+"""Why there is no telling how sharp a teacher of a task is."""
+NAMES = {"tagging": "taggers", "translation": "translators"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,14 +45,16 @@ class Beside:
     Attributes:
         background: Training text and tokeniser.
         text: Words of training texts, for the prior of the words that go with lost texts.
-        dev: Of each model and seed its probabilities on dev, ``(texts, labels)``, and dev's gold as evaluated.
+        dev: What each model and seed answers on dev.
+        words: Of taggers, likewise on test, where predictions hold no whole posteriors.
         temperatures: At which the student's methods hear the teacher.
         why: Why something is not there, by its name here.
     """
 
     background: Background = field(default_factory=Background)
     text: Sequence[Sequence[str]] = ()
-    dev: tuple[Mapping[str, Sequence[Floats]], Any] | None = None
+    dev: Mapping[str, Sequence[Answers]] | None = None
+    words: Mapping[str, Sequence[Answers]] | None = None
     temperatures: Sequence[float] = ()
     why: Mapping[str, str] = field(default_factory=dict)
 
@@ -78,7 +86,8 @@ def analyse(
     beside = beside or Beside()
     cast, judged = cast_of(kept, student), units_of(kept, settings)
     rows = [rows_of(kept, units, cast, beside.background) for units in judged]
-    texts, missing = judged[0], dict(beside.why)
+    texts, missing, test = judged[0], dict(beside.why), _tests(kept, beside)
+    _sureness(kept, missing)
     return {
         "task": kept.task,
         "cast": cast.all,
@@ -93,8 +102,8 @@ def analyse(
         "words": _words(texts, rows[0], cast, beside.text, missing),
         "flows": _flows(judged[-1], cast, missing),
         "agreement": agreement.agreement(kept),
-        "calibration": _calibration(kept, beside, missing),
-        "sharpness": _sharpness(kept, cast, beside, missing),
+        "calibration": _calibration(kept, beside, test, missing),
+        "sharpness": _sharpness(kept, cast, beside, test, missing),
         "reading": reading.most_telling(kept, texts, cast, rows[0]),
         "missing": missing,
     }
@@ -179,6 +188,14 @@ def _slices(
     }
 
 
+SURE = {
+    "classification": ("teacher's confidence", "teacher's entropy"),
+    "tagging": ("teacher's confidence", "teacher's entropy"),
+    "translation": ("teacher's confidence",),
+}
+"""Features by how sure the teacher is, by task."""
+
+
 def _concerns(feature: str, task: str) -> bool:
     """Whether a run of this task could be cut by a feature at all, were its columns known."""
     return feature in (
@@ -186,7 +203,7 @@ def _concerns(feature: str, task: str) -> bool:
         "unknown words",
         "share of words cut into pieces",
         "seen in training",
-    ) or (task == "classification" and feature.startswith("teacher's"))
+    ) or feature in SURE.get(task, ())
 
 
 def _check(features: Sequence[Feature], rows: Sequence[Sequence[Row]], task: str) -> None:
@@ -230,32 +247,44 @@ def _flows(units: Units, cast: Cast, missing: dict[str, str]) -> list[dict[str, 
     return [flows.flows(units, name, cast.student) | {"unit": units.name} for name in cast.others.values()]
 
 
-def _calibration(kept: Kept, beside: Beside, missing: dict[str, str]) -> list[dict[str, Any]]:
-    test = probabilities_of(kept)
-    if not test:
-        missing["calibration"] = OF_CLASSES
+def _tests(kept: Kept, beside: Beside) -> Mapping[str, Sequence[Answers]]:
+    """What each model and seed answers on test, at any temperature, as far as it is known."""
+    if kept.task == "tagging":
+        return beside.words or {}
+    said = {name: list(seeds) for name, seeds in probabilities_of(kept).items()}
+    return of_texts(kept.task, kept.labels, said, kept.examples) if said else {}
+
+
+def _calibration(
+    kept: Kept, beside: Beside, test: Mapping[str, Sequence[Answers]], missing: dict[str, str]
+) -> list[dict[str, Any]]:
+    if kept.task in UNCALIBRATED:
+        missing["calibration"] = UNCALIBRATED[kept.task]
         return []
     if beside.dev is None:
         missing.setdefault("calibration", "what the models say of dev is not known")
         return []
-    dev, dev_gold = beside.dev
-    if kept.task == "multilabel":
-        sides = [
-            {name: [temperature.decisions(one) for one in seeds] for name, seeds in said.items()}
-            for said in (dev, test)
-        ]
-        gold = yardstick("multilabel", kept.labels).gold(kept.examples)
-        return temperature.calibrated(sides[0], _flat(dev_gold), sides[1], _flat(gold))
-    gold = gold_numbers(kept.examples, kept.labels)
-    return temperature.calibrated(dev, dev_gold, {name: list(seeds) for name, seeds in test.items()}, gold)
+    return temperature.calibrated(beside.dev, test)
 
 
-def _flat(bits: Any) -> Ints:
-    return np.asarray(bits).ravel().astype(np.int64)
+def _sharpness(
+    kept: Kept, cast: Cast, beside: Beside, test: Mapping[str, Sequence[Answers]], missing: dict[str, str]
+) -> list[dict[str, Any]]:
+    if kept.task not in ("classification", "tagging"):
+        missing["sharpness"] = DULL.get(kept.task, OF_CLASSES)
+    elif cast.teacher is None:
+        missing["sharpness"] = "the teacher's answers are not there"
+    elif cast.teacher not in test:
+        missing.setdefault("sharpness", "what the teacher says of words is not known")
+    else:
+        return sharpness.sharpness(test[cast.teacher][0], beside.temperatures)
+    return []
 
 
-def _sharpness(kept: Kept, cast: Cast, beside: Beside, missing: dict[str, str]) -> list[dict[str, Any]]:
-    if kept.task != "classification" or cast.teacher is None:
-        missing["sharpness"] = OF_CLASSES if cast.teacher else "the teacher's answers are not there"
-        return []
-    return sharpness.sharpness(probabilities_of(kept)[cast.teacher][0], beside.temperatures)
+def _sureness(kept: Kept, missing: dict[str, str]) -> None:
+    """Why rows do not know how sure models are, where they could."""
+    what = {"tagging": CONFIDENCE, "translation": LOG_PROBABILITY}.get(kept.task)
+    if what is not None and what not in kept.sure:
+        missing["confidence"] = (
+            f"the run was evaluated before {NAMES[kept.task]} said how sure they are. {AGAIN}"
+        )

@@ -9,18 +9,20 @@ Four kinds, each with its part of the fifty; what one leaves over goes to the ot
 4. *won* (4): the student is right, the teacher is not.
 
 Within a kind, texts come first to which it happened under more seeds; of these, the ones on which who errs is surest of
-his answer. Where models tell no confidence, the distance between the two qualities stands in for it (chrF of two
-translations, distances of two scores from gold); of taggers, the number of words that are tagged otherwise. A model of
-several seeds is right here where most of them are.
+his answer (:mod:`limbeck.analyse.mistakes.confidence`). Where he tells no confidence, the distance between the two
+qualities stands in for it (chrF of two translations, distances of two scores from gold); of taggers, the number of
+words that are tagged otherwise. A model of several seeds is right here where most of them are.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from limbeck.analyse.mistakes.confidence import confidence_of
 from limbeck.analyse.mistakes.rows import Row
 from limbeck.analyse.mistakes.units import Bools, Cast, Units, marks, probabilities_of
 from limbeck.evaluate.kept import Kept
@@ -45,7 +47,8 @@ def most_telling(kept: Kept, units: Units, cast: Cast, rows: Sequence[Row]) -> l
 
     Returns:
         Of each its ``kind``, ``id``, ``origin``, ``text``, ``gold``; what each role ``said``; the ``confidence`` of
-        each role in that, or its ``quality`` where it tells none; and the share of ``seeds`` under which it happened.
+        each role that tells it, None where none does; its ``quality``; and the share of ``seeds`` under which it
+        happened.
     """
     surety = Surety(kept, cast, units)
     kinds = list(_kinds(kept, units, cast, surety))
@@ -106,7 +109,8 @@ class Surety:
 
     def __init__(self, kept: Kept, cast: Cast, units: Units) -> None:
         self.kept, self.cast, self.units = kept, cast, units
-        self.confidence = {role: _confidence(said) for role, said in self._probabilities().items()}
+        told = {role: confidence_of(kept, name) for role, name in cast.all.items()}
+        self.confidence = {role: said.mean(axis=0) for role, said in told.items() if said is not None}
 
     def _probabilities(self) -> dict[str, Floats]:
         said = probabilities_of(self.kept)
@@ -114,8 +118,8 @@ class Surety:
 
     def of(self, who: str, against: str) -> Floats:
         """How sure a role is of each text, ``(texts,)``, or how far apart it and another are."""
-        if self.kept.task == "classification":
-            return self.confidence[who]
+        if who in self.confidence:
+            return np.asarray(np.nan_to_num(self.confidence[who]))
         ours, theirs = (self.cast.all[role] for role in (who, against))
         if self.kept.task == "tagging":
             said = zip(self.kept.said[ours][0], self.kept.said[theirs][0], strict=True)
@@ -135,11 +139,6 @@ class Surety:
             )
         answers = [seed for name in self.cast.all.values() for seed in self.kept.said[name]]
         return np.array([all(one[n] == answers[0][n] for one in answers) for n in range(len(self.units))])
-
-
-def _confidence(probabilities: Floats) -> Floats:
-    """The largest probability, the mean over seeds: ``(seeds, texts, labels) -> (texts,)``."""
-    return np.asarray(probabilities.max(axis=-1).mean(axis=0))
 
 
 def _chosen(probabilities: Floats, task: str) -> Any:
@@ -182,16 +181,14 @@ def _spans_told(kept: Kept, number: int, tags: Mapping[str, Sequence[str]]) -> d
 
 
 def _told(row: Row, number: int, kind: str, cast: Cast, surety: Surety) -> dict[str, Any]:
-    classes = surety.kept.task == "classification"
+    sure = {role: float(values[number]) for role, values in surety.confidence.items()}
     return {
         "kind": kind,
         "id": row["id"],
         "origin": row["origin"],
         "text": surety.kept.examples[number].shown,
         **_answers(row, number, kind, cast, surety),
-        "confidence": {role: float(surety.confidence[role][number]) for role in cast.all}
-        if classes
-        else None,
+        "confidence": {role: value for role, value in sure.items() if not math.isnan(value)} or None,
         "quality": {
             role: float(surety.units.quality[name][:, number].mean()) for role, name in cast.all.items()
         },

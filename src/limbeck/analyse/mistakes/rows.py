@@ -1,7 +1,8 @@
 """Rows: what slices are cut by, a row for each text, and for each span of a tagger.
 
 A row is a mapping from the names in ``COLUMNS`` to values. Columns of which nothing is known in a run (the teacher's
-confidence of a tagger, the rare words of a run without its training text) are left out, and slices by them with it.
+confidence where it gives scores, the rare words of a run without its training text) are left out, and slices by them
+with it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.analyse.mistakes.units import Cast, Units, marks, probabilities_of
+from limbeck.analyse.mistakes import confidence
+from limbeck.analyse.mistakes.units import Cast, Units, marks
 from limbeck.core.example import Example
 from limbeck.evaluate.kept import Kept
-from limbeck.evaluate.metrics import Floats
 from limbeck.text.letters import token_spans
 from limbeck.text.tags import Span, mark_spans
 
@@ -33,9 +34,10 @@ COLUMNS: Mapping[str, str] = {
     "teacher": "what the teacher says, likewise",
     "student": "what the student says: most of its seeds (of scores the mean, of tags and translations the first)",
     "control": "what the control says, likewise",
-    "confidence": "the teacher's largest probability",
-    "entropy": "entropy of the teacher's probabilities, in bits",
-    "student_confidence": "the student's largest probability, the mean over seeds",
+    "confidence": "how sure the teacher is: its largest probability; of taggers the mean over words of that of the tag "
+    "that it gave, of a span the least of its words; of translators the geometric mean over tokens",
+    "entropy": "entropy of the teacher's probabilities, in bits; of taggers the mean over words, of a span the largest",
+    "student_confidence": "how sure the student is, likewise, the mean over seeds",
     "rare": "how many of the words are rare in the training text (analyse.rare), or not in it",
     "unknown": "how many of the words are not in the training text",
     "split": "share of the words that the student's tokeniser cuts into two pieces or more",
@@ -124,9 +126,13 @@ def rows_of(kept: Kept, units: Units, cast: Cast, background: Background) -> lis
     if not units.places:
         return [texts[text] for text in units.texts.tolist()]
     plain = not mark_spans(kept.labels)
+    numbers = units.texts.tolist()
+    sure = confidence.columns_of_spans(kept, cast, numbers, units.places)
     return [
-        texts[text] | _of_span(kept.examples[text], span, None if plain else background.training, plain)
-        for text, span in zip(units.texts.tolist(), units.places, strict=True)
+        texts[text]
+        | {name: values[row] for name, values in sure.items()}
+        | _of_span(kept.examples[text], span, None if plain else background.training, plain)
+        for row, (text, span) in enumerate(zip(numbers, units.places, strict=True))
     ]
 
 
@@ -138,7 +144,7 @@ def _text_rows(kept: Kept, cast: Cast, background: Background) -> list[dict[str,
         "words": [tuple(words_of(example)) for example in kept.examples],
         "gold": [example.targets[0] if example.targets else example.truth for example in kept.examples],
         **{role: _answers(kept, name) for role, name in cast.all.items()},
-        **_confidence(kept, cast),
+        **confidence.columns_of(kept, cast),
         **_pairs(kept.examples),
     }
     columns["length"] = [len(words) for words in columns["words"]]
@@ -161,24 +167,6 @@ def _answers(kept: Kept, name: str) -> Sequence[Any]:
     chosen = np.array(said).argmax(axis=-1)  # (seeds, texts)
     votes = (chosen[..., None] == np.arange(len(kept.labels))).sum(axis=0)
     return [kept.labels[number] for number in votes.argmax(axis=-1)]
-
-
-def _confidence(kept: Kept, cast: Cast) -> dict[str, Sequence[float]]:
-    """Of classifiers alone: how sure teacher and student are."""
-    if kept.task != "classification":
-        return {}
-    probabilities = probabilities_of(kept)
-    columns = {"student_confidence": probabilities[cast.student].max(axis=-1).mean(axis=0).tolist()}
-    if cast.teacher is not None:
-        said = probabilities[cast.teacher][0]
-        columns |= {"confidence": said.max(axis=-1).tolist(), "entropy": entropy(said).tolist()}
-    return columns
-
-
-def entropy(probabilities: Floats) -> Floats:
-    """Entropy in bits, ``(..., labels) -> (...)``."""
-    logs = np.log2(np.where(probabilities > 0, probabilities, 1.0))
-    return np.asarray(-(probabilities * logs).sum(axis=-1)) + 0.0
 
 
 def _pairs(examples: Sequence[Example]) -> dict[str, Sequence[Any]]:

@@ -1,9 +1,4 @@
-"""How sharp a teacher's answers are, and what a temperature makes of them.
-
-Divided by a temperature ``T``, logits give ``p_T = softmax(z / T)``, which is ``p^(1/T)`` over its sum (Hinton et al.
-2015, "Distilling the Knowledge in a Neural Network", equation 1): what a student of soft labels hears. Probabilities
-alone will do, for they tell the logits but for a constant that the softmax takes away.
-"""
+"""How sharp a teacher's answers are, and what a temperature makes of them: what a student of soft labels hears."""
 
 from __future__ import annotations
 
@@ -12,9 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from limbeck.analyse.mistakes.rows import entropy
-from limbeck.evaluate.calibration import softmax
-from limbeck.evaluate.metrics import Floats
+from limbeck.analyse.mistakes.confidence import entropy
+from limbeck.analyse.mistakes.tempered import Answers
 
 TEMPERATURES = (1.0, 2.0, 5.0, 10.0)
 """Those that are always told."""
@@ -24,34 +18,24 @@ SURE = 0.99
 """A confidence above this leaves a student next to nothing to hear beside the label."""
 
 
-def logits_of(probabilities: Floats) -> Floats:
-    """Logits that give these probabilities; of one that is nought, that of the least number there is in float32."""
-    return np.asarray(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)))
-
-
-def tempered(probabilities: Floats, temperature: float) -> Floats:
-    """The probabilities at a temperature, ``(..., labels) -> (..., labels)``."""
-    return softmax(logits_of(probabilities) / temperature)
-
-
-def sharpness(probabilities: Floats, of_recipe: Iterable[float] = ()) -> list[dict[str, Any]]:
+def sharpness(answers: Answers, of_recipe: Iterable[float] = ()) -> list[dict[str, Any]]:
     """How sharp a model's answers are at each temperature.
 
     Args:
-        probabilities: ``(texts, classes)``.
+        answers: On texts, or on words.
         of_recipe: Temperatures that the run's methods hear it at.
 
     Returns:
         Rows with ``temperature``; ``in_recipe``; ``confidence``, the mean; ``sure``, the share above 0.99;
-        ``entropy``, the mean in bits; ``classes``, two to that power; ``bins``, texts by confidence.
+        ``entropy``, the mean in bits; ``classes``, two to that power; ``bins``, texts or words by confidence.
     """
     named = set(of_recipe)
-    return [_at(probabilities, each, each in named) for each in sorted({*TEMPERATURES, *named})]
+    return [_at(answers, each, each in named) for each in sorted({*TEMPERATURES, *named})]
 
 
-def _at(probabilities: Floats, temperature: float, in_recipe: bool) -> dict[str, Any]:
-    said = tempered(probabilities, temperature)
-    surest, bits = said.max(axis=-1), entropy(said)
+def _at(answers: Answers, temperature: float, in_recipe: bool) -> dict[str, Any]:
+    said = answers.at(temperature)
+    surest, bits = answers.confidence(said), entropy(said)
     return {
         "temperature": temperature,
         "in_recipe": in_recipe,

@@ -8,6 +8,7 @@ the first is kept.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -184,7 +185,9 @@ def _span(low: float, high: float) -> str:
 def _number(value: float) -> str:
     if value == int(value):
         return f"{value:,.0f}"
-    return f"{value:.4f}" if 0.95 <= value < 1 else f"{value:.3g}"
+    if 0.95 <= value < 1:  # what is all but sure is told apart by how far it is from one
+        return f"{value:.{max(4, 1 - math.floor(math.log10(1 - value)))}f}"
+    return f"{value:.3g}"
 
 
 def _up_to(count: int, most: int) -> str:

@@ -80,6 +80,33 @@ def translate(
     return found
 
 
+def log_probability(model: PreTrainedModel, found: Hypothesis, decoding: Decoding) -> float | None:
+    """Mean log-probability of a translation's tokens, its end counted (nats), with no length penalty.
+
+    Of a parallel translator it is the score, which is such a mean as its decoder gave the tokens (of a ``flowseq`` with
+    its length's added); None of an empty translation, of which no token was scored.
+
+    Args:
+        model: Which found it.
+        found: The translation.
+        decoding: How it was searched for.
+    """
+    if isinstance(model, ParallelTranslator):
+        return found.score if found.tokens else None
+    return unpenalised(found.score, found.passes, decoding)  # a pass a token
+
+
+def unpenalised(score: float, tokens: int, decoding: Decoding) -> float:
+    """Log-probability over the length, where it was divided by the length to the penalty's power.
+
+    Args:
+        score: As a search ranks by it.
+        tokens: Of the translation, its end counted, and a start that was forced.
+        decoding: How it was searched for.
+    """
+    return float(score * tokens ** (decoding.length_penalty - 1))
+
+
 def _tokens_per_batch(model: PreTrainedModel, decoding: Decoding, device: torch.device) -> int:
     """What suits the device, and of a parallel translator its memory."""
     usual: int = TOKENS_PER_BATCH.get(device.type, ELSEWHERE)

@@ -16,12 +16,14 @@ from limbeck.structure.chain.programs import (
     viterbi,
 )
 from limbeck.structure.chain.scores import Chain, Counts, Paths
+from limbeck.structure.chain.words import WordAnswers, word_answers, word_marginals
 
 __all__ = [
     "NO_TAG",
     "Chain",
     "Counts",
     "Paths",
+    "WordAnswers",
     "counts",
     "cross_entropy",
     "entropy",
@@ -34,4 +36,6 @@ __all__ = [
     "sample",
     "token_marginals",
     "viterbi",
+    "word_answers",
+    "word_marginals",
 ]

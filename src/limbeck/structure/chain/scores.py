@@ -150,6 +150,10 @@ class Chain:
         """The same in float64."""
         return self._mapped(Tensor.double, self.lengths)
 
+    def divided(self, by: float) -> Chain:
+        """All scores over a number: the distribution at that temperature."""
+        return self._mapped(lambda scores: scores / by, self.lengths)
+
     def wide(self) -> Chain:
         """The same in float32 at least; half precision holds neither sums of scores nor counts."""
         narrow = self.emissions.dtype in (torch.float16, torch.bfloat16)
