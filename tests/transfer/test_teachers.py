@@ -251,7 +251,11 @@ def test_arrange_finds_every_label(order: list[int], rename: bool) -> None:
             r'Say which is which, e.g. teacher.labels=\{"c": b\}, or take a teacher of these labels',
         ),
         (["a"], {}, r"labels \(a\) are not the data's \(a, b\); the teacher has no b. Take a teacher of"),
-        (["a", "b", "c"], {}, r"labels \(a, b, c\) are not the data's \(a, b\); the data has no c. Take a"),
+        (
+            ["a", "b", "c"],
+            {},
+            r"labels \(a, b, c\) are not the data's \(a, b\); the data has no c. Leave out",
+        ),
         (["x", "y"], {"x": "a", "y": "a"}, r"labels \(x, y, which 'teacher.labels' makes a, a\) are not"),
         (["a", "b"], {"A": "b"}, "'teacher.labels' renames 'A', and the teacher's labels are: a, b"),
     ],
@@ -559,4 +563,7 @@ def test_columns_of_numbers_that_are_no_label_are_told(
     row = {"id": "id-0", "bad": 1, "good": 2, "neutral": 7, "author": "A. N."}
     path = write(tmp_path / "a.csv", [row])
     FileTeacher.load(path, ("bad", "good"), "logits")
-    assert warned == [f"{path}: no labels of the data are called neutral: columns not read"]
+    assert warned == [
+        f"{path}: no labels of the data are called neutral: columns not read "
+        "(if they are the teacher's labels, name them in 'teacher.labels')"
+    ]

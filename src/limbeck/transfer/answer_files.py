@@ -118,7 +118,7 @@ def _strings(table: Table, name: str) -> list[str | None]:
 def _by_column(table: Table, labels: Sequence[str], form: Form, renamed: Renamed, task: Task) -> Said:
     """One column a label."""
     theirs = [name for name in table.names if name in renamed or name in labels]
-    if not theirs:
+    if not any(renamed.get(name, name) in labels for name in theirs):
         other = "logits" if form == "probabilities" else "probabilities"
         fix = f"Name a column after each label ({listing(labels)}), or one '{form}'"
         if other in table.names:

@@ -9,9 +9,9 @@ Where each label stands by itself, ours is there where any of the teacher's is; 
 
     1 - p'(o) = prod_{t becomes o} (1 - p(t)),    p = sigmoid(z)
 
-for given a text the teacher takes them to be independent. Scores, and the tags of a chain, do not merge. A chain to
-whose tags' scores alone one holds is the chain under the condition that no other tag stands in the sentence: the scores
-of all paths that are left are the same, and only Z changes.
+for given a text the teacher takes them to be independent. Scores, and the tags of a chain, do not merge. Without
+the scores of some tags a chain is what it was on condition that none of them stands in the sentence: the paths that are
+left score as before, and only Z changes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -72,9 +72,9 @@ class LabelMap:
         return [several[0] for several in self.places]
 
     @property
-    def key(self) -> list[int] | list[list[int]]:
+    def key(self) -> list[Any]:
         """What tells it from other maps of the same teacher, for fingerprints."""
-        return [list(several) for several in self.places] if self.merges else self.columns
+        return [self.task, *map(list, self.places)] if self.merges else self.columns
 
     def over_ours(self, logits: Tensor) -> Tensor:
         """Logits of our labels, differentiable: ``(..., theirs) -> (..., ours)``."""
@@ -132,18 +132,28 @@ def arrange(
     places = tuple(
         tuple(place for place, name in enumerate(becomes.values()) if name == label) for label in ours
     )
-    for label, several in zip(ours, places, strict=True):
-        if len(several) > 1 and task in APART:
-            names = [theirs[place] for place in several]
-            others = [name for name in names if name != (label if label in names else names[0])]
-            what = (
-                f"several of the teacher's labels cannot become '{label}' ({listing(names)}): {APART[task]}"
-            )
-            fix = (
-                f"Leave out those that the data does not have: {_line({**renamed, **dict.fromkeys(others)})}"
-            )
-            raise LimbeckError(what, where=where, line=line, fix=fix)
+    if task in APART:
+        _insist_on_one(places, theirs, ours, renamed, APART[task], where)
     return LabelMap(places, task)
+
+
+def _insist_on_one(
+    places: Sequence[Sequence[int]],
+    theirs: Sequence[str],
+    ours: Sequence[str],
+    renamed: Renamed,
+    why: str,
+    where: str | Path | None,
+) -> None:
+    """Raise where several of the teacher's labels become one."""
+    for label, several in zip(ours, places, strict=True):
+        names = [theirs[place] for place in several]
+        if len(names) > 1:
+            kept = label if label in names else names[0]
+            out = dict.fromkeys(name for name in names if name != kept)
+            what = f"several of the teacher's labels cannot become '{label}' ({listing(names)}): {why}"
+            fix = f"Leave out those that the data does not have: {_line({**renamed, **out})}"
+            raise LimbeckError(what, where=where, fix=fix)
 
 
 def _difference(becomes: Renamed, ours: Sequence[str], renamed: Renamed, task: Task) -> tuple[str, str]:
@@ -165,23 +175,18 @@ def _difference(becomes: Renamed, ours: Sequence[str], renamed: Renamed, task: T
         what += f"; the teacher has no {listing(lacking)}" if lacking else ""
         what += f"; the data has no {listing(strange)}" if strange else ""
     if not strange:
-        return what, "Take a teacher of the data's labels"
-    if lacking:
+        fix = "Take a teacher of the data's labels"
+    elif lacking:
         example = _line({**renamed, **dict(zip(strange[:2], lacking[:2], strict=False))})
         more = " (several may become one, and null leaves one out)" * (len(strange) > len(lacking))
-        return what, f"Say which is which, e.g. {example}{more}, or take a teacher of these labels"
-    out = _line({**renamed, **dict.fromkeys(strange)})
-    if task in APART:
-        return what, f"Leave out what the data does not have: {out}"
-    if OUTSIDE in ours:
-        return (
-            what,
-            f"Say what they become: {_line({**renamed, **dict.fromkeys(strange, OUTSIDE)})}, or null to leave them out",
-        )
-    return (
-        what,
-        f"Leave out what the data does not have: {out}, or say for null which of the data's labels it becomes",
-    )
+        fix = f"Say which is which, e.g. {example}{more}, or take a teacher of these labels"
+    elif OUTSIDE in ours and task not in APART:
+        outside = _line({**renamed, **dict.fromkeys(strange, OUTSIDE)})
+        fix = f"Say what they become: {outside}, or null to leave them out"
+    else:
+        fix = f"Leave out what the data does not have: {_line({**renamed, **dict.fromkeys(strange)})}"
+        fix += ", or say for null which of the data's labels it becomes" * (task not in APART)
+    return what, fix
 
 
 def _line(labels: Renamed) -> str:
