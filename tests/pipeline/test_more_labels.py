@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from tagging_recipe import recipe
 from transformers import (
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
@@ -23,6 +22,7 @@ from limbeck.core.recipe import load
 from limbeck.pipeline.analysing import analyse
 from limbeck.pipeline.plan import plan
 from limbeck.pipeline.run import Run
+from pipeline.tagging_recipe import recipe
 
 STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
 CLASSES = {"1 star": "bad", "2 stars": "bad", "3 stars": None, "4 stars": "good", "5 stars": "good"}
