@@ -18,6 +18,7 @@ from limbeck.models.bilstm import BiLSTMConfig, BiLSTMForSequenceClassification
 from limbeck.models.outputs import say
 from limbeck.models.siamese import SiameseConfig, SiameseForSequenceClassification
 from limbeck.models.static import StaticConfig, StaticForSequenceClassification
+from limbeck.transfer.label_map import LabelMap
 from limbeck.transfer.tokenwise import TokenAnswers
 
 WORDS, CLASSES, LENGTHS = 13, 3, (5, 2, 4)
@@ -225,7 +226,7 @@ def test_a_student_equal_to_its_teacher_has_nothing_to_learn_and_halves_add_up()
 def test_a_teacher_with_labels_in_another_order_is_asked_in_its_own() -> None:
     drawn, teacher = directions(), bert(2, classes=4)
     columns = (2, 0, 3)
-    said = TokenAnswers(teacher, BOTH, columns).on(INPUTS, directions=drawn)
+    said = TokenAnswers(teacher, BOTH, LabelMap.of_columns(columns)).on(INPUTS, directions=drawn)
     own = torch.zeros(3, 2, 4, dtype=torch.float64)
     for place, column in enumerate(columns):
         own[..., column] = drawn[..., place]

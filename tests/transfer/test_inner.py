@@ -23,6 +23,7 @@ from limbeck.text.tokeniser import load_tokeniser
 from limbeck.transfer import inner_writing
 from limbeck.transfer.inner import ByLength, InnerAnswers, InnerFolder, Part, parts_of
 from limbeck.transfer.inner_writing import VALUES
+from limbeck.transfer.label_map import LabelMap
 from limbeck.transfer.tokenwise import TokenAnswers
 
 CPU = torch.device("cpu")
@@ -79,7 +80,7 @@ def test_what_is_read_is_what_the_teacher_says(
     name: str, teacher: Any, texts: Encoded, tmp_path: Path, encoder: Path
 ) -> None:
     objective = objective_of(name, teacher)
-    live, parts = TokenAnswers(teacher, objective.needs, [2, 0, 1]), parts_for(objective)
+    live, parts = TokenAnswers(teacher, objective.needs, LabelMap.of_columns([2, 0, 1])), parts_for(objective)
     folder = InnerFolder(tmp_path, "teacher", texts)
     folder.fill(live, parts, CPU, "ask")
     kept = InnerAnswers(folder, parts, 2)

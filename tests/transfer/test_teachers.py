@@ -28,7 +28,8 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.signals import SignalName
 from limbeck.text.tokeniser import word_tokeniser
-from limbeck.transfer.answer_files import FLOOR, arrange, listing
+from limbeck.transfer.answer_files import FLOOR
+from limbeck.transfer.label_map import LabelMap, arrange, listing
 from limbeck.transfer.teachers import LOGITS, FileTeacher, ModelTeacher, fingerprint_model
 
 pytestmark = pytest.mark.unit
@@ -125,8 +126,8 @@ def test_default_label_names_must_be_mapped(tmp_path: Path, tokeniser: PreTraine
         "or take a teacher of these labels."
     )
     teacher = ModelTeacher.load(folder, ours, 16, {"LABEL_0": "positive", "LABEL_1": "negative"})
-    assert teacher.columns == [1, 0]
-    assert ModelTeacher.load(folder, ("LABEL_0", "LABEL_1"), 16).columns == [0, 1]
+    assert teacher.label_map.key == [1, 0]
+    assert ModelTeacher.load(folder, ("LABEL_0", "LABEL_1"), 16).label_map.key == [0, 1]
 
 
 def test_an_encoder_without_classifier(tmp_path: Path, tokeniser: PreTrainedTokenizerFast) -> None:
@@ -185,7 +186,7 @@ def test_roberta_reads_fewer_tokens_than_it_has_positions(tokeniser: PreTrainedT
 def test_other_signals_come_in_one_batch(tokeniser: PreTrainedTokenizerFast) -> None:
     needs = frozenset[SignalName]({"logits", "hidden"})
     model = tiny_bert(("so-so", "bad", "good"))
-    teacher = ModelTeacher(model, tokeniser, LABELS, 16, columns=[1, 2, 0])
+    teacher = ModelTeacher(model, tokeniser, LABELS, 16, label_map=LabelMap.of_columns([1, 2, 0]))
     signals = teacher.answer(examples(*TEXTS), needs)
     assert signals.hidden is not None
     assert signals.hidden[-1].shape == (5, 9, 16)
@@ -210,7 +211,7 @@ def test_the_fingerprint_is_of_all_that_answers_depend_on(
         ModelTeacher(tiny_bert(), tokeniser, LABELS, 15),
         ModelTeacher(tiny_bert(), word_tokeniser(WORDS, lowercase=False), LABELS, 16),
         ModelTeacher(tiny_bert(), tokeniser, ("bad", "fine", "so-so"), 16),
-        ModelTeacher(tiny_bert(), tokeniser, LABELS, 16, columns=[0, 2, 1]),
+        ModelTeacher(tiny_bert(), tokeniser, LABELS, 16, label_map=LabelMap.of_columns([0, 2, 1])),
     ]
     assert len({original, *(teacher.fingerprint for teacher in others)}) == 6
 
@@ -232,7 +233,7 @@ def test_the_models_fingerprint_counts_its_configuration() -> None:
 def test_arrange_finds_every_label(order: list[int], rename: bool) -> None:
     ours = [f"label {number}" for number in range(4)]
     theirs = [f"L{number}" if rename else ours[number] for number in order]
-    columns = arrange(theirs, ours, {f"L{n}": ours[n] for n in range(4)} if rename else {})
+    columns = arrange(theirs, ours, {f"L{n}": ours[n] for n in range(4)} if rename else {}).key
     assert [order[column] for column in columns] == [0, 1, 2, 3]
 
 
@@ -250,7 +251,11 @@ def test_arrange_finds_every_label(order: list[int], rename: bool) -> None:
             r'Say which is which, e.g. teacher.labels=\{"c": b\}, or take a teacher of these labels',
         ),
         (["a"], {}, r"labels \(a\) are not the data's \(a, b\); the teacher has no b. Take a teacher of"),
-        (["a", "b", "c"], {}, r"labels \(a, b, c\) are not the data's \(a, b\); the data has no c. Take a"),
+        (
+            ["a", "b", "c"],
+            {},
+            r"labels \(a, b, c\) are not the data's \(a, b\); the data has no c. Leave out",
+        ),
         (["x", "y"], {"x": "a", "y": "a"}, r"labels \(x, y, which 'teacher.labels' makes a, a\) are not"),
         (["a", "b"], {"A": "b"}, "'teacher.labels' renames 'A', and the teacher's labels are: a, b"),
     ],
@@ -558,4 +563,7 @@ def test_columns_of_numbers_that_are_no_label_are_told(
     row = {"id": "id-0", "bad": 1, "good": 2, "neutral": 7, "author": "A. N."}
     path = write(tmp_path / "a.csv", [row])
     FileTeacher.load(path, ("bad", "good"), "logits")
-    assert warned == [f"{path}: no labels of the data are called neutral: columns not read"]
+    assert warned == [
+        f"{path}: no labels of the data are called neutral: columns not read "
+        "(if they are the teacher's labels, name them in 'teacher.labels')"
+    ]

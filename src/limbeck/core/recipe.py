@@ -22,7 +22,7 @@ from limbeck.core import tasks
 from limbeck.core.decoding import Decoding
 from limbeck.core.files import atomic_write
 from limbeck.core.schema import Settings, load_as
-from limbeck.core.sources import Data, LabelNames, one_or_many
+from limbeck.core.sources import Data, TeacherLabels, one_or_many
 
 
 def _counted(value: Any) -> Any:
@@ -131,7 +131,8 @@ class TeacherChoice(Settings):
     model: str | None = None
     """A folder, a hub name, or ``package:NAME/FOLDER`` inside an installed package."""
     fine_tune: FineTune | None = None
-    """Null takes the model as it is: then it must already know the labels."""
+    """Null takes the model as it is: then it must already know the labels; where it calls them otherwise, or knows
+    others too, ``labels`` says so."""
     scratch: StudentChoice | None = None
     """For translators: a kind of student with its keys, built here from nothing and trained as ``fine_tune`` says."""
     members: int = Field(1, gt=0)
@@ -157,8 +158,10 @@ class TeacherChoice(Settings):
     """What the numbers in that file are."""
     max_length: int = Field(128, gt=2)
     """Tokens kept of a sentence, special tokens included."""
-    labels: LabelNames = {}
-    """The teacher's label names to ours, where they differ, e.g. {LABEL_0: negative}."""
+    labels: TeacherLabels = {}
+    """The teacher's labels to ours, where they differ, e.g. {LABEL_0: negative}. Several may become one, whose
+    probability is theirs together ({B-MISC: O, I-MISC: O}; not of a CRF's tags), and null leaves one out: the others
+    keep their proportions ({neutral: null})."""
 
     @model_validator(mode="after")
     def _one_of(self) -> TeacherChoice:

@@ -28,6 +28,8 @@ def _named_by_text(value: Any) -> Any:
 
 LabelNames = Annotated[dict[str, str], BeforeValidator(_named_by_text)]
 """New names of labels; YAML reads a bare 0 as a number, and means the label "0"."""
+TeacherLabels = Annotated[dict[str, str | None], BeforeValidator(_named_by_text)]
+"""The same, where null leaves a label out."""
 
 
 class Source(Settings):

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -41,6 +42,8 @@ class Link:
         has_gold: Which rows of gold hold some, ``(batch,)``.
         mean: Logits of what several models say together, from those of each, ``(models, batch, labels)``, and their
             weights ``(models,)``, which add up to one: of the weighted mean of probabilities, or of scores.
+        either: From logits of several labels to that of any of them, ``(..., labels) -> (...)``: what a label is said
+            that all of them are; None where there is no such thing.
     """
 
     gold: Callable[[Tensor, Tensor], Tensor]
@@ -48,6 +51,7 @@ class Link:
     choice: Callable[[Tensor], Tensor]
     has_gold: Callable[[Tensor], Tensor]
     mean: Callable[[Tensor, Tensor], Tensor]
+    either: Callable[[Tensor], Tensor] | None
 
     def gold_or_choice(self, gold: Tensor, teacher: Tensor) -> Tensor:
         """Gold where there is some, the teacher's choice elsewhere (Tang et al. 2019, section 3.2)."""
@@ -73,6 +77,11 @@ def _mean_of_sets(logits: Tensor, weights: Tensor) -> Tensor:
     return there - not_there
 
 
+def _any_of_set(logits: Tensor) -> Tensor:
+    """Of independent labels, two by two: where they have the odds a and b, either has the odds ``a + b + ab``."""
+    return reduce(lambda a, b: torch.logaddexp(torch.logaddexp(a, b), a + b), logits.unbind(-1))
+
+
 LINKS: Mapping[Task, Link] = {
     "classification": Link(
         gold=gold_cross_entropy,
@@ -80,6 +89,7 @@ LINKS: Mapping[Task, Link] = {
         choice=lambda teacher: teacher.argmax(-1),
         has_gold=lambda gold: gold != NO_GOLD,
         mean=lambda logits, weights: _weighted(logits.log_softmax(-1), weights),
+        either=lambda logits: logits.logsumexp(-1),
     ),
     "multilabel": Link(
         gold=binary_cross_entropy,
@@ -87,6 +97,7 @@ LINKS: Mapping[Task, Link] = {
         choice=lambda teacher: (teacher > 0).float(),
         has_gold=_rows_with_numbers,
         mean=_mean_of_sets,
+        either=_any_of_set,
     ),
     "regression": Link(
         gold=gold_squared_error,
@@ -94,6 +105,7 @@ LINKS: Mapping[Task, Link] = {
         choice=lambda teacher: teacher.float(),
         has_gold=_rows_with_numbers,
         mean=lambda logits, weights: (logits * weights[:, None, None]).sum(0),
+        either=None,
     ),
 }
 """By task; taggers and translators have losses of their own."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ def say(
     through: nn.Module | None = None,
     places: Tensor | None = None,
     directions: Tensor | None = None,
+    over: Callable[[Tensor], Tensor] | None = None,
 ) -> Signals:
     """What a model says about a batch, with the graph for gradients.
 
@@ -60,13 +61,15 @@ def say(
         through: What is called in the model's place: the model as it is wrapped for several devices.
         places: True where a masked LM's scores of the ``vocabulary`` are wanted, ``(batch, tokens)``.
         directions: On what logits are projected whose derivatives are wanted, ``(batch, directions, classes)``.
+        over: Makes logits, and all derivatives of them, be over other labels than the model's, differentiably:
+            ``(..., classes) -> (..., others)``.
 
     Raises:
         LimbeckError: Potentials of a model that is no tagger, attention of one that has none to listen to, the
             vocabulary of one that is no masked LM, or derivatives in no direction.
     """
     if reads & OF_DERIVATIVES:
-        return _derived(model, inputs, reads, through, directions)
+        return _derived(model, inputs, reads, through, directions, over)
     if "guesses" in reads:
         return Signals(guesses=guesses_of(model, inputs, through=through))
     wanted = {}
@@ -78,8 +81,9 @@ def say(
     with first_token_only(model) if reads <= LOGITS else nullcontext(), asking, listening as heard:
         output = (through or model)(**readable(model, inputs), **wanted)
     states = output.hidden_states if wanted.get("output_hidden_states") else None
+    logits = output.logits if "logits" in reads else None
     return Signals(
-        logits=output.logits if "logits" in reads else None,
+        logits=logits if logits is None or over is None else over(logits),
         hidden=tuple(states[1:]) if states is not None and "hidden" in reads else None,
         attention=tuple(layer.scores for layer in heard) if "attention" in reads else None,
         queries=tuple(layer.query for layer in heard) if "queries" in reads else None,
@@ -98,10 +102,11 @@ def _derived(
     reads: frozenset[SignalName],
     through: nn.Module | None,
     directions: Tensor | None,
+    over: Callable[[Tensor], Tensor] | None,
 ) -> Signals:
     """What a model says, and derivatives of its logits; without gradients where none are made."""
     with embeddings_kept(model) as embedded:
-        said = say(model, inputs, reads - OF_DERIVATIVES | LOGITS, through=through)
+        said = say(model, inputs, reads - OF_DERIVATIVES | LOGITS, through=through, over=over)
     assert said.logits is not None
     found = derivatives(said.logits, embedded, directions)
     said = replace(

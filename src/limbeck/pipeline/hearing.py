@@ -54,8 +54,8 @@ def answers_for(run: Run, title: str, stage: Stage) -> Answers | TokenAnswers | 
     data, student = run.recipe.data, run.recipe.student
     longest = data.raw_length if stage.hears == "raw" else student.max_length
     check_same_tokens(run.tokeniser, run.teacher_tokeniser, model, longest)
-    columns = run.teacher.columns if isinstance(run.teacher, ModelTeacher) else None
-    return TokenAnswers(model, needs, columns if "logits" in needs else None)
+    label_map = run.teacher.label_map if isinstance(run.teacher, ModelTeacher) else None
+    return TokenAnswers(model, needs, label_map if "logits" in needs else None)
 
 
 def model_heard(run: Run, stage: Stage) -> PreTrainedModel | None:

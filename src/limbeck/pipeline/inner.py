@@ -87,8 +87,8 @@ class Wanted:
     def live(self) -> TokenAnswers:
         """The teacher, to be asked for all of it."""
         each = [_teacher(self.run, title, stage) for title, stage in self.stages]
-        columns = next((one.columns for one in each if one.columns is not None), None)
-        return TokenAnswers(each[0].model, frozenset(part.signal for part in self.parts), columns)
+        label_map = next((one.label_map for one in each if one.label_map is not None), None)
+        return TokenAnswers(each[0].model, frozenset(part.signal for part in self.parts), label_map)
 
     @cached_property
     def bytes(self) -> int:
@@ -188,7 +188,7 @@ def keep(run: Run, left: Collection[str]) -> None:
     for one, folder in zip(stored, folders, strict=True):
         if not set(one.titles) & set(left):
             continue
-        if not folder.lacking(one.parts, one.live.columns):
+        if not folder.lacking(one.parts, one.live.label_map):
             progress.say(f"train     inner states of {one.text}: asked before")
             continue
         _check_room(run, one)
@@ -213,7 +213,7 @@ def answers(run: Run, title: str, stage: Stage) -> Heard | None:
     if not isinstance(live, TokenAnswers) or not run.inner_folder.is_dir() or not lasts(run, stage):
         return live
     folder, parts = _folder(run, title, stage, live), parts_read(run, stage)
-    if folder.lacking(parts, live.columns):
+    if folder.lacking(parts, live.label_map):
         return live
     return InnerAnswers(folder, parts, _depth(run, stage))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,7 @@ from limbeck.text.encode import Encoded, GoldOf, class_numbers, encode, label_se
 from limbeck.text.translations import encode_translations
 from limbeck.text.words import encode_words
 from limbeck.train.run import Score
+from limbeck.transfer.label_map import Renamed
 from limbeck.transfer.tagger_teacher import TaggerTeacher
 from limbeck.transfer.teachers import ModelTeacher
 
@@ -57,7 +58,7 @@ class Task:
     encode: Encode
     untaught: Callable[[Path | str, Sequence[str], int], PreTrainedModel]
     teacher: Callable[[PreTrainedModel, PreTrainedTokenizerFast, Sequence[str], int], ModelTeacher]
-    load_teacher: Callable[[Path | str, Sequence[str], int, Mapping[str, str]], ModelTeacher]
+    load_teacher: Callable[[Path | str, Sequence[str], int, Renamed], ModelTeacher]
     load: Callable[[Path], PreTrainedModel]
     scorer: Callable[[Sequence[str], Sequence[Example]], Score]
 
@@ -107,7 +108,7 @@ def _of_texts(task: tasks.Task, gold_of: GoldOf) -> Task:
         encode=partial(encode, gold_of=gold_of),
         untaught=partial(encoder_with_head, task=task),
         teacher=ModelTeacher,
-        load_teacher=ModelTeacher.load,
+        load_teacher=partial(ModelTeacher.load, task=task),
         load=lambda folder: load_with_head(folder, task),
         scorer=_no_scorer,
     )

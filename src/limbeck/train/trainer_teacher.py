@@ -15,8 +15,8 @@ from transformers import AutoTokenizer, PreTrainedModel
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
-from limbeck.transfer.answer_files import arrange, listing
 from limbeck.transfer.ask import Answers
+from limbeck.transfer.label_map import LabelMap, arrange, listing
 from limbeck.transfer.tokenwise import TokenAnswers
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LiveTeacher:
         tokenisers: tuple[PreTrainedTokenizerBase | None, PreTrainedTokenizerBase | None],
     ) -> None:
         self.reads = inputs_of(model)
-        self.answers = TokenAnswers(model, needs, _columns(model, student) if "logits" in needs else None)
+        self.answers = TokenAnswers(model, needs, _label_map(model, student) if "logits" in needs else None)
         _check_tokens(student, model, tokenisers[0], tokenisers[1] or _own_tokeniser(model))
 
     def answer(self, ids: Sequence[str], inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
@@ -145,14 +145,14 @@ def inside(model: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-def _columns(teacher: PreTrainedModel, student: PreTrainedModel) -> list[int]:
-    """For each of the student's labels its place among the teacher's."""
+def _label_map(teacher: PreTrainedModel, student: PreTrainedModel) -> LabelMap:
+    """Where the student's labels stand among the teacher's."""
     theirs, ours = (_label_names(model) for model in (teacher, student))
     if len(theirs) != len(ours):
         what = f"the teacher has {len(theirs)} labels ({listing(theirs)}), the student {len(ours)} ({listing(ours)})"
         raise LimbeckError(what, fix="Take a teacher of the student's labels")
     if _unnamed(theirs) or _unnamed(ours):
-        return list(range(len(ours)))  # nothing but their order is known
+        return LabelMap.of_columns(range(len(ours)))  # nothing but their order is known
     try:
         return arrange(theirs, ours, {})
     except LimbeckError as error:

@@ -8,18 +8,20 @@ Any table that :mod:`limbeck.text.tables` reads: one column a label, or one colu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.tasks import Task
 from limbeck.text.tables import Table, read_table
+from limbeck.transfer.label_map import SHOWN, LabelMap, Renamed, arrange, listing
 
 Form = Literal["probabilities", "logits"]
 
@@ -29,8 +31,21 @@ TOLERANCE = 0.02
 """How far the probabilities of a text may sum from one: room for two decimals of a few labels."""
 PREDICTED = "scores"
 """What ``limbeck predict`` calls probabilities."""
-SHOWN = 10
-"""Names that an error lists."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """The numbers of a file, as they are there.
+
+    Attributes:
+        names: Its labels.
+        numbers: Answers in their order, ``(rows, names)``.
+        label_map: Where our labels stand among them.
+    """
+
+    names: Sequence[str]
+    numbers: NDArray[np.float64]
+    label_map: LabelMap
 
 
 @dataclass(frozen=True)
@@ -53,9 +68,9 @@ class FileAnswers:
 
 
 def read_answers(
-    path: Path, labels: Sequence[str], form: Form, renamed: Mapping[str, str], task: Task = "classification"
+    path: Path, labels: Sequence[str], form: Form, renamed: Renamed, task: Task = "classification"
 ) -> FileAnswers:
-    """Read a file of answers; probabilities become logits as ``log(max(p, 1e-6))``.
+    """Read a file of answers; probabilities become logits as ``log(max(p, 1e-6))``, and then are put over our labels.
 
     Those of several labels become ``log(p / (1 - p))``, with p between 1e-6 and one less that. Scores stay as they are.
 
@@ -63,8 +78,8 @@ def read_answers(
         path: JSON Lines, CSV, TSV or Parquet.
         labels: Our labels, in the order that the logits shall have.
         form: What the numbers are.
-        renamed: The file's label names to ours, where they differ; in a list without ``labels`` the positions
-            ``"0"``, ``"1"``, ... are the names.
+        renamed: The file's label names to ours, where they differ; None leaves one out. In a list without ``labels``
+            the positions ``"0"``, ``"1"``, ... are the names.
         task: What the numbers are about.
 
     Raises:
@@ -79,70 +94,18 @@ def read_answers(
     form = "logits" if task == "regression" else form
     nested = (form, PREDICTED) if form == "probabilities" and PREDICTED not in labels else (form,)
     column = next((name for name in nested if name in table.names), None)
-    numbers = _nested(table, labels, column, renamed) if column else _by_column(table, labels, form, renamed)
-    _check_numbers(table, numbers, labels, form, ids, task)
-    logits = numbers
+    said = (
+        _nested(table, labels, column, renamed, task)
+        if column
+        else _by_column(table, labels, form, renamed, task)
+    )
+    _check_numbers(table, said, form, ids, task)
+    logits = said.numbers
     if form == "probabilities":
-        logits = np.log(np.maximum(numbers, FLOOR))
-        logits -= np.log(np.maximum(1 - numbers, FLOOR)) if task == "multilabel" else 0
+        logits = np.log(np.maximum(said.numbers, FLOOR))
+        logits -= np.log(np.maximum(1 - said.numbers, FLOOR)) if task == "multilabel" else 0
+    logits = said.label_map.over_ours(torch.from_numpy(logits)).numpy()
     return FileAnswers(path, ids, texts, table.lines, logits.astype(np.float32))
-
-
-def arrange(
-    theirs: Sequence[str],
-    ours: Sequence[str],
-    renamed: Mapping[str, str],
-    *,
-    where: str | Path | None = None,
-    line: int | None = None,
-) -> list[int]:
-    """For each of our labels its place among the teacher's.
-
-    Args:
-        theirs: The teacher's labels.
-        ours: The data's labels.
-        renamed: The teacher's names to ours, where they differ.
-        where: Where the teacher's labels stand, for the error.
-        line: The line there.
-
-    Raises:
-        LimbeckError: They are not the same labels, or a name in ``renamed`` is not the teacher's.
-    """
-    stranger = next((name for name in renamed if name not in theirs), None)
-    if stranger is not None:
-        raise LimbeckError(
-            f"'teacher.labels' renames '{stranger}', and the teacher's labels are: {listing(theirs)}",
-            where=where,
-            line=line,
-        )
-    names = [renamed.get(name, name) for name in theirs]
-    if sorted(names) != sorted(ours):
-        after = f", which 'teacher.labels' makes {listing(names)}" if renamed else ""
-        differing, fix = _difference(theirs, names, ours)
-        what = (
-            f"the teacher's labels ({listing(theirs)}{after}) are not the data's ({listing(ours)}){differing}"
-        )
-        raise LimbeckError(what, where=where, line=line, fix=fix)
-    return [names.index(label) for label in ours]
-
-
-def _difference(theirs: Sequence[str], names: Sequence[str], ours: Sequence[str]) -> tuple[str, str]:
-    """Which labels one side lacks, for an error, and what to do; ``names`` are ``theirs`` as they are renamed."""
-    lacking = [label for label in ours if label not in names]
-    strange = [name for name, label in zip(theirs, names, strict=True) if label not in ours]
-    told = ""
-    if len(lacking) < len(ours):
-        told += f"; the teacher has no {listing(lacking)}" if lacking else ""
-        told += f"; the data has no {listing(strange)}" if strange else ""
-    example = ", ".join(f'"{name}": {label}' for name, label in zip(strange[:2], lacking[:2], strict=False))
-    known = "these labels" if example else "the data's labels"
-    fix = f"Say which is which, e.g. teacher.labels={{{example}}}, or take" if example else "Take"
-    return told, f"{fix} a teacher of {known}"
-
-
-def listing(names: Sequence[str]) -> str:
-    """The first few names, for an error."""
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _strings(table: Table, name: str) -> list[str | None]:
@@ -152,12 +115,10 @@ def _strings(table: Table, name: str) -> list[str | None]:
     return [None if value is None or value == "" else str(value) for value in table.column(name, name)]
 
 
-def _by_column(
-    table: Table, labels: Sequence[str], form: Form, renamed: Mapping[str, str]
-) -> NDArray[np.float64]:
-    """One column a label: the numbers in the order of our labels, ``(rows, classes)``."""
-    theirs = [name for name in table.names if renamed.get(name, name) in labels]
-    if not theirs:
+def _by_column(table: Table, labels: Sequence[str], form: Form, renamed: Renamed, task: Task) -> Said:
+    """One column a label."""
+    theirs = [name for name in table.names if name in renamed or name in labels]
+    if not any(renamed.get(name, name) in labels for name in theirs):
         other = "logits" if form == "probabilities" else "probabilities"
         fix = f"Name a column after each label ({listing(labels)}), or one '{form}'"
         if other in table.names:
@@ -165,34 +126,44 @@ def _by_column(
         raise LimbeckError(
             f"no {form} here; the columns are: {listing(table.names)}", where=table.where, fix=fix
         )
-    order = arrange(theirs, labels, renamed, where=table.where)
+    label_map = arrange(theirs, labels, renamed, task, where=table.where)
     columns = [_numbers(table, name) for name in theirs]
     read = {*theirs, "id", "text", "score"}  # the last one 'limbeck predict' gives to the label it names
     unread = [name for name in table.names if name not in read and _is_number(table, name)]
     if unread:
-        progress.warn(f"{table.where}: no labels of the data are called {listing(unread)}: columns not read")
-    return np.stack(columns, axis=1)[:, order]
+        told = f"no labels of the data are called {listing(unread)}: columns not read"
+        progress.warn(
+            f"{table.where}: {told} (if they are the teacher's labels, name them in 'teacher.labels')"
+        )
+    return Said(theirs, np.stack(columns, axis=1), label_map)
 
 
-def _nested(
-    table: Table, labels: Sequence[str], column: str, renamed: Mapping[str, str]
-) -> NDArray[np.float64]:
-    """One column of objects or lists: the numbers in the order of our labels, ``(rows, classes)``."""
+def _nested(table: Table, labels: Sequence[str], column: str, renamed: Renamed, task: Task) -> Said:
+    """One column of objects or lists; all rows have the labels of the first one, in any order."""
     values = table.column(column, column)
     declared = table.column("labels", "labels") if "labels" in table.names else [None] * len(table)
+    answers = [
+        _named(_parsed(value, table.where, line), names, labels, bool(renamed), column, table.where, line)
+        for value, names, line in zip(values, declared, table.lines, strict=True)
+    ]
+    first = answers[0][0]
+    label_map = arrange(first, labels, renamed, task, where=table.where, line=table.lines[0])
     orders: dict[tuple[str, ...], list[int]] = {}
-    numbers = np.empty((len(table), len(labels)))
-    for row, line in enumerate(table.lines):
-        value = _parsed(values[row], table.where, line)
-        theirs, said = _named(value, declared[row], labels, bool(renamed), column, table.where, line)
+    numbers = np.empty((len(table), len(first)))
+    for row, ((theirs, said), line) in enumerate(zip(answers, table.lines, strict=True)):
         if theirs not in orders:
-            orders[theirs] = arrange(theirs, labels, renamed, where=table.where, line=line)
+            if sorted(theirs) != sorted(first):
+                what = (
+                    f"{column} of {listing(theirs)}, and line {table.lines[0]} has those of {listing(first)}"
+                )
+                raise LimbeckError(what, where=table.where, line=line)
+            orders[theirs] = [theirs.index(name) for name in first]
         try:
             numbers[row] = [said[place] for place in orders[theirs]]
         except (TypeError, ValueError):
             what = f"one of the {column} is not a number"
             raise LimbeckError(what, where=table.where, line=line) from None
-    return numbers
+    return Said(first, numbers, label_map)
 
 
 def _named(
@@ -204,13 +175,13 @@ def _named(
     if not isinstance(value, list):
         what = f"'{column}' is neither an object nor a list"
         raise LimbeckError(what, where=where, line=line, fix=f'Write {{"{labels[0]}": 0.9, ...}}')
-    if len(value) != len(labels):
-        raise LimbeckError(f"{len(value)} {column} for {len(labels)} labels", where=where, line=line)
-    positions = tuple(map(str, range(len(labels))))
     # A column of that name may as well hold something else, such as the gold label.
     names = _parsed(names, where, line) if isinstance(names, str) and names.startswith("[") else names
     if isinstance(names, list) and len(names) == len(value):
         return tuple(map(str, names)), value
+    positions = tuple(map(str, range(len(value))))
+    if not renamed and len(value) != len(labels):
+        raise LimbeckError(f"{len(value)} {column} for {len(labels)} labels", where=where, line=line)
     if not renamed and set(positions) != set(labels):
         raise LimbeckError(
             f"a list of {column} does not say which label is first",
@@ -254,15 +225,9 @@ def _converts(value: Any) -> bool:
     return True
 
 
-def _check_numbers(
-    table: Table,
-    numbers: NDArray[np.float64],
-    labels: Sequence[str],
-    form: Form,
-    ids: Sequence[str | None],
-    task: Task,
-) -> None:
+def _check_numbers(table: Table, said: Said, form: Form, ids: Sequence[str | None], task: Task) -> None:
     """Raise at the first row whose numbers are not what ``form`` says."""
+    numbers, labels = said.numbers, said.names
     wrong = np.argwhere(~np.isfinite(numbers))
     fix = None
     if len(wrong):

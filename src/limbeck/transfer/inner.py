@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from limbeck.core.objective import Batch, Shape
     from limbeck.text.encode import Encoded
+    from limbeck.transfer.label_map import LabelMap
     from limbeck.transfer.tokenwise import TokenAnswers
 
 LASTING: frozenset[SignalName] = OF_ATTENTION | {"logits", "embeddings", "hidden"}
@@ -162,9 +163,9 @@ class InnerFolder:
         self.path = folder / fingerprint.of_value(self.made_of)
         self.data, self.rows = data, ByLength(data.lengths)
 
-    def lacking(self, parts: frozenset[Part], columns: Sequence[int] | None) -> list[Part]:
+    def lacking(self, parts: frozenset[Part], label_map: LabelMap | None) -> list[Part]:
         """Those that are not whole yet."""
-        return [part for part in sorted(parts) if not self._of(part).is_done(self._inputs(part, columns))]
+        return [part for part in sorted(parts) if not self._of(part).is_done(self._inputs(part, label_map))]
 
     def fill(self, live: TokenAnswers, parts: frozenset[Part], device: torch.device, what: str) -> None:
         """Ask a teacher for the parts that are lacking; goes on where an earlier call was killed.
@@ -180,8 +181,8 @@ class InnerFolder:
         """
         with ExitStack() as stack:
             folders = {
-                part: stack.enter_context(self._of(part).writing(self._inputs(part, live.columns)))
-                for part in self.lacking(parts, live.columns)
+                part: stack.enter_context(self._of(part).writing(self._inputs(part, live.label_map)))
+                for part in self.lacking(parts, live.label_map)
             }
             if folders:
                 batches = list(self.rows.batches(tokens_at_a_time(device)))
@@ -190,8 +191,8 @@ class InnerFolder:
     def _of(self, part: Part) -> StepFolder:
         return StepFolder(self.path / part.name)
 
-    def _inputs(self, part: Part, columns: Sequence[int] | None) -> dict[str, Any]:
-        of_logits = {"columns": list(columns)} if part.signal == "logits" and columns is not None else {}
+    def _inputs(self, part: Part, label_map: LabelMap | None) -> dict[str, Any]:
+        of_logits = {"columns": label_map.key} if part.signal == "logits" and label_map is not None else {}
         return {**self.made_of, "part": part.name, **of_logits}
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
@@ -23,13 +22,14 @@ from limbeck.models.outputs import predict, say
 from limbeck.models.student import longest_input
 from limbeck.text.encode import collate, encode
 from limbeck.text.tokeniser import fingerprint_tokeniser, load_tokeniser
-from limbeck.transfer.answer_files import FileAnswers, Form, arrange, read_answers
+from limbeck.transfer.answer_files import FileAnswers, Form, read_answers
+from limbeck.transfer.label_map import LabelMap, Renamed, arrange
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 LOGITS: frozenset[SignalName] = frozenset({"logits"})
-NO_NAMES: Mapping[str, str] = MappingProxyType({})
+NO_NAMES: Renamed = MappingProxyType({})
 INCIDENTAL = (
     "_name_or_path",
     "architectures",
@@ -53,7 +53,7 @@ class ModelTeacher:
         tokeniser: Its tokeniser.
         labels: Our labels, in the order of the answers.
         max_length: Tokens kept of a text, special tokens included.
-        columns: For each of our labels its place in the model's logits; None where the order is the same.
+        label_map: Where our labels stand among the model's; None where they are the same.
         name: What a person calls it.
         tokens_per_batch: How much it is asked at a time, padding included; None is what suits the device.
         device: Where it computes; by default a GPU where there is one.
@@ -69,7 +69,7 @@ class ModelTeacher:
         labels: Sequence[str],
         max_length: int,
         *,
-        columns: Sequence[int] | None = None,
+        label_map: LabelMap | None = None,
         name: str = "",
         tokens_per_batch: int | None = None,
         device: torch.device | None = None,
@@ -79,19 +79,19 @@ class ModelTeacher:
         self.tokeniser = tokeniser
         self.labels = tuple(labels)
         self.max_length = max_length
-        self.columns = list(range(len(labels)) if columns is None else columns)
+        self.label_map = LabelMap.of_columns(range(len(labels))) if label_map is None else label_map
         self.name = name or str(model.config.name_or_path)
         self.tokens_per_batch = tokens_per_batch
         self.offers: frozenset[SignalName] = frozenset(SIGNAL_NAMES)
         check_length(model, max_length, self.name)
-        # The labels and their columns count, too: under another mapping the same weights answer otherwise.
+        # The labels and their places count, too: under another mapping the same weights answer otherwise.
         self.fingerprint = fingerprint.of_value(
             [
                 fingerprint_model(model),
                 fingerprint_tokeniser(tokeniser),
                 max_length,
                 list(self.labels),
-                self.columns,
+                self.label_map.key,
             ]
         )
 
@@ -100,21 +100,28 @@ class ModelTeacher:
         """The model of such a teacher, with its head."""
         return load_with_head(reference, "classification")
 
+    @staticmethod
+    def meaning(model: PreTrainedModel, task: Task) -> Task:
+        """What its numbers mean, where labels are merged."""
+        return task
+
     @classmethod
     def load(
         cls,
         reference: str | Path,
         labels: Sequence[str],
         max_length: int,
-        renamed: Mapping[str, str] = NO_NAMES,
+        renamed: Renamed = NO_NAMES,
+        task: Task = "classification",
     ) -> Self:
-        """A fine-tuned model, whose labels may stand in another order than ours.
+        """A fine-tuned model, whose labels may stand in another order than ours, and be more.
 
         Args:
             reference: A folder, ``package:NAME/FOLDER``, or a name on the hub.
             labels: Our labels (or tags), in the order that the answers shall have.
             max_length: Tokens kept of a text, special tokens included.
-            renamed: The model's label names to ours, where they differ.
+            renamed: The model's label names to ours, where they differ; None leaves a label out.
+            task: What it is asked for; a model does not always tell what its numbers mean.
 
         Raises:
             LimbeckError: There is no such model, it lacks its head, or it has other labels.
@@ -122,11 +129,13 @@ class ModelTeacher:
         model = cls.loaded(reference)
         theirs = [name for _, name in sorted((model.config.id2label or {}).items())]
         # Of models with one output each there is nothing to arrange, whatever either calls it.
-        columns = (
-            [0] if len(theirs) == len(labels) == 1 else arrange(theirs, labels, renamed, where=reference)
+        label_map = (
+            None
+            if len(theirs) == len(labels) == 1
+            else arrange(theirs, labels, renamed, cls.meaning(model, task), where=reference)
         )
         tokeniser = load_tokeniser(reference)
-        return cls(model, tokeniser, labels, max_length, columns=columns, name=str(reference))
+        return cls(model, tokeniser, labels, max_length, label_map=label_map, name=str(reference))
 
     def answer(self, examples: Sequence[Example], needs: frozenset[SignalName]) -> Signals:
         """What it says about the examples, in their order, without gradients.
@@ -139,11 +148,10 @@ class ModelTeacher:
         encoded = encode(self.tokeniser, examples, None, self.max_length)
         if needs == LOGITS:
             logits = predict(self.model, encoded, self.tokens_per_batch, self.device)
-            return Signals(logits=torch.from_numpy(logits)[:, self.columns])
+            return Signals(logits=self.label_map.over_ours(torch.from_numpy(logits)))
         batch = collate(encoded, np.arange(len(examples))).to(self.device)
         with torch.no_grad():  # a loss may keep what it says for its gradient
-            said = say(self.model, batch.inputs, needs)
-        return said if said.logits is None else replace(said, logits=said.logits[:, self.columns])
+            return say(self.model, batch.inputs, needs, over=self.label_map.over_ours)
 
 
 class FileTeacher:
@@ -182,7 +190,7 @@ class FileTeacher:
         path: Path,
         labels: Sequence[str],
         form: Form = "probabilities",
-        renamed: Mapping[str, str] = NO_NAMES,
+        renamed: Renamed = NO_NAMES,
         task: Task = "classification",
     ) -> FileTeacher:
         """A file of answers.
@@ -192,7 +200,7 @@ class FileTeacher:
                 one called ``probabilities`` (or ``logits``) that holds ``{label: value}`` or a list.
             labels: Our labels, in the order that the answers shall have.
             form: What the numbers are; probabilities become logits as ``log(max(p, 1e-6))``.
-            renamed: The file's label names to ours, where they differ.
+            renamed: The file's label names to ours, where they differ; None leaves a label out.
             task: What the numbers are about: probabilities of several labels need not sum to one, and scores are taken
                 as they are.
 

@@ -6,8 +6,7 @@ unless :mod:`limbeck.transfer.inner` keeps them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,11 +15,13 @@ from torch import Tensor
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import SignalName, Signals
 from limbeck.models.outputs import say
-from limbeck.models.student import classes, longest_input
+from limbeck.models.student import longest_input
 from limbeck.text.tokeniser import fingerprint_tokeniser
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from limbeck.transfer.label_map import LabelMap
 
 
 class TokenAnswers:
@@ -29,13 +30,13 @@ class TokenAnswers:
     Args:
         model: The teacher; it is put into evaluation mode.
         needs: Signals that are asked for.
-        columns: For each of our labels its place in the model's logits; None where the order is the same.
+        label_map: Where our labels stand among the model's; None where they are the same.
     """
 
     def __init__(
-        self, model: PreTrainedModel, needs: frozenset[SignalName], columns: Sequence[int] | None = None
+        self, model: PreTrainedModel, needs: frozenset[SignalName], label_map: LabelMap | None = None
     ) -> None:
-        self.model, self.needs, self.columns = model.eval(), needs, columns
+        self.model, self.needs, self.label_map = model.eval(), needs, label_map
 
     def on(
         self, inputs: Mapping[str, Tensor], places: Tensor | None = None, directions: Tensor | None = None
@@ -48,23 +49,11 @@ class TokenAnswers:
             directions: Likewise, over our labels.
         """
         self.model.to(inputs["input_ids"].device)
-        if directions is not None:
-            directions = self._over_own(directions)
+        over = None if self.label_map is None else self.label_map.over_ours
         with (
             torch.no_grad()
         ):  # and not inference mode: what a loss keeps for its gradient must be plain tensors
-            said = say(self.model, inputs, self.needs, places=places, directions=directions)
-        if said.logits is None or self.columns is None:
-            return said
-        return replace(said, logits=said.logits[:, list(self.columns)])
-
-    def _over_own(self, directions: Tensor) -> Tensor:
-        """Directions over our labels as such over the model's, nought for those that are not ours."""
-        if self.columns is None:
-            return directions
-        own = directions.new_zeros(*directions.shape[:-1], classes(self.model.config))
-        own[..., list(self.columns)] = directions
-        return own
+            return say(self.model, inputs, self.needs, places=places, directions=directions, over=over)
 
 
 def check_same_tokens(
