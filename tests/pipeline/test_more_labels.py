@@ -46,7 +46,11 @@ def test_five_stars_teach_two_classes(
     """By stored answers, by states and logits that are kept, and by derivatives; then analysed."""
     folder = saved(AutoModelForSequenceClassification, encoder, STARS, tmp_path / "reviewer")
     selective = {"name": "neuron_selectivity", "weight": 1.0}
-    methods = ["logit_regression", "jacobian", {"name": "combined", "objectives": ["soft_labels", selective]}]
+    methods = [
+        "logit_regression",
+        "jacobian",
+        {"name": "combined", "objectives": [{"name": "soft_labels"}, selective]},
+    ]
     path = recipe_file(
         teacher={"model": folder, "max_length": 32, "labels": CLASSES},
         seeds=1,
