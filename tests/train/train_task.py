@@ -17,7 +17,6 @@ from limbeck.models.shapes import shape_of
 from limbeck.text.encode import Encoded
 from limbeck.text.tokeniser import word_tokeniser
 from limbeck.transfer.tokenwise import TokenAnswers
-from tiny_bert import bert_config
 
 WORDS = 30
 
@@ -69,9 +68,13 @@ def make_data(size: int, seed: int, longest: int = 12) -> Encoded:
 
 def make_student(seed: int = 0, dropout: float = 0.1) -> BertForSequenceClassification:
     torch.manual_seed(seed)
-    config = bert_config(
-        WORDS,
+    config = BertConfig(
+        vocab_size=WORDS,
+        hidden_size=16,
         num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
         hidden_dropout_prob=dropout,
         attention_probs_dropout_prob=0.0,
         num_labels=2,
