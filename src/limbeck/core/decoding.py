@@ -39,6 +39,11 @@ class Decoding(Settings):
     """Of sampling and importance weighted decoding; each text draws by itself, so that no draw depends on others."""
 
     @property
+    def length_power(self) -> float:
+        """Power of the length that divides a translation's log-probability: 1 where there are no beams to rank."""
+        return self.length_penalty if self.search == "beam" else 1.0
+
+    @property
     def draws(self) -> bool:
         """Whether it needs random numbers."""
         return self.search in ("sampling", "importance")

@@ -71,7 +71,7 @@ class WordByWord:
         """
         _refuse_draws(decoding)
         longest = min(decoding.max_length, self.longest)
-        limits = Limits(self.start, self.end, longest, decoding.length_penalty)
+        limits = Limits(self.start, self.end, longest, decoding.length_power)
         texts = len(input_ids)
         if decoding.search == "greedy" or decoding.beams == 1:  # which are the same
             return greedy(self.read(input_ids, attention_mask), texts, limits)

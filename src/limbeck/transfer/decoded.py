@@ -154,7 +154,7 @@ def describe(decoding: Decoding) -> str:
         "sampling": "sampling" + (f" among {decoding.top_k}" if decoding.top_k else ""),
         "importance": f"importance weighted, {decoding.latents} latent sequences, {decoding.samples} samples",
     }[decoding.search]
-    if decoding.search == "beam" and decoding.length_penalty != 1:
+    if decoding.length_power != 1:
         how += f", length penalty {decoding.length_penalty:g}"
     if decoding.draws and decoding.temperature != 1:
         how += f", temperature {decoding.temperature:g}"

@@ -169,7 +169,7 @@ class TranslationTeacher:
         """
         if not self.offers:
             return [score if text else None for text, score in found]
-        if decoding.length_penalty == 1:
+        if decoding.length_power == 1:
             return [score for _, score in found]
         read = [Example(str(row), "", targets=(text,)) for row, (text, _) in enumerate(found)]
         targets = encode_translations(self.subwords, read, (), decoding.max_length).targets

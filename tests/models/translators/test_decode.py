@@ -154,12 +154,26 @@ def test_a_sentence_decodes_the_same_alone_and_in_any_batch(reverser, search):
 def test_translations_come_best_first_and_the_best_of_a_beam_is_better_than_greedy(reverser):
     encoded = encoded_of(sentences(30, 20, seed=6))
     beam = translate(reverser, encoded, Decoding(beams=8, keep=8, length_penalty=0.0, max_length=14))
-    greedy = translate(reverser, encoded, Decoding(search="greedy", length_penalty=0.0, max_length=14))
+    greedy = translate(reverser, encoded, Decoding(search="greedy", max_length=14))
     for some, (one,) in zip(beam, greedy, strict=True):
         scores = [each.score for each in some]
         assert scores == sorted(scores, reverse=True)
         assert len({each.tokens for each in some}) == 8
-        assert scores[0] >= one.score - 1e-5
+        assert scores[0] >= one.score * one.passes - 1e-5
+
+
+@pytest.mark.parametrize("search", ["greedy", "sampling"])
+def test_lengths_are_penalised_where_beams_are_ranked_alone(reverser, search):
+    # Answers are stored under the settings that their search reads, and the penalty is none of these.
+    encoded = encoded_of(sentences(6, 20, seed=6))
+    keep = 3 if search == "sampling" else 1
+    one, other = (
+        translate(
+            reverser, encoded, Decoding(search=search, keep=keep, length_penalty=penalty, max_length=14)
+        )
+        for penalty in (0.0, 1.0)
+    )
+    assert one == other
 
 
 @pytest.mark.parametrize(("top_k", "temperature"), [(None, 1.0), (3, 1.0), (None, 0.5), (2, 2.0)])

@@ -40,7 +40,7 @@ PAIRS = [
 TEXTS = [text for text, _ in PAIRS]
 LONGEST = 24
 SEARCHES = {
-    "greedy": Decoding(search="greedy", max_length=14),
+    "greedy": Decoding(search="greedy", length_penalty=0.0, max_length=14),
     "one beam": Decoding(beams=1, max_length=14),
     "three beams": Decoding(beams=3, keep=3, max_length=14),
     "five beams": Decoding(beams=5, keep=5, length_penalty=0.6, max_length=11),

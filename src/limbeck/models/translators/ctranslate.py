@@ -96,7 +96,7 @@ class CTranslator:
             beam_size=decoding.beams if decoding.search == "beam" else 1,
             num_hypotheses=decoding.keep,
             patience=PATIENCE,
-            length_penalty=decoding.length_penalty,
+            length_penalty=decoding.length_power,
             max_decoding_length=longest_translation(self._model, decoding),
             min_decoding_length=0,
             max_input_length=0,

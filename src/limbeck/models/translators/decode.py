@@ -104,7 +104,7 @@ def unpenalised(score: float, tokens: int, decoding: Decoding) -> float:
         tokens: Of the translation, its end counted, and a start that was forced.
         decoding: How it was searched for.
     """
-    return float(score * tokens ** (decoding.length_penalty - 1))
+    return float(score * tokens ** (decoding.length_power - 1))
 
 
 def _tokens_per_batch(model: PreTrainedModel, decoding: Decoding, device: torch.device) -> int:

@@ -64,7 +64,7 @@ def search(
     real = (ends.cumsum(1) - ends.long()) == 0  # up to the first end, with it
     likelihoods = _log_likelihoods(members, sequences, real, decoding.keep)
     lengths = real.sum(1)
-    scores = likelihoods / lengths**decoding.length_penalty
+    scores = likelihoods / lengths**decoding.length_power
     forced = _forced_start(model)
     written = real & ~ends
     written[:, : len(forced)] = False
