@@ -7,7 +7,7 @@ pairs to learn from, 1,000 to test on; teacher and student with 3 + 3 layers of 
 published, 2.2 million weights of which half a million embed 4,000 pieces). The control is the same student on the real
 translations.
 
-    python benchmarks/decoding.py          # two cores: about 80 minutes (teacher 12, texts 6, students 60)
+    python benchmarks/decoding.py          # two cores: about 55 minutes (teacher 9, texts 6, students 40)
     python benchmarks/decoding.py --full   # twice the epochs, three seeds
 
 Rows: ``kind: text``, C(d), F(d), fuzzy reordering and BLEU against the real text of each text, aligned anew in each of
@@ -31,7 +31,7 @@ from limbeck.pipeline.translation import TranslationRun
 from results_file import Aim, ResultsFile, Row
 
 SCALE = 0.5
-EPOCHS = {"teacher": 20, "student": 25}
+EPOCHS = {"teacher": 15, "student": 15}
 SEARCHES: dict[str, dict[str, Any]] = {
     "sampling": {"search": "sampling"},
     "sampling among 10": {"search": "sampling", "top_k": 10},
