@@ -7,7 +7,7 @@ and mappings all go on from that benchmark's general student, and the task's two
 for each task and row of a table, and one for their average (``task: average``), which is put beside the paper's: its
 order within the table, ``rank``, and the paper's, ``paper_rank``.
 
-    python benchmarks/tinybert_ablations.py          # two cores: about 80 minutes, two seeds
+    python benchmarks/tinybert_ablations.py          # two cores: about 65 minutes, two seeds
     python benchmarks/tinybert_ablations.py --full   # all training examples, five seeds
 
 Each row is written as it is finished; run again, it goes on where it stopped.
