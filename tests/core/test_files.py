@@ -1,10 +1,15 @@
 """Nothing half-written, nothing lost: atomic files and step folders."""
 
 import errno
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from limbeck.core import files
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import DONE, StepFolder, atomic_write, read_json, write_json
 
@@ -79,6 +84,50 @@ def test_a_kill_between_done_and_rename_loses_nothing(tmp_path: Path) -> None:
     assert (step.partial / DONE).is_file()
     assert step.is_done({"a": 1})
     assert (step.path / "result").read_text() == "42"
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from limbeck.core.files import StepFolder, write_json
+with StepFolder(Path(sys.argv[1])).writing({"a": 1}) as folder:
+    write_json(folder / "done.json", {"inputs": {"a": 1}, "seconds": 1})
+    print("writing", flush=True)
+    sys.stdin.read()
+"""
+"""A process that writes a step, and has just said that it is complete."""
+
+
+@contextmanager
+def another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
+    words = [sys.executable, "-c", WRITER, str(path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        yield process
+
+
+def test_one_process_at_a_time_writes_a_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PATIENCE", 0.1)
+    step = StepFolder(tmp_path / "step")
+    with another_process(step.path) as process:
+        for inputs in ({"a": 1}, {"a": 2}):
+            with pytest.raises(LimbeckError, match=r"step: another process is writing this\. Wait"):
+                step.writing(inputs).__enter__()
+        assert not step.is_done({"a": 1}), "the name is the other one's to give"
+        process.communicate()
+    assert step.is_done({"a": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step"]
+
+
+def test_a_killed_process_keeps_nobody_out(tmp_path: Path) -> None:
+    step = StepFolder(tmp_path / "step")
+    with another_process(step.path) as process:
+        process.kill()
+    assert step.is_done({"a": 1})
+    with step.writing({"a": 2}) as folder:
+        (folder / "result").write_text("42")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step"]
 
 
 def test_json_that_is_damaged_is_told_with_its_line(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from limbeck.core.errors import LimbeckError
 
 DONE = "done.json"
 INPUTS = "inputs.json"
+PATIENCE = 10.0
+"""Seconds to wait for a folder that another process writes; one that was just killed may still be ending."""
 
 
 @contextmanager
@@ -77,6 +79,7 @@ class StepFolder:
 
     A finished folder holds ``done.json`` with the fingerprints of what it was made from. A partial folder
     holds ``inputs.json`` with the same, so that an interrupted step goes on only where its inputs still match.
+    One process at a time writes it, and holds ``.NAME.lock``, which the system frees however the process ends.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,24 +110,34 @@ class StepFolder:
 
         What an interrupted run with the same inputs left is still there; anything else is cleared. The
         folder of an earlier run stays until the new one is complete.
+
+        Raises:
+            LimbeckError: Another process is writing it, the disk is full, or the place cannot be written.
         """
         started = time.time()
-        self._settle()
         try:
-            inputs_file = self.partial / INPUTS
-            if self.partial.exists() and not (
-                inputs_file.is_file() and read_json(inputs_file) == _normal(inputs)
-            ):
-                shutil.rmtree(self.partial)
-            self.partial.mkdir(parents=True, exist_ok=True)
-            write_json(inputs_file, _normal(inputs))
-            yield self.partial
-            write_json(self.partial / DONE, {"inputs": _normal(inputs), "seconds": time.time() - started})
-            self._settle()
+            with self._alone(PATIENCE):
+                self._take_name()
+                inputs_file = self.partial / INPUTS
+                if self.partial.exists() and not (
+                    inputs_file.is_file() and read_json(inputs_file) == _normal(inputs)
+                ):
+                    shutil.rmtree(self.partial)
+                self.partial.mkdir(parents=True, exist_ok=True)
+                write_json(inputs_file, _normal(inputs))
+                yield self.partial
+                write_json(self.partial / DONE, {"inputs": _normal(inputs), "seconds": time.time() - started})
+                self._take_name()
         except OSError as error:
             raise write_error(error, self.path) from error
 
     def _settle(self) -> None:
+        """Name a folder that was complete when its process was killed; one that is still written is left alone."""
+        if (self.partial / DONE).is_file():
+            with suppress(LimbeckError), self._alone(0):
+                self._take_name()
+
+    def _take_name(self) -> None:
         """Give a complete partial folder its name; a kill between any two lines here is mended by the next call."""
         if not (self.partial / DONE).is_file():
             return
@@ -132,6 +145,30 @@ class StepFolder:
         if self.path.exists():
             shutil.rmtree(self.path)
         self.partial.replace(self.path)
+
+    @contextmanager
+    def _alone(self, patience: float) -> Iterator[None]:
+        """Keep other processes from the folder.
+
+        Raises:
+            LimbeckError: One of them has it for longer than these seconds.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=patience)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire()
+        except Timeout:
+            fix = "Wait until it has ended, or stop it; then run the same command again"
+            raise LimbeckError("another process is writing this", where=self.path, fix=fix) from None
+        try:
+            yield
+        finally:
+            # While it is held: whoever waits for it sees that it is gone, and makes another.
+            with suppress(OSError):
+                Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
 
 
 def _normal(value: Any) -> Any:
