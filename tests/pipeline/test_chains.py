@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +13,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
+import ready
 from limbeck import distill
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
@@ -104,15 +101,11 @@ def test_a_killed_chain_goes_on(recipe_file: Callable[..., Path], tmp_path: Path
     peace, run = tmp_path / "peace" / "tiny", tmp_path / "runs" / "tiny"
     distill(path, f"out={peace.parent}", f"store={tmp_path / 'apart'}")
     partial = run / "successors" / "assistant" / "assistant_2.partial"
-    threads = torch.get_num_threads()
-    words = [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(path)]
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, env=environment)
+    process = ready.start_command("--log", "quiet", "distill", path)
     while not (partial / "checkpoint" / "checkpoint.safetensors").exists():
-        assert process.poll() is None
+        assert process.is_alive()
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    ready.kill(process)
     assert partial.is_dir() and not partial.with_name("assistant_2").exists()
     distill(path)
     expected = {one.relative_to(peace): one.read_bytes() for one in peace.rglob("model.safetensors")}

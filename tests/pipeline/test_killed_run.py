@@ -1,15 +1,13 @@
 """A whole run, killed at random moments of any step and started again, ends like one that was left in peace."""
 
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+import ready
 from pipeline.tagging_recipe import recipe as tagging_recipe
 from pipeline.translation_recipe import recipe as translation_recipe
 
@@ -20,16 +18,17 @@ def weights(folder: Path, name: str = "model.safetensors") -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob(name))}
 
 
-def kill_at(moments: Sequence[Path], words: Sequence[str]) -> None:
+def kill_at(moments: Sequence[Path], *words: object) -> None:
     """Kill a command once at each moment, when this file is there, start it again, and let it end at last."""
     for moment in moments:
-        process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        process = ready.start_command("--log", "quiet", *words)
         while not moment.exists():
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert subprocess.run(words, stdout=subprocess.DEVNULL, check=False).returncode == 0
+            assert process.is_alive()
+            time.sleep(0.01)
+        ready.kill(process)
+    process = ready.start_command("--log", "quiet", *words)
+    process.join()
+    assert process.exitcode == 0
 
 
 @pytest.mark.recipe
@@ -47,21 +46,15 @@ def test_kill_anywhere_and_go_on(
     expected = weights(tmp_path / "peace" / "tiny")
     assert len(expected) == 3  # teacher, student, control
 
-    generator, words = (
-        random.Random(1),
-        [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(recipe)],
-    )
-    done, kills = None, 0
-    while done is None:
-        process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-        try:
-            done, _ = process.communicate(timeout=(3 + 3 * generator.random()) if kills < 2 else None)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+    generator, output, kills = random.Random(1), tmp_path / "output.txt", 0
+    for patience in (0.3 + 1.5 * generator.random(), 0.3 + 1.5 * generator.random(), None):
+        process = ready.start_command("--log", "quiet", "distill", recipe, output=output)
+        process.join(patience)
+        if process.is_alive():
+            ready.kill(process)
             kills += 1
-    assert process.returncode == 0
-    assert method in done
+    assert process.exitcode == 0
+    assert method in output.read_text()
     assert kills >= 1
     found = weights(tmp_path / "runs" / "tiny")
     assert found.keys() == expected.keys()
@@ -88,7 +81,6 @@ def test_translators_killed_in_each_of_their_steps_go_on(tmp_path: Path) -> None
     expected = weights(tmp_path / "peace" / "toy")
     assert len(expected) == 4  # teacher, successor, student, control
 
-    words = [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(recipe), *changes]
     run = tmp_path / "runs" / "toy"
     moments = (
         run / "teacher.partial" / "checkpoint" / "checkpoint.safetensors",
@@ -96,7 +88,7 @@ def test_translators_killed_in_each_of_their_steps_go_on(tmp_path: Path) -> None
         run / "successors" / "born_again" / "generation_1.partial" / "checkpoint" / "checkpoint.safetensors",
         run / "students" / "born_again" / "seed-1.partial" / "checkpoint" / "checkpoint.safetensors",
     )
-    kill_at(moments, words)
+    kill_at(moments, "distill", recipe, *changes)
     found = weights(run)
     assert found.keys() == expected.keys()
     assert all(found[name] == expected[name] for name in found)
@@ -134,7 +126,8 @@ def test_tinybert_killed_in_each_of_its_stages_goes_on(
     inner = tmp_path / "runs" / "tiny" / "inner" / "picked.json"
     kill_at(
         [inner, *(stage / "checkpoint" / "checkpoint.safetensors" for stage in stages)],
-        [sys.executable, "-m", "limbeck", "--log", "quiet", "distill", str(recipe)],
+        "distill",
+        recipe,
     )
     for name, count in (("model.safetensors", 4), ("objective.safetensors", 2)):
         expected, found = (weights(tmp_path / out / "tiny", name) for out in ("peace", "runs"))

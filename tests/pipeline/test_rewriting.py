@@ -1,8 +1,6 @@
 """Masked-LM rewriting in a run: adapted, rewritten, killed and taken up, planned, distilled."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+import ready
 from limbeck.core.recipe import load
 from limbeck.pipeline import Run, distill, inputs, steps
 from limbeck.pipeline.plan import plan
@@ -172,8 +171,9 @@ def test_a_killed_chain_ends_as_a_straight_one(
 ) -> None:
     recipe = recipe_file(rewrite=[SMALL_LM, {"name": "rules", "n_iter": 2}])
     steps.prepare(Run(load(recipe)))
-    script = [sys.executable, "-c", KILLED_AT, str(recipe), place, "5" if place == "training" else "3"]
-    assert subprocess.run(script, check=False, timeout=300).returncode == -9
+    process = ready.start_code(KILLED_AT, recipe, place, 5 if place == "training" else 3)
+    process.join()
+    assert process.exitcode == -9
     run = Run(load(recipe))
     cache = run.rewritten_folder.partial / steps.CACHE
     if place == "training":
@@ -213,8 +213,9 @@ def test_killed_between_shards(
 ) -> None:
     recipe = recipe_file(rewrite={"name": "masked_lm", "model": str(adapted), "copies": 3})
     steps.prepare(Run(load(recipe)))
-    done = subprocess.run([sys.executable, "-c", KILLED, str(recipe)], check=False, timeout=120)
-    assert done.returncode == -9
+    process = ready.start_code(KILLED, recipe)
+    process.join()
+    assert process.exitcode == -9
     run = Run(load(recipe))
     shards = sorted((run.rewritten_folder.partial / steps.CACHE).iterdir())
     assert len(shards) == 3 and all(json.loads(shard.read_text()) for shard in shards)
