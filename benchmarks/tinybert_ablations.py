@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for task in TASKS:
             if not results.has(table=over, task=task):
                 chosen = design(taken_apart(task, over, full), over)
-                taught(chosen.recipes[0], f"{task}-ablated" + "-full" * full)
+                taught(chosen.run_recipe, f"{task}-ablated" + "-full" * full)
                 for row in ablate(chosen).rows:
                     kept = {
                         key: row[key] for key in ("mean", "deviation", "difference", "low", "high", "seeds")

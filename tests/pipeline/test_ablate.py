@@ -13,8 +13,10 @@ import pytest
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
+from limbeck.pipeline import Run
 from limbeck.pipeline.ablate import ablate
 from limbeck.pipeline.ablation_rows import design
+from limbeck.pipeline.hearing import heard
 
 STUDENT = {"kind": "transformer", "layers": 1, "hidden_size": 8, "heads": 2, "max_length": 32}
 METHOD = {"name": "tinybert", "general_epochs": 1, "intermediate_epochs": 1}
@@ -54,8 +56,8 @@ def recipe(
     return lambda **changes: recipe_file(**{**given, **changes})
 
 
-def stamps(*folders: Path) -> dict[Path, int]:
-    paths = (path for folder in folders for step in MADE for path in (folder / step).rglob("*"))
+def stamps(folder: Path) -> dict[Path, int]:
+    paths = (path for step in MADE for path in (folder / step).rglob("*"))
     return {path: path.stat().st_mtime_ns for path in paths if path.is_file()}
 
 
@@ -108,6 +110,12 @@ def stages(folder: Path) -> list[str]:
     return [*early, last]
 
 
+def taken(folder: Path) -> list[int]:
+    """Steps of each stage that a student went through."""
+    stages = ("general", "intermediate", ".")
+    return [json.loads((folder / "seed-1" / each / "trained.json").read_text())["steps"] for each in stages]
+
+
 def parts(folder: Path) -> set[str]:
     """What its inner stage compared."""
     line = (folder / "seed-1" / "intermediate" / "journal.jsonl").read_text().splitlines()[0]
@@ -117,25 +125,25 @@ def parts(folder: Path) -> set[str]:
 @pytest.mark.recipe
 def test_the_three_tables(recipe: Callable[..., Path], tmp_path: Path) -> None:
     values = load(recipe())
-    folder, beside = tmp_path / "runs" / "tiny-ablation", tmp_path / "runs" / "tiny-ablation-no-DA"
+    folder = tmp_path / "runs" / "tiny-ablation"
     students = folder / "students"
 
     ablate(design(values, "procedures"))
-    labels = {"TinyBERT": "TinyBERT", "no GD": "no-GD", "no TD": "no-TD"}
-    places = {name: (folder, label) for name, label in labels.items()}
-    check_table(folder, "procedures", {**places, "no DA": (beside, "no-DA")})
+    labels = {"TinyBERT": "TinyBERT", "no GD": "no-GD", "no TD": "no-TD", "no DA": "no-DA"}
+    check_table(folder, "procedures", {name: (folder, label) for name, label in labels.items()})
     assert stages(students / "TinyBERT") == ["general", "intermediate", "prediction"]
     assert stages(students / "no-GD") == ["intermediate", "prediction"]
     assert stages(students / "no-TD") == ["general", "gold"]
-    assert stages(beside / "students" / "no-DA") == ["general", "intermediate", "prediction"]
-    # The run beside it has the same teacher, handed over, and no text but the training set's.
-    assert not (beside / "rewritten").exists() and (folder / "rewritten").is_dir()
-    for file in ("teacher/model.safetensors", "teacher/journal.jsonl", "packed/tokens.int32"):
-        assert (beside / file).read_bytes() == (folder / file).read_bytes()
-        assert (beside / file).stat().st_mtime_ns == (folder / file).stat().st_mtime_ns
+    assert stages(students / "no-DA") == ["general", "intermediate", "prediction"]
+    assert taken(students / "no-DA") == taken(students / "TinyBERT")
+    run = Run(design(values, "procedures").run_recipe)
+    for title, text in (("TinyBERT", run.transfer_set), ("no-DA", run.prepared.train)):
+        _, *stages_heard = run.stages_of(title)
+        assert [heard(run, title, stage).ids for stage in stages_heard] == [text.ids] * 2
+    assert len(run.transfer_set) > len(run.prepared.train)
 
     # The next tables share what is trained already; each gives the part that it left out.
-    before = stamps(folder, beside)
+    before = stamps(folder)
     found = ablate(design(values, "objectives"))
     assert [row["settings"] for row in found.rows][:2] == [{}, {"embeddings": False}]
     labels = {"TinyBERT": "TinyBERT"} | {
@@ -151,14 +159,14 @@ def test_the_three_tables(recipe: Callable[..., Path], tmp_path: Path) -> None:
     ablate(design(values, "mappings"))
     labels = {"uniform": "TinyBERT", "top": "top", "bottom": "bottom"}
     check_table(folder, "mappings", {name: (folder, label) for name, label in labels.items()})
-    after = stamps(folder, beside)
+    after = stamps(folder)
     judged = {folder / "bundle", folder / "evaluation"}  # of one table at a time
     assert all(after[path] == when for path, when in before.items() if path.parent not in judged)
 
     # Once more: nothing is done, and the table is the same.
     table = (folder / "ablation-mappings.json").read_bytes()
     ablate(design(values, "mappings"))
-    assert stamps(folder, beside) == after
+    assert stamps(folder) == after
     assert (folder / "ablation-mappings.json").read_bytes() == table
     assert (folder / "ablation-procedures.md").is_file()
 
@@ -168,10 +176,10 @@ def test_rows_that_would_be_the_same_are_left_out(recipe: Callable[..., Path]) -
     assert [row.name for row in plain.rows] == ["TinyBERT", "no TD"]
     assert plain.left_out == {
         "no GD": "the recipe has no general stage",
-        "no DA": "the recipe rewrites nothing",
+        "no DA": "the recipe's TinyBERT hears no text that was made",
     }
     assert "left out: no GD, for the recipe has no general stage" in plain.text()
-    assert [each.name for each in plain.recipes] == ["tiny-ablation"]
+    assert plain.run_recipe.name == "tiny-ablation"
     bare = design(load(recipe(method={**METHOD, "attention": None, "prediction": "gold"})), "objectives")
     assert [row.name for row in bare.rows] == ["TinyBERT", "no Embd", "no Trm"]
     assert bare.left_out == {
@@ -184,7 +192,7 @@ def test_rows_that_would_be_the_same_are_left_out(recipe: Callable[..., Path]) -
 def test_mappings_are_compared_with_the_recipes_own(recipe: Callable[..., Path]) -> None:
     def rows(mapping: Any) -> list[tuple[str, str]]:
         plan = design(load(recipe(method={**METHOD, "mapping": mapping})), "mappings")
-        assert plan.recipes[0].method[0].settings["mapping"] == mapping
+        assert plan.run_recipe.method[0].settings["mapping"] == mapping
         return [(row.name, row.label) for row in plan.rows]
 
     assert rows("top") == [("top", "TinyBERT"), ("uniform", "uniform"), ("bottom", "bottom")]
@@ -194,10 +202,7 @@ def test_mappings_are_compared_with_the_recipes_own(recipe: Callable[..., Path])
 
 def test_other_methods_of_the_recipe_are_not_run(recipe: Callable[..., Path]) -> None:
     plan = design(load(recipe(method=["minilm", METHOD])), "procedures")
-    (first, second) = plan.recipes
-    assert {choice.name for choice in first.method + second.method} == {"tinybert"}
-    assert (first.control, second.control) == (True, False)
-    assert (len(first.rewrite), len(second.rewrite)) == (1, 0)
+    assert {choice.name for choice in plan.run_recipe.method} == {"tinybert"}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from limbeck.pipeline.plan import plan
 
 
 def run(recipe: Recipe, over: Over, *, only_plan: bool, say: Callable[[str], None]) -> None:
-    """Tell the rows; then plan their runs, or run them and tell the table.
+    """Tell the rows; then plan their run, or run it and tell the table.
 
     Raises:
         LimbeckError: The recipe is not one of TinyBERT, or cannot be run.
@@ -20,8 +20,7 @@ def run(recipe: Recipe, over: Over, *, only_plan: bool, say: Callable[[str], Non
     planned = design(recipe, over)
     say(planned.text())
     if only_plan:
-        for each in planned.recipes:
-            say("\n" + plan(Run.of(each)).text())
+        say("\n" + plan(Run.of(planned.run_recipe)).text())
         return
     found = ablate(planned)
     say(f"\n{found.table()}\ntable: {found.path}.md")

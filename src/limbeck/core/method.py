@@ -66,8 +66,9 @@ class Stage:
     Attributes:
         name: Names the stage's folder and journal.
         objective: What the student is taught.
-        hears: ``labelled`` trains on examples with gold only; ``all`` on the whole transfer set; ``raw`` on the raw
-            text of ``data.raw``, in blocks of tokens without gold.
+        hears: ``labelled`` trains on examples with gold only; ``given`` on the data's own text, without what rewriters
+            made of it; ``all`` on the whole transfer set; ``raw`` on the raw text of ``data.raw``, in blocks of tokens
+            without gold.
         epochs: Overrides the recipe's number of epochs.
         keeps: The weights that it ends with: the ``best`` on dev, or the ``last``, where the objective does not
             teach what dev is scored by, as one of hidden states does not.
@@ -84,7 +85,7 @@ class Stage:
 
     name: str
     objective: Objective
-    hears: Literal["labelled", "all", "raw"] = "all"
+    hears: Literal["labelled", "given", "all", "raw"] = "all"
     epochs: float | None = None
     keeps: Literal["best", "last"] = "best"
     teacher: Literal["tuned", "pretrained", "previous", "successors"] = "tuned"

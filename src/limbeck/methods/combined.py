@@ -83,7 +83,7 @@ class Settings(MethodSettings):
     arrived, and ``linear`` or ``cosine``. A ``label`` names its terms, where one method is listed twice."""
 
     def stages(self) -> tuple[Stage, ...]:
-        """One, on the labelled sentences if all methods train on these alone, else on the whole transfer set."""
+        """One, on the text that all its methods train on; on the whole transfer set if they differ."""
         return (combined_stage(self.objectives),)
 
 
@@ -99,8 +99,8 @@ def combined_stage(parts: tuple[Part, ...]) -> Stage:
         fix = "Give each a 'label' of its own"
         raise LimbeckError(f"it lists '{twice[0]}' twice", where="method.objectives", fix=fix)
     taught = CombinedObjective(parts, [stage.objective for stage in stages])
-    labelled = all(stage.hears == "labelled" for stage in stages)
-    return Stage("combined", taught, hears="labelled" if labelled else "all")
+    heard = {stage.hears for stage in stages}
+    return Stage("combined", taught, hears=heard.pop() if len(heard) == 1 else "all")
 
 
 def _only_stage(part: Part) -> Stage:

@@ -58,6 +58,9 @@ class Settings(MethodSettings):
     """Attention before the softmax (the paper's choice), after it, or not compared."""
     mapping: Mapping = "uniform"
     """``uniform``, ``top``, ``bottom``, or a list of the teacher's layer for each of the student's, from 1."""
+    augmented: bool = True
+    """Whether the text that the recipe's rewriters made is heard, too; without it the other text is, for as many
+    steps."""
     heads: Literal["same", "mean"] = "same"
     """``same`` compares head by head; ``mean`` compares the mean over heads, however many each has."""
     layer_weights: tuple[NonNegativeFloat, ...] | None = None
@@ -68,12 +71,13 @@ class Settings(MethodSettings):
     def stages(self) -> tuple[Stage, ...]:
         """General, intermediate, and prediction or gold, those that are asked for."""
         stages, inner = [], InnerObjective(self)
+        text: Literal["given", "all"] = "all" if self.augmented else "given"
         if self.general_epochs and inner.reads:
             stages.append(Stage("general", inner, "raw", self.general_epochs, "last", "pretrained"))
         if self.intermediate_epochs != 0 and inner.reads:
-            stages.append(Stage("intermediate", inner, "all", self.intermediate_epochs, "last"))
+            stages.append(Stage("intermediate", inner, text, self.intermediate_epochs, "last"))
         if self.prediction == "teacher":
-            stages.append(Stage("prediction", SoftLabelObjective(self.temperature, gold_weight=0)))
+            stages.append(Stage("prediction", SoftLabelObjective(self.temperature, gold_weight=0), text))
         elif self.prediction == "gold":
             stages.append(Stage("gold", GoldObjective(), hears="labelled"))
         if not stages:

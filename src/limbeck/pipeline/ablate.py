@@ -1,24 +1,21 @@
 """Ablate: TinyBERT without one of its parts at a time, as in its paper's tables (Jiao et al. 2020, tables 5 to 7).
 
-The rows of a table are methods of one run, so that teacher, transfer set and answers are shared; the row without
-augmentation has another transfer set, and is a run beside it. The three tables share one folder: what one of them has
-trained, the next one need not.
+The rows of a table are methods of one run, so that teacher, transfer set and answers are shared. The three tables share
+its folder: what one of them has trained, the next one need not.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.core import progress
-from limbeck.core.files import DONE, INPUTS, atomic_write, write_json
+from limbeck.core.files import atomic_write, write_json
 from limbeck.core.tasks import as_share
 from limbeck.evaluate.compared import compare, read_predicted
 from limbeck.evaluate.table import markdown_table, percent, points
-from limbeck.pipeline import distill, inputs, steps
+from limbeck.pipeline import distill
 from limbeck.pipeline.ablation_rows import Design
 from limbeck.pipeline.plan import check
 from limbeck.pipeline.run import Run
@@ -97,39 +94,20 @@ def ablate(plan: Design) -> Ablation:
     Raises:
         LimbeckError: The recipe cannot be run.
     """
-    first, *others = runs = [Run(each) for each in plan.recipes]
-    for run in runs:
-        check(run)
-    distill(first)
-    for run in others:
-        _hand_over(first, run)
-        distill(run)
-    found = Ablation(plan, first.folder, _compared(plan, first, others))
+    run = Run(plan.run_recipe)
+    check(run)
+    distill(run)
+    found = Ablation(plan, run.folder, _compared(plan, run))
     found.write()
     return found
 
 
-def _hand_over(first: Run, second: Run) -> None:
-    """Give the second run what the first has made of the same: the teacher, and packed text."""
-    steps.prepare(second)
-    for name in ("teach", "pack"):
-        for (source, _), (target, depends) in zip(
-            inputs.made(first, name), inputs.made(second, name), strict=True
-        ):
-            if target.is_done(depends) or not source.is_done(depends):
-                continue
-            with target.writing(depends) as partial:
-                left = shutil.ignore_patterns(DONE, INPUTS)
-                shutil.copytree(source.path, partial, dirs_exist_ok=True, ignore=left)
-            progress.say(f"{name:<10}taken over from {source.path}")
-
-
-def _compared(plan: Design, first: Run, others: list[Run]) -> list[dict[str, Any]]:
+def _compared(plan: Design, run: Run) -> list[dict[str, Any]]:
     """The rows' scores and differences, by what their students predicted."""
-    examples, predicted, by = first.prepared.test.examples, {}, first.yardstick
-    for row in plan.rows:
-        folder = (others[0] if row.is_beside else first).evaluation_folder.path
-        predicted[row.name] = read_predicted(folder, examples, row.label, plan.recipe.seeds, by)
+    examples, by, folder = run.prepared.test.examples, run.yardstick, run.evaluation_folder.path
+    predicted = {
+        row.name: read_predicted(folder, examples, row.label, plan.recipe.seeds, by) for row in plan.rows
+    }
     recipe, whole = plan.recipe, plan.rows[0].name
     rows = compare(by, examples, predicted, whole, recipe.train.metric, recipe.evaluate)
     return [

@@ -19,15 +19,14 @@ Over = Literal["procedures", "objectives", "mappings"]
 METHOD = "tinybert"
 WHOLE = "TinyBERT"
 NO_GD, NO_DA = "no GD", "no DA"
-REWRITE = "rewrite"
-"""The one key that is not the method's but the recipe's."""
 
 PROCEDURES: Mapping[str, Mapping[str, Any]] = {
     NO_GD: {"general_epochs": 0},
     "no TD": {"intermediate_epochs": 0, "prediction": "gold"},
-    NO_DA: {REWRITE: []},
+    NO_DA: {"augmented": False},
 }
-"""Table 5: no general distillation; no task-specific one, fine-tuned on gold instead; no augmented text."""
+"""Table 5: no general distillation; no task-specific one, fine-tuned on gold instead; no augmented text, but as many
+steps."""
 
 OBJECTIVES: Mapping[str, Mapping[str, Any]] = {
     "no Embd": {"embeddings": False},
@@ -46,7 +45,10 @@ ROWS: Mapping[Over, Mapping[str, Mapping[str, Any]]] = {
     "objectives": OBJECTIVES,
     "mappings": MAPPINGS,
 }
-LACKING = {NO_GD: "the recipe has no general stage", NO_DA: "the recipe rewrites nothing"}
+LACKING = {
+    NO_GD: "the recipe has no general stage",
+    NO_DA: "the recipe's TinyBERT hears no text that was made",
+}
 """Why a row that equals the whole does so."""
 
 
@@ -56,18 +58,13 @@ class Row:
 
     Attributes:
         name: As the paper calls it.
-        label: Its students' in their run.
-        settings: What it changes in the recipe's method; of no DA, in the recipe.
+        label: Its students' in the run.
+        settings: What it changes in the recipe's method.
     """
 
     name: str
     label: str
     settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def is_beside(self) -> bool:
-        """Whether its transfer set is another one, so that it takes a run of its own."""
-        return REWRITE in self.settings
 
     @property
     def changes(self) -> str:
@@ -93,46 +90,28 @@ class Design:
     left_out: Mapping[str, str]
 
     @property
-    def recipes(self) -> list[Recipe]:
-        """Of the run of all rows that share their data; and of the one beside it, if there is one."""
-        together = [row for row in self.rows if not row.is_beside]
-        beside = [row for row in self.rows if row.is_beside]
-        return [
-            self._recipe("ablation", together, {}),
-            *(
-                self._recipe(f"ablation-{row.label}", [row], {**row.settings, "control": False})
-                for row in beside
-            ),
-        ]
-
-    def _recipe(self, name: str, rows: list[Row], changes: Mapping[str, Any]) -> Recipe:
-        """A run of some rows. None of them is deployed, so that speed and int8 are of no concern."""
+    def run_recipe(self) -> Recipe:
+        """That of the run whose methods are the rows. None of them is deployed, so speed and int8 are of no concern."""
         recipe, own = self.recipe, _choice(self.recipe).settings
-        told = [{**own, **({} if row.is_beside else row.settings)} for row in rows]
-        choices = [
-            MethodChoice(name=METHOD, label=row.label, **keys) for row, keys in zip(rows, told, strict=True)
-        ]
         return recipe.model_copy(
             update={
-                "name": f"{recipe.name}-{name}",
-                "method": choices,
+                "name": f"{recipe.name}-ablation",
+                "method": [
+                    MethodChoice(name=METHOD, label=row.label, **{**own, **row.settings}) for row in self.rows
+                ],
                 "evaluate": recipe.evaluate.model_copy(update={"latency_sentences": 0}),
                 "export": recipe.export.model_copy(update={"int8": False}),
-                **changes,
             }
         )
 
     def text(self) -> str:
         """What will be run, for a person."""
         seeds = "1 seed" if len(self.recipe.seeds) == 1 else f"{len(self.recipe.seeds)} seeds"
-        first, *others = self.recipes
-        lines = [(row.name, row.changes, (others[0] if row.is_beside else first).name) for row in self.rows]
-        table = markdown_table(("row", "changes", "run"), lines, frozenset({"row", "changes", "run"}))
-        told = [f"{self.recipe.name}: TinyBERT's {self.over}, {seeds} a row, in {first.folder}", "", table]
-        told += [f"left out: {name}, for {why}" for name, why in self.left_out.items()]
-        if others and self.recipe.teacher.fine_tune is not None:
-            told.append(f"{others[0].name} takes over the teacher that {first.name} has taught")
-        return "\n".join(told)
+        lines = [(row.name, row.changes) for row in self.rows]
+        table = markdown_table(("row", "changes"), lines, frozenset({"row", "changes"}))
+        title = f"{self.recipe.name}: TinyBERT's {self.over}, {seeds} a row, in {self.run_recipe.folder}"
+        left_out = [f"left out: {name}, for {why}" for name, why in self.left_out.items()]
+        return "\n".join([title, "", table, *left_out])
 
 
 def design(recipe: Recipe, over: Over) -> Design:
@@ -151,10 +130,10 @@ def design(recipe: Recipe, over: Over) -> Design:
         fix = "Leave 'intermediate_epochs' out of the method, or set it above 0"
         raise LimbeckError("this TinyBERT compares no inner states", where="method", fix=fix)
 
-    def work(changes: Mapping[str, Any]) -> tuple[Settings, bool]:
+    def work(changes: Mapping[str, Any]) -> Settings:
         """What is done under these changes, to be compared."""
-        own = {key: value for key, value in changes.items() if key != REWRITE}
-        return settings.model_copy(update=own), bool(changes.get(REWRITE, recipe.rewrite))
+        changed = settings.model_copy(update=changes)
+        return changed if recipe.rewrite else changed.model_copy(update={"augmented": False})
 
     named = settings.mapping if over == "mappings" and isinstance(settings.mapping, str) else WHOLE
     rows, left_out = {work({}): Row(named, WHOLE)}, {}

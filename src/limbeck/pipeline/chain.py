@@ -67,7 +67,7 @@ def train_successor(run: Run, title: str, number: int) -> None:
             untaught(run, stage, number),
             run.tokeniser,
             stage.objective,
-            run.encoded_labelled if stage.hears == "labelled" else run.encoded_train,
+            run.encoded_part_for(stage),
             answers_of(run, title, stage) if stage.objective.needs else None,
             run.encoded_dev,
             settings,

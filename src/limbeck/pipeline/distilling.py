@@ -41,7 +41,7 @@ def text_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     decoding = distilled.decoding and distilled.decoding.model_dump(mode="json")
     engine = run.recipe.teacher.engine
     return {
-        "text": real_text(run, stages[number]).fingerprint,
+        "text": run.part_for(stages[number]).fingerprint,
         "distilled": {**asdict(distilled), "decoding": decoding},
         **({"engine": engine} if decoding and engine != "pytorch" else {}),
         **({"teacher": run.teacher.fingerprint} if distilled.by == "teacher" else {}),
@@ -50,15 +50,10 @@ def text_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     }
 
 
-def real_text(run: TranslationRun, stage: Stage) -> TransferSet:
-    """What a stage hears of the transfer set, before anything in it is translated."""
-    return run.transfer_set.labelled if stage.hears == "labelled" else run.transfer_set
-
-
 def successor_inputs(run: TranslationRun, title: str, number: int) -> dict[str, Any]:
     """What the successor that a stage trains depends on."""
     stage = run.stages_of(title)[number]
-    text = text_inputs(run, title, number) if stage.distilled else real_text(run, stage).fingerprint
+    text = text_inputs(run, title, number) if stage.distilled else run.part_for(stage).fingerprint
     method, settings = run.methods[title]
     taught = method.settings(settings).model_dump(mode="json")
     return {"stage": stage.name, "method": taught, "text": text, **run.successor_inputs}
@@ -86,7 +81,7 @@ def decodings(run: TranslationRun) -> dict[Decoding, list[tuple[str, Stage]]]:
 
 def text_to_decode(run: TranslationRun, stages: Iterable[tuple[str, Stage]]) -> TransferSet:
     """The text that these stages have translated in one way: that of the one that hears the most."""
-    return max((real_text(run, stage) for _, stage in stages), key=len)
+    return max((run.part_for(stage) for _, stage in stages), key=len)
 
 
 def decode_shard(run: TranslationRun, shard: Shard) -> None:
@@ -103,7 +98,7 @@ def decode_shard(run: TranslationRun, shard: Shard) -> None:
 def text_of(run: TranslationRun, title: str, stage: Stage) -> TransferSet:
     """The text that a stage trains on; the teacher is asked now for what is not there."""
     if stage.distilled is None:
-        return real_text(run, stage).labelled
+        return run.part_for(stage).labelled
     folder = text_folder(run, title, stage)
     number = [each.name for each in run.stages_of(title)].index(stage.name)
     if not folder.is_done(text_inputs(run, title, number)):
@@ -125,7 +120,7 @@ def _distil(run: TranslationRun, title: str, number: int) -> None:
 
 def _translated(run: TranslationRun, title: str, number: int, distilled: Distilled) -> TransferSet:
     """The transfer set, with the translations that a stage asks for."""
-    text, seed = real_text(run, run.stages_of(title)[number]), run.recipe.data.seed
+    text, seed = run.part_for(run.stages_of(title)[number]), run.recipe.data.seed
     if distilled.decoding is None:
         return reduced(text, seed)
     teacher = run.teacher if distilled.by == "teacher" else _successor(run, title, number - 1)

@@ -28,7 +28,7 @@ def heard(run: Run, title: str, stage: Stage) -> Encoded:
         return run.encoded_raw
     if stage.distilled is not None:
         return run.encoded(run.text_of(title, stage).examples)
-    return run.encoded_labelled if stage.hears == "labelled" else run.encoded_train
+    return run.encoded_part_for(stage)
 
 
 def answers_for(run: Run, title: str, stage: Stage) -> Answers | TokenAnswers | None:

@@ -62,6 +62,7 @@ class Wanted:
         told = {
             "raw": "blocks of raw text",
             "labelled": "labelled sentences",
+            "given": "sentences that were not made",
             "all": "sentences",
         }
         untuned = ", of the encoder that is not fine-tuned" if stage.teacher == "pretrained" else ""

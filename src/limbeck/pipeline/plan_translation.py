@@ -14,7 +14,6 @@ from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.pipeline.distilling import (
     TEXT,
     decodings,
-    real_text,
     successor_inputs,
     text_folder,
     text_inputs,
@@ -121,7 +120,7 @@ def _succession(
     """A successor: its training, and the translations of the text that the stage after it asks for."""
     stage, *after = run.stages_of(title)[number : number + 2]
     heirs = [each for each in after if each.distilled and each.distilled.by == "previous"]
-    choice, text = run.recipe.teacher.fine_tune, real_text(run, stage)
+    choice, text = run.recipe.teacher.fine_tune, run.part_for(stage)
     assert choice is not None
     settings = choice if stage.epochs is None else choice.model_copy(update={"epochs": stage.epochs})
     steps = total_steps(timed.data.sizes, settings) * len(text) / max(1, len(timed.data))
@@ -143,7 +142,7 @@ def _next_tokens(
 ) -> tuple[str, float, bool]:
     """What the teacher expects at every place of a stage's text; of text that is yet to be translated, as of gold."""
     stage = run.stages_of(title)[number]
-    texts, known = real_text(run, stage).examples, taught
+    texts, known = run.part_for(stage).examples, taught
     if stage.distilled is not None:
         folder = text_folder(run, title, stage)
         known = taught and folder.is_done(text_inputs(run, title, number))

@@ -54,9 +54,15 @@ class Texts(Chosen):
         require(self.rewritten_folder, "rewrite")
         return TransferSet.load(self.rewritten_folder.path, "transfer")
 
+    def part_for(self, stage: Stage) -> TransferSet:
+        """The part of the transfer set that a stage hears; raw text aside."""
+        if stage.hears == "given":
+            return self.prepared.train
+        return self.transfer_set.labelled if stage.hears == "labelled" else self.transfer_set
+
     def text_of(self, title: str, stage: Stage) -> TransferSet:
         """The text that a stage of a method trains on; raw text aside."""
-        return self.transfer_set.labelled if stage.hears == "labelled" else self.transfer_set
+        return self.part_for(stage)
 
     def write_prepared(self, prepared: Prepared, folder: Path) -> None:
         """What ``prepare`` writes."""
@@ -123,6 +129,17 @@ class Texts(Chosen):
     def encoded_labelled(self) -> Encoded:
         """The part of the transfer set that has gold."""
         return self.encoded(self.transfer_set.labelled.examples)
+
+    @cached_property
+    def encoded_given(self) -> Encoded:
+        """The part of the transfer set that rewriters did not make."""
+        return self.encoded(self.prepared.train.examples)
+
+    def encoded_part_for(self, stage: Stage) -> Encoded:
+        """The part of the transfer set that a stage hears, as the student reads it; raw text aside."""
+        if stage.hears == "given":
+            return self.encoded_given
+        return self.encoded_labelled if stage.hears == "labelled" else self.encoded_train
 
     @cached_property
     def encoded_raw(self) -> Encoded:
