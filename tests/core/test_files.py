@@ -120,6 +120,20 @@ def test_one_process_at_a_time_writes_a_step(tmp_path: Path, monkeypatch: pytest
     assert sorted(path.name for path in tmp_path.iterdir()) == ["step"]
 
 
+def test_a_file_system_without_locks_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    step = StepFolder(tmp_path / "step")
+    with step.writing({"a": 1}):
+        pass
+    assert step.is_done({"a": 1})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step"]
+
+
 def test_a_killed_process_keeps_nobody_out(tmp_path: Path) -> None:
     step = StepFolder(tmp_path / "step")
     with another_process(step.path) as process:

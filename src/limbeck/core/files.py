@@ -16,6 +16,8 @@ from limbeck.core.errors import LimbeckError
 
 DONE = "done.json"
 INPUTS = "inputs.json"
+CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
+"""What file systems say that know no locks: there nothing keeps two processes apart."""
 PATIENCE = 10.0
 """Seconds to wait for a folder that another process writes; one that was just killed may still be ending."""
 
@@ -155,19 +157,23 @@ class StepFolder:
         """
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=patience)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        path = self.path.with_name(f".{self.path.name}.lock")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=patience)
         try:
             lock.acquire()
         except Timeout:
-            fix = "Wait until it has ended, or stop it; then run the same command again"
+            fix = f"Wait until it has ended, or stop it; if there is none, remove {path}"
             raise LimbeckError("another process is writing this", where=self.path, fix=fix) from None
+        except OSError as error:
+            if error.errno not in CANNOT_LOCK:
+                raise
         try:
             yield
         finally:
             # While it is held: whoever waits for it sees that it is gone, and makes another.
             with suppress(OSError):
-                Path(lock.lock_file).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
             lock.release()
 
 
