@@ -37,6 +37,22 @@ def test_panels_stand_side_by_side_with_their_complexity(tmp_path: Path) -> None
     assert points == [["l0", "l2", "l0"], ["l0", "l0", "l0", "l1"]]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "(a) autoregressive on the mixture",
+        "(c) vanilla on a random reduction",
+        "(d) vanilla on distilled text",
+    ],
+)
+def test_titles_of_the_study_stay_within_their_panel(title: str) -> None:
+    svg = ElementTree.fromstring(figure([Panel(title, np.eye(3))], "abc"))
+    lines = [text.text or "" for text in svg.iter("text") if text.attrib["class"] == "title"]
+    assert " ".join(lines) == title
+    widest = 8.7  # pixels of a bold letter, where the page's fonts are lacking and a wide one stands in
+    assert max(map(len, lines)) * widest < WIDTH
+
+
 def test_points_stand_at_their_corners_and_in_the_middle() -> None:
     svg = ElementTree.fromstring(figure([Panel("x", np.vstack([np.eye(3), np.full(3, 1 / 3)]))], "abc"))
     left, right, above, middle = (

@@ -29,8 +29,8 @@ TOP = 72.0
 """Above a triangle: its title, what was measured, and the name of the upper corner."""
 PLACES = (("start", -14, 17), ("end", 14, 17), ("middle", 0, -10))
 """Of the corners' names: which end stands at the corner, and how far to the right of it and below."""
-LONGEST_TITLE = 34
-"""Characters of a line of a title."""
+LONGEST_TITLE = 24
+"""Characters of a title that stay on one line; a font that is wide fits 28 into a panel."""
 MOST = 1000
 """Points of a panel that are drawn; of more, so many at even distances."""
 
