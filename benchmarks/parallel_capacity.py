@@ -1,11 +1,11 @@
 """Parallel students and the capacity of their teachers: which teacher is the best for which student.
 
 The slides ("Knowledge Distillation in NLP"; Zhou, Gu and Neubig 2020, section 4) find that the best teacher of a
-parallel student is not the largest, and that it grows with the student. Here: tatoeba, English to German, 6,000 short
+parallel student is not the largest, and that it grows with the student. Here: tatoeba, English to German, 10,000 short
 pairs to learn from, 1,000 to test on, 4,000 pieces; the teachers are the four sizes of ``benchmarks/capacity.py`` and
-search with five beams; each of the six parallel students has 3 + 3 layers of 96. ``teacher: real`` is the real text.
+search with five beams; each of the six parallel students has 3 + 3 layers of 64. ``teacher: real`` is the real text.
 
-    python benchmarks/parallel_capacity.py          # two cores: about 80 minutes (teachers 15, students 65), one seed
+    python benchmarks/parallel_capacity.py          # two cores: about 90 minutes (teachers 25, students 65), one seed
     python benchmarks/parallel_capacity.py --full   # all 20,850 pairs, published widths, three seeds
 
 A row a student and a text: BLEU on test with its interval, and the teacher's own; then a row a student
@@ -30,9 +30,9 @@ from limbeck.pipeline.translation import TranslationRun
 from parallel_students import METHOD, PARALLEL
 from results_file import Aim, ResultsFile, Row
 
-PAIRS = 6_000 + translators.HELD_OUT["dev"] + translators.HELD_OUT["test"]
-EPOCHS = {"teacher": 12, "student": 12}
-STUDENT = {"size": "tiny", "scale": 0.375}
+PAIRS = 10_000 + translators.HELD_OUT["dev"] + translators.HELD_OUT["test"]
+EPOCHS = {"teacher": 12, "student": 10}
+STUDENT = {"size": "tiny", "scale": 0.25}
 REAL = "real"
 
 
