@@ -39,6 +39,19 @@ def test_the_process_ends_with_status_2_and_one_sentence(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize(
+    "command", ["plan", "distill", "train", "ask", "study modes", "ablate --over mappings"]
+)
+def test_what_is_wrong_with_a_recipe_is_told_at_once(command: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("name: x\nstudnt: {}\n")
+    code = "import sys; from limbeck.cli import main; assert main(sys.argv[1:]) == 2; sys.exit('torch' in sys.modules)"
+    words = [sys.executable, "-c", code, *command.split(), str(recipe)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.stderr == f"limbeck: {recipe}:2: unknown key 'studnt'. Did you mean 'student'?\n"
+    assert done.returncode == 0, "it waited for torch"
+
+
 @pytest.mark.recipe
 def test_a_whole_run_and_the_same_again(
     limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path

@@ -38,19 +38,25 @@ Overrides = Annotated[
 
 
 def run_of(recipe: Path, overrides: list[str] | None) -> Run:
-    """The run for a recipe, or for the folder of an earlier run."""
-    from transformers.utils import logging
+    """The run for a recipe, or for the folder of an earlier run.
 
+    The recipe is read first: what is wrong with it is told at once, before all that takes seconds to import.
+    """
     from limbeck.core.recipe import load
-    from limbeck.pipeline import Run, check
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
     if recipe.is_dir() and overrides:
         raise LimbeckError(
             "a run's folder takes no changes", where=recipe, fix="Change the recipe, and name that"
         )
-    run = Run.open(recipe) if recipe.is_dir() else Run.of(load(recipe, overrides or ()))
+    read = None if recipe.is_dir() else load(recipe, overrides or ())
+
+    from transformers.utils import logging
+
+    from limbeck.pipeline import Run, check
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    run = Run.open(recipe) if read is None else Run.of(read)
     check(run)
     return run
 
@@ -96,17 +102,19 @@ def init(
 @runs.command(rich_help_panel=START)
 def plan(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Check a recipe, and tell its steps, bytes and time, doing nothing."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline.plan import plan as make
 
-    typer.echo(make(run_of(recipe, overrides)).text())
+    typer.echo(make(run).text())
 
 
 @runs.command(rich_help_panel=START)
 def distill(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Do the whole job: prepare, teach, ask, train, evaluate, export, report."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import distill as run_all
 
-    result = run_all(run_of(recipe, overrides))
+    result = run_all(run)
     _show(result.rows)
     typer.echo(f"report: {result.page}")
 
@@ -123,9 +131,10 @@ def ablate(
     ] = False,
 ) -> None:
     """Take TinyBERT apart: its paper's ablation tables, for your recipe, with intervals."""
+    taken_apart = run_of(recipe, overrides).recipe
     from limbeck.cli.ablate import run
 
-    run(run_of(recipe, overrides).recipe, over.value, only_plan=only_plan, say=typer.echo)
+    run(taken_apart, over.value, only_plan=only_plan, say=typer.echo)
 
 
 @runs.command(rich_help_panel=START)
@@ -147,33 +156,37 @@ def methods(
 @runs.command(rich_help_panel=STEPS)
 def prepare(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Read, clean and cut the data."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    steps.prepare(run_of(recipe, overrides))
+    steps.prepare(run)
 
 
 @runs.command(rich_help_panel=STEPS)
 def rewrite(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Make more text for the teacher to answer on, where the recipe asks for it."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    steps.rewrite(run_of(recipe, overrides))
+    steps.rewrite(run)
 
 
 @runs.command(rich_help_panel=STEPS)
 def pack(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Tokenise raw text and pack it to length, where a method hears it."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    steps.pack(run_of(recipe, overrides))
+    steps.pack(run)
 
 
 @runs.command(rich_help_panel=STEPS)
 def teach(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Fine-tune the teacher, or check the one that is given."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    steps.teach(run_of(recipe, overrides))
+    steps.teach(run)
 
 
 @runs.command(rich_help_panel=STEPS)
@@ -190,26 +203,30 @@ def ask(
 ) -> None:
     """Ask the teacher about the transfer set; answers are stored for good."""
     from limbeck.cli.store import shard_of
+
+    part = None if shard is None else shard_of(shard)
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    steps.ask(run_of(recipe, overrides), None if shard is None else shard_of(shard))
+    steps.ask(run, part)
 
 
 @runs.command(rich_help_panel=STEPS)
 def train(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Train the students and the control."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    steps.train(run_of(recipe, overrides))
+    steps.train(run)
 
 
 @runs.command(rich_help_panel=STEPS)
 def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Score teacher, students and control on the test set."""
+    run = run_of(recipe, overrides)
     from limbeck.evaluate import table
     from limbeck.pipeline import steps
 
-    run = run_of(recipe, overrides)
     steps.evaluate(run)
     _show(table.rows(run.evaluation))
 
@@ -217,9 +234,9 @@ def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
 @runs.command(rich_help_panel=STEPS)
 def export(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Export the best student to ONNX (float32 and int8), check it, and time it beside the teacher."""
+    run = run_of(recipe, overrides)
     from limbeck.pipeline import steps
 
-    run = run_of(recipe, overrides)
     steps.export(run)
     typer.echo(f"bundle: {run.bundle_folder.path}")
 

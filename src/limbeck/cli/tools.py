@@ -124,12 +124,13 @@ def measure(
 @study_app.command("modes")
 def study_modes(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Text in several languages, none of them marked: which one do teacher and students write, and is it one?"""
+    run = run_of(recipe, overrides)
     from rich.console import Console
 
     from limbeck.cli.study import modes
     from limbeck.pipeline.study import study
 
-    found = study(run_of(recipe, overrides))
+    found = study(run)
     Console().print(modes(found))
     typer.echo(f"numbers: {found.results}" + (f"\npicture: {found.picture}" if found.picture else ""))
 
