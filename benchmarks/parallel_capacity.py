@@ -22,7 +22,7 @@ from scipy.stats import spearmanr
 
 import command
 import translators
-from capacity import SCALE, SIZES
+from capacity import SIZES, teacher
 from limbeck.core.recipe import Recipe
 from limbeck.pipeline import distill, steps
 from limbeck.pipeline.run import CONTROL, TEACHER
@@ -58,7 +58,7 @@ def recipe(size: str, student: str, full: bool) -> Recipe:
     return translators.recipe(
         f"parallel-capacity-{size}-{student}" + "-full" * full,
         {**translators.tatoeba(), "limit": None if full else PAIRS},
-        translators.teacher(size, wider * SCALE, times * EPOCHS["teacher"]),
+        teacher(size, wider, times * EPOCHS["teacher"]),
         {"kind": student, **shape},
         [{"name": METHOD, "decoding": decoding}],
         epochs=times * EPOCHS["student"],

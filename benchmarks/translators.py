@@ -60,11 +60,11 @@ def tatoeba(language: str = "de") -> dict[str, Any]:
     }
 
 
-def teacher(size: str, scale: float, epochs: float) -> dict[str, Any]:
+def teacher(size: str, scale: float, epochs: float, rate: float = RATES["teacher"]) -> dict[str, Any]:
     """An autoregressive teacher of this size, trained here."""
     return {
         "scratch": {"kind": "autoregressive", "size": size, "scale": scale},
-        "fine_tune": {"epochs": epochs, "learning_rate": RATES["teacher"], **TRAINING},
+        "fine_tune": {"epochs": epochs, "learning_rate": rate, **TRAINING},
         "max_length": MAX_LENGTH,
     }
 
