@@ -61,23 +61,25 @@ class Encoding:
 
 
 class Averaged(LogitsProcessor):
-    """Averages the probabilities of further translators into those of the one that ``generate`` runs.
+    """Averages the probabilities of an ensemble, of which ``generate`` runs the first member.
 
-    What may not be written next has a score of minus infinity by then, and keeps it. The others read each prefix anew:
-    a search may reorder its beams between two steps, and the prefixes are all that it shows.
+    What may not be written next has a score of minus infinity by then, and keeps it. Where the scores are not
+    normalised yet, that was taken from them too early, and the first member, too, reads each prefix anew. The others
+    always do: a search may reorder its beams between two steps, and the prefixes are all that it shows.
 
     Args:
-        others: The further translators.
-        normalised: Whether scores are log-probabilities already, as in beam search.
+        members: The translators.
+        normalised: Whether the first one's scores are log-probabilities already, as in beam search.
     """
 
-    def __init__(self, others: Sequence[Encoding], normalised: bool) -> None:
-        self.others, self.normalised = others, normalised
+    def __init__(self, members: Sequence[Encoding], normalised: bool) -> None:
+        self.read = members[1:] if normalised else members
+        self.normalised = normalised
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Log-probabilities of the ensemble, ``(rows, vocabulary)``, after prefixes ``(rows, tokens)``."""
-        members = [scores if self.normalised else scores.log_softmax(-1)]
-        for other in self.others:
-            theirs = other.scores(input_ids, len(input_ids) // len(other.mask))[:, -1]
-            members.append(theirs.log_softmax(-1))
-        return mean_log_probabilities(members).masked_fill(scores == -torch.inf, -torch.inf)
+        likelihoods = [scores] if self.normalised else []
+        for member in self.read:
+            mine = member.scores(input_ids, len(input_ids) // len(member.mask))[:, -1]
+            likelihoods.append(mine.log_softmax(-1))
+        return mean_log_probabilities(likelihoods).masked_fill(scores == -torch.inf, -torch.inf)

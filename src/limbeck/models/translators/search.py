@@ -84,9 +84,8 @@ def longest_translation(model: PreTrainedModel, decoding: Decoding) -> int:
 def _generate(members: Sequence[Encoding], decoding: Decoding, numbers: Tensor | None) -> Tensor:
     """Translations of each row, those of a row side by side, each after its start: ``(batch times keep, tokens)``."""
     model: Any = members[0].model
-    others = members[1:]
     beams = decoding.beams if decoding.search == "beam" else 1
-    processors: list[LogitsProcessor] = [Averaged(others, normalised=beams > 1)] if others else []
+    processors: list[LogitsProcessor] = [Averaged(members, normalised=beams > 1)] if len(members) > 1 else []
     if numbers is not None:
         processors.append(Drawn(numbers, decoding.temperature, decoding.top_k))
     asked: dict[str, Any] = {}
