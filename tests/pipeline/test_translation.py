@@ -280,7 +280,9 @@ def test_stored_next_tokens_teach_as_the_teacher_itself_does(
     for name, before in stored.items():
         after = load_file(copied / f"runs/toy/students/{name}/seed-1/model.safetensors")
         for key, tensor in before.items():
-            torch.testing.assert_close(after[key], tensor, rtol=1e-3, atol=1e-3)
+            # No softmax sees a bias of keys: its gradients are rounding, which Adam enlarges.
+            if not key.endswith("k_proj.bias"):
+                torch.testing.assert_close(after[key], tensor, rtol=1e-3, atol=1e-3)
 
 
 # Parts of a text.

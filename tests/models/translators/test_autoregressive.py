@@ -89,6 +89,17 @@ def test_weights_start_as_in_the_paper_and_by_the_seed(target):
     assert not torch.equal(model.lm_head.weight, other.lm_head.weight)
 
 
+def test_upper_layers_start_weaker():
+    model = built(500, width=64, heads=2, layers=6)
+    bound = (6 / (64 + 256)) ** 0.5
+    for stack in (model.model.encoder, model.model.decoder):
+        for depth, layer in enumerate(stack.layers, start=1):
+            for linear in (layer.fc1, layer.fc2):
+                most = float(linear.weight.detach().abs().max()) * depth**0.5
+                assert 0.95 * bound < most < 1.001 * bound
+            assert float(layer.self_attn_layer_norm.weight.detach().min()) == 1
+
+
 def test_it_says_how_it_is_decoded():
     generation = built(9).generation_config
     assert (generation.decoder_start_token_id, generation.eos_token_id, generation.pad_token_id) == (1, 2, 0)

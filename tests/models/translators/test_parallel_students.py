@@ -37,7 +37,7 @@ STEPS = {
     "inat": 300,
     "insertion": 800,
     "levenshtein": 400,
-    "maskt": 400,
+    "maskt": 500,
     "vanilla": 150,
 }
 """In which 64 pairs are learnt by heart."""

@@ -16,6 +16,7 @@ from transformers.models.marian.modeling_marian import MarianSinusoidalPositiona
 
 from limbeck.models.embeddings import vocabulary_size
 from limbeck.models.translators.shape import POSITIONS, ShapeSettings
+from limbeck.models.translators.start import start_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -66,14 +67,12 @@ def config_for(settings: Settings, subwords: Subwords) -> MarianConfig:
 
 
 def _start(model: MarianMTModel) -> None:
-    """Weights as in the paper's code: embeddings of standard deviation ``width^-0.5``, all else uniform (Glorot)."""
-    width = model.config.d_model
+    """Embeddings as in the paper's code, of standard deviation ``width^-0.5``; layers as all translators'."""
     for module in model.modules():
         if isinstance(module, nn.Embedding) and not isinstance(module, MarianSinusoidalPositionalEmbedding):
-            nn.init.normal_(module.weight, std=width**-0.5)
+            nn.init.normal_(module.weight, std=model.config.d_model**-0.5)
             nn.init.zeros_(module.weight[module.padding_idx])
-        elif isinstance(module, nn.Linear) and module is not model.lm_head:  # which is the embeddings
-            nn.init.xavier_uniform_(module.weight)
+    start_layers(model)
 
 
 def _may_write(model: MarianMTModel, target: PreTrainedTokenizerBase) -> None:

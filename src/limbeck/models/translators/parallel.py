@@ -97,7 +97,10 @@ def built(
 
     The arguments and errors are those of :func:`config_for`, but for ``kind``, the student's class.
     """
+    from limbeck.models.translators.start import start_layers  # not above: see _encoder
+
     student = kind(config_for(kind.config_class, settings, subwords, teacher))
+    start_layers(student)
     if settings.start != "random":
         assert teacher is not None
         student.start_from(teacher, with_layers=settings.start == "encoder")
