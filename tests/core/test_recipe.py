@@ -59,6 +59,8 @@ def test_overrides_reach_into_groups_and_lists(tmp_path: Path) -> None:
         ("nonsense", "'nonsense' is not an override. Write key=value"),
         ("name=a/b", "'name': letters, digits, '_', '.' and '-' only"),
         ("data.train.path.x=1", "cannot be set"),
+        ("data.seed=-1", "'data.seed': input should be greater than or equal to 0"),
+        ("seeds=[1, -3]", "'seeds.1': input should be greater than or equal to 0"),
         ("seeds=0", "'seeds': at least one seed is needed"),
         ("seeds=[]", "'seeds': at least one seed is needed"),
         ("seeds=[1, 2, 1]", "'seeds': seed 1 is there twice"),
@@ -70,6 +72,27 @@ def test_a_wrong_change_is_told_in_one_sentence(tmp_path: Path, change: str, sen
         recipe.load(written(tmp_path), [change])
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            "method.temperature=4",
+            "'method' is a list of 2. Say which, counted from 0, e.g. method.0.temperature",
+        ),
+        (
+            "method.2.temperature=4",
+            "'method' is a list of 2. Say which, counted from 0, e.g. method.0.temperature",
+        ),
+        ("seeds.5=3", "'seeds' is a list of 2. Say which, counted from 0, e.g. seeds.0"),
+    ],
+)
+def test_a_change_that_misses_a_place_in_a_list_is_told(tmp_path: Path, change: str, sentence: str) -> None:
+    lists = "method: [soft_labels, logit_regression]\nseeds: [1, 2]\n"
+    with pytest.raises(LimbeckError) as caught:
+        recipe.load(written(tmp_path, MINIMAL + lists), [change])
+    assert str(caught.value) == f"'{change.partition('=')[0]}' cannot be set: {sentence}."
 
 
 def test_a_misspelt_key_is_told_with_its_line(tmp_path: Path) -> None:

@@ -56,6 +56,17 @@ def test_labels_with_a_separator(tmp_path):
         sets(path)
 
 
+def test_cells_that_have_none_of_the_labels_and_that_nobody_looked_at(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,joy|love\nb,[]\nc,-1\nd,-1.0\n")
+    assert sets(path, separator="|") == [("joy", "love"), (), None, None]
+    path.write_text('text,label\na,"[""joy""]"\nb,[]\nc,-1\n')
+    assert sets(path) == [("joy",), (), None]
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a", "label": ["joy"]}\n{"text": "b", "label": -1}\n')
+    assert sets(path) == [("joy",), None]
+
+
 def test_one_column_a_label(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("text,toxic,insult\na,1,0\nb,0,0\nc,1.0,true\nd,-1,-1\n")

@@ -41,6 +41,17 @@ def test_labels_of_every_type_become_names(tmp_path):
     assert [example.gold for example in read(Source(path=str(tmp_path / "b.parquet")))] == ["1", None]
 
 
+def test_whole_numbers_read_alike_however_a_table_writes_them(tmp_path):
+    """A table with gaps in a column of whole numbers is often written with 1.0 for 1."""
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,1.0\nb,-2.00\nc,\nd,1\ne,2.5\nf,v1.0\n")
+    assert [one.gold for one in read(Source(path=str(path)))] == ["1", "-2", None, "1", "2.5", "v1.0"]
+    path.write_text("text,label\na,1.0\nb,0.0\n")
+    for one, nought in (("1", "0"), ("1.0", "0.0")):
+        named = read(Source(path=str(path), labels={one: "yes", nought: "no"}))
+        assert [each.gold for each in named] == ["yes", "no"]
+
+
 def test_texts_that_are_numbers_nothing_or_half_characters(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(
@@ -60,7 +71,7 @@ def test_a_txt_file_is_unlabelled_text(tmp_path):
 
 def test_names_for_labels_that_no_row_has_warn(tmp_path, listener):
     path = tmp_path / "a.csv"
-    path.write_text("text,label\na,0.0\nb,1.0\n")
+    path.write_text("text,label\na,no\nb,yes\n")
     read(Source(path=str(path), labels={"0": "neg", "1": "pos"}))
     assert listener.warnings == ["a.csv: 'labels' renames 0, 1, and no row is labelled so"]
 

@@ -175,6 +175,14 @@ def test_tags_and_types_get_new_names(file, listener):
     assert listener.warnings == ["a.conll: 'labels' renames nobody, and no word is tagged so"]
 
 
+def test_a_tag_of_no_scheme_may_be_given_a_name_that_is(file, listener):
+    path = file("a B-PER\nb I-PER\nc NoLabel\n\nd NoLabel\n", "a.conll")
+    assert pairs(tagged(path, labels={"NoLabel": "O", "PER": "x"})) == ["a/B-x b/I-x c/O", "d/O"]
+    assert not listener.warnings
+    path = file("a NN\nb VB\n", "b.conll")
+    assert pairs(tagged(path, labels={"NN": "VB", "VB": "X"})) == ["a/VB b/X"]
+
+
 # One sentence a line.
 
 

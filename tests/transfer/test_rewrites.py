@@ -34,6 +34,16 @@ def test_ngrams_are_runs_of_the_sentence_they_name(
         assert shortest <= len(new.text.split()) < len(source.text.split())
 
 
+def test_the_runs_of_a_sentence_do_not_depend_on_the_others() -> None:
+    old = examples(["a b c d e f", "a b c d e f", "g h a b"])
+    settings = Settings(copies=5, seed=3)
+    drawn = {new.id: new.text for new in settings.rewrite(old)}
+    assert drawn == {new.id: new.text for new in settings.rewrite(old[::-1])}
+    alone = {new.id: new.text for new in settings.rewrite(old[1:2])}
+    assert alone.items() <= drawn.items()
+    assert sorted(alone.values()) != sorted(drawn[f"t:0/ngram-{n}"] for n in range(1, 6))
+
+
 def test_longest_bounds_the_run() -> None:
     made = Settings(copies=50, longest=2).rewrite(examples(["a b c d e f g h"]))
     assert {len(new.text.split()) for new in made} == {1, 2}

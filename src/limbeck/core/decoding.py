@@ -35,7 +35,7 @@ class Decoding(Settings):
     """Of importance weighted decoding: latent sequences tried for each length, the likeliest one and random ones."""
     samples: int = Field(4, gt=0)
     """Of importance weighted decoding: latent sequences by which a translation's probability is estimated."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Of sampling and importance weighted decoding; each text draws by itself, so that no draw depends on others."""
 
     @property

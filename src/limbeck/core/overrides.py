@@ -21,19 +21,28 @@ def apply(override: str, values: dict[str, Any]) -> None:
         raise LimbeckError(f"'{override}' is not an override", fix="Write key=value, e.g. train.epochs=3")
     *parents, last = key.split(".")
     place: Any = values
-    for parent in parents:
-        place = (
-            place[int(parent)]
-            if isinstance(place, list) and parent.isdigit()
-            else place.setdefault(parent, {})
-        )
+    for depth, parent in enumerate(parents):
+        place = place[_number(key, depth, place)] if isinstance(place, list) else place.setdefault(parent, {})
         if place is None or isinstance(place, str | int | float | bool):
             raise LimbeckError(f"'{key}' cannot be set: '{parent}' is not a group of keys in this recipe")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise LimbeckError(f"the value of '{key}' is not valid YAML: {text}") from None
-    place[int(last) if isinstance(place, list) else last] = value
+    place[_number(key, len(parents), place) if isinstance(place, list) else last] = value
+
+
+def _number(key: str, depth: int, values: list[Any]) -> int:
+    """Which of the values of a list a part of a dotted key means."""
+    parts = key.split(".")
+    before, part = parts[:depth], parts[depth]
+    if part.isdecimal() and int(part) < len(values):
+        return int(part)
+    after = parts[depth + part.isdecimal() :]
+    raise LimbeckError(
+        f"'{key}' cannot be set: '{'.'.join(before)}' is a list of {len(values)}",
+        fix=f"Say which, counted from 0, e.g. {'.'.join([*before, '0', *after])}",
+    )
 
 
 def lines(node: yaml.Node | None, prefix: str = "") -> Mapping[str, int]:

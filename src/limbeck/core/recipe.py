@@ -42,6 +42,7 @@ def _once_each(seeds: list[int]) -> list[int]:
     return seeds
 
 
+Seed: TypeAlias = Annotated[int, Field(ge=0)]
 Task: TypeAlias = tasks.Task
 main_metric = tasks.main_metric
 
@@ -101,7 +102,7 @@ class FineTune(Training):
     chain_rate: float = Field(100.0, gt=0)
     clip: float = Field(1.0, gt=0)
     evaluate: int = Field(6, gt=0)
-    seed: int = 1
+    seed: int = Field(1, ge=0)
     """Of the classifier's start, batch order and dropout."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """Of translators: share of each token's probability that is spread over all tokens."""
@@ -326,7 +327,7 @@ class Recipe(Settings):
     """One method, or a list of methods to compare."""
     control: bool = True
     """Train the same student without a teacher too, on the same budget of steps."""
-    seeds: Annotated[list[int], BeforeValidator(_counted), AfterValidator(_once_each)] = [1, 2, 3]
+    seeds: Annotated[list[Seed], BeforeValidator(_counted), AfterValidator(_once_each)] = [1, 2, 3]
     """A list of seeds, or how many."""
     train: Training = Field(Training(), validate_default=True)
     """How students are trained."""

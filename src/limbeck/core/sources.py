@@ -150,7 +150,7 @@ class Data(Settings):
     limit: int | None = Field(None, gt=0)
     """Use at most this many rows of ``train``, drawn at random (for translators, all translations of a text together):
     for quick trials."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Of the draws above."""
     context: int = Field(0, ge=0)
     """Words of the same document that a tagging teacher reads on each side of a sentence, as far as its

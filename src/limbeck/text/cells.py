@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from limbeck.text.tables import Table
 ONES = frozenset({"1", "1.0", "true", "yes"})
 NOUGHTS = frozenset({"0", "0.0", "false", "no"})
 UNKNOWN = frozenset({"", "-1", "-1.0"})
-"""What columns of one label each hold."""
+"""What cells hold of several labels a text, or of one of them, each in a column."""
+WHOLE = re.compile(r"^(-?\d+)\.0+$")
+"""A whole number, as it is written where others of its column are missing."""
 
 
 def text_of(value: Any, table: Table, row: int) -> str:
@@ -47,10 +50,9 @@ def label_of(value: Any, table: Table, row: int, renamed: Mapping[str, str]) -> 
         raise LimbeckError(what, where=table.where, line=table.lines[row])
     if isinstance(value, bool):
         value = str(value).lower()
-    elif isinstance(value, float) and value.is_integer():
-        value = int(value)
     label = SURROGATES.sub("\ufffd", str(value)).strip()
-    return renamed.get(label, label) or None
+    short = WHOLE.sub(r"\1", label)
+    return renamed.get(label, renamed.get(short, short)) or None
 
 
 def score_of(value: Any, table: Table, row: int) -> float | None:
@@ -83,7 +85,9 @@ def number_of(value: Any, where: str | Path, line: int) -> float:
 def labels_of(
     value: Any, separator: str | None, table: Table, row: int, renamed: Mapping[str, str]
 ) -> tuple[str, ...] | None:
-    """The labels that a cell holds, sorted: a list, or text with a separator between; None where it is empty.
+    """The labels that a cell holds, sorted: a list (``[]`` of none), or text with a separator between.
+
+    None where it is empty or -1: nobody looked.
 
     Args:
         value: The cell.
@@ -95,10 +99,10 @@ def labels_of(
     Raises:
         LimbeckError: It is no list, and no separator is told.
     """
+    if _is_nothing(value) or str(value).strip() in UNKNOWN:
+        return None
     if isinstance(value, str):
         value = _split_labels(value.strip(), separator, table, row)
-    if _is_nothing(value):
-        return None
     if not isinstance(value, list):
         fix = 'Give a list, e.g. ["joy", "love"], or one column a label, or a \'separator\''
         raise LimbeckError(
@@ -108,10 +112,8 @@ def labels_of(
     return tuple(sorted({name for name in names if name is not None}))
 
 
-def _split_labels(text: str, separator: str | None, table: Table, row: int) -> list[Any] | None:
-    if not text:
-        return None
-    if separator is not None:
+def _split_labels(text: str, separator: str | None, table: Table, row: int) -> list[Any]:
+    if separator is not None and text != "[]":
         return [part.strip() for part in text.split(separator)]
     if text.startswith("["):
         try:

@@ -57,9 +57,9 @@ def examples_of(sentences: Sequence[Sentence], source: Source, name: str) -> lis
     """
     for sentence in sentences:
         _check_filled(sentence, source)
-    new = _in_iob2(sentences, source, name)
+    new = _in_iob2(_understood(sentences, source.labels), source, name)
     if source.labels:
-        _warn_of_idle_names(new, source.labels, name)
+        _warn_of_idle_names([*(sentence.tags for sentence in sentences), *new], source.labels, name)
         new = [tags and _renamed(tags, source.labels) for tags in new]
     found = []
     for sentence, tags in zip(sentences, new, strict=True):
@@ -140,6 +140,18 @@ def _odd_tag(sentences: Sequence[Sentence], strange: set[str], source: Source) -
 
 
 # New names.
+
+
+def _understood(sentences: Sequence[Sentence], names: Mapping[str, str]) -> Sequence[Sentence]:
+    """With the new names of tags that fit no scheme, such as ``O`` for ``NoLabel``: under the old ones none is seen."""
+    seen = {tag for sentence in sentences for tag in sentence.tags or ()}
+    strange = schemes.odd(seen) & names.keys() if schemes.mark_spans(seen) else None
+    if not strange:
+        return sentences
+    return [
+        replace(one, tags=one.tags and tuple(names[tag] if tag in strange else tag for tag in one.tags))
+        for one in sentences
+    ]
 
 
 def _renamed(tags: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 from pydantic import Field
 
 from limbeck.core.example import Example
-from limbeck.transfer.rewrites import RewriteSettings, Tune, remade, sides
+from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of, remade, sides
 
 
 class Settings(RewriteSettings):
@@ -25,15 +24,15 @@ class Settings(RewriteSettings):
     """Words in the shortest run."""
     longest: int | None = Field(None, gt=0)
     """Words in the longest run; null goes up to one less than the sentence has. Tang et al. take 5."""
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     """Of the draws."""
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
     ) -> Iterator[Example]:
         """Length and place of each run are drawn uniformly; of a pair one text is cut at a time, by turns."""
-        generator = np.random.default_rng(self.seed)
         for example in examples:
+            generator = generator_of(self.seed, example)
             turns = sides(example)
             for first, side in enumerate(turns):
                 words = getattr(example, side).split()
