@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 Limbeck = Callable[..., Any]
 
@@ -390,6 +391,19 @@ def test_pages_of_methods_and_recipes_are_those_in_the_repository(limbeck: Limbe
     for page in pages:
         same = kept / page.relative_to(tmp_path / "docs")
         assert page.read_text() == same.read_text(), "stale: run 'limbeck methods --pages docs/methods'"
+
+
+def test_the_recipe_on_a_methods_page_is_one_and_changes_no_default() -> None:
+    from limbeck import methods
+    from limbeck.cli.cards import page
+
+    for name in methods.names():
+        _, block = page(name).split("```yaml\n")
+        told = yaml.safe_load(block.partition("```")[0])["method"]
+        method = methods.get(told.pop("name"))
+        needed = {key for key, field in method.settings_class.model_fields.items() if field.is_required()}
+        given = method.settings(told).model_dump(exclude_defaults=True)
+        assert given.keys() == needed, name
 
 
 def test_every_key_of_a_recipe_is_explained() -> None:

@@ -518,6 +518,27 @@ def test_scores_of_tokens_are_refused(tmp_path):
         mine.train()
 
 
+def test_derivatives_are_compared_in_the_same_directions(tmp_path):
+    given = arguments(tmp_path, max_steps=20, learning_rate=0.02, logging_steps=1)
+    objective, teacher = limbeck.objective("jacobian"), make_student(3)
+    mine = trainer(tmp_path, objective, teacher, rows(16), arguments_=given)
+    mine.train()
+    logged = [entry["loss_derivatives"] for entry in mine.state.log_history if "loss" in entry]
+    assert 0 < sum(logged[-5:]) < 0.5 * sum(logged[:5])
+    same = trainer(tmp_path, limbeck.objective("jacobian"), make_student(0, dropout=0.0), rows(16))
+    same.train()
+    (entry,) = (entry for entry in same.state.log_history if "loss" in entry)
+    assert entry["loss_derivatives"] == pytest.approx(0, abs=1e-8)
+
+
+def test_masked_language_models_are_refused(tmp_path):
+    objective = limbeck.objective("distilbert", stage="general")
+    with pytest.raises(
+        LimbeckError, match="masked language models, .* Train that stage with 'limbeck distill'"
+    ):
+        trainer(tmp_path, objective, make_student(3), rows())
+
+
 def test_an_optimiser_with_its_own_schedule_must_hold_the_objective(tmp_path):
     student = make_student()
     optimiser = torch.optim.SGD(student.parameters(), lr=0.1)

@@ -80,8 +80,6 @@ def page(name: str) -> str:
         if rows
         else ["None."]
     )
-    of_others = method.settings_class.only_for.keys() - method.tiny.model_fields_set
-    example = [f"  {key}: {_in_recipe(value)}" for key, value in method.tiny if key not in of_others]
     return "\n".join(
         [
             f"# {told.title}",
@@ -109,7 +107,7 @@ def page(name: str) -> str:
             "```yaml",
             "method:",
             f"  name: {name}",
-            *example,
+            *(f"  {key}: {_in_recipe(value)}" for key, value in _example(method)),
             "```",
             "",
         ]
@@ -202,17 +200,27 @@ def _fields(schema: type[BaseModel], within: str = "") -> Iterator[tuple[str, Fi
             yield from _fields(field.annotation, f"{within}{key}.")
 
 
-def _in_recipe(value: Any) -> Any:
+def _example(method: methods.Method) -> Iterator[tuple[str, Any]]:
+    """Settings to start from: those with a plain default, and of the required ones what the tests give."""
+    of_others = method.settings_class.only_for.keys() - method.tiny.model_fields_set
+    for key, field in method.settings_class.model_fields.items():
+        value = (
+            getattr(method.tiny, key) if field.is_required() else field.get_default(call_default_factory=True)
+        )
+        plain = not isinstance(value, BaseModel) and value not in (None, (), [])
+        if key not in of_others and plain:
+            yield key, value
+
+
+def _in_recipe(value: Any) -> str:
     """A value as YAML has it on one line; of settings within settings what is not the default."""
-    if isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
-        inner: Any = [one.model_dump(mode="json", exclude_defaults=True) for one in value]
-    elif isinstance(value, BaseModel):
-        inner = value.model_dump(mode="json", exclude_defaults=True)
-    elif isinstance(value, tuple):
-        inner = list(value)
-    else:
-        return value
-    return yaml.safe_dump(inner, default_flow_style=True, sort_keys=False).strip()
+    if isinstance(value, tuple):
+        within = (
+            one.model_dump(mode="json", exclude_defaults=True) if isinstance(one, BaseModel) else one
+            for one in value
+        )
+        value = list(within)
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False).removesuffix("...\n").strip()
 
 
 def _kind(field: FieldInfo) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -107,8 +108,13 @@ class DistillationTrainer(Trainer):
         needs = self.loss_objective.needs
         if not needs:
             return None
+        who = type(self.loss_objective).__name__
+        if "vocabulary" in needs:
+            raise LimbeckError(
+                f"{who} compares masked language models, whose tokens a Trainer does not hide",
+                fix="Train that stage with 'limbeck distill'",
+            )
         if teacher is None:
-            who = type(self.loss_objective).__name__
             raise LimbeckError(
                 f"{who} needs the teacher's {', '.join(sorted(needs))}, and there is no teacher"
             )
@@ -176,7 +182,12 @@ class DistillationTrainer(Trainer):
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         given = {name: value for name, value in inputs.items() if name not in (IDS, *self.label_names)}
         batch = self._batch(inputs, given)
-        student = full_precision(say(self._student, batch.inputs, self.loss_objective.reads, through=model))
+        directions = self.loss_objective.directions(batch, classes(self._student.config))
+        batch = replace(batch, directions=directions)
+        reads = self.loss_objective.reads
+        student = full_precision(
+            say(self._student, batch.inputs, reads, through=model, directions=directions)
+        )
         _check_sentences(self.loss_objective, student)
         loss: Loss = self.loss_objective(student, self._said(batch, given), batch)
         self._tally.add(loss)
@@ -232,7 +243,7 @@ class DistillationTrainer(Trainer):
         if self._teacher is None:
             return Signals()
         with self.accelerator.autocast():
-            return full_precision(self._teacher.answer(batch.ids, given, self.args.device))
+            return full_precision(self._teacher.answer(batch, given, self.args.device))
 
     def _divided_by(self, num_items_in_batch: Tensor | int | None) -> int:
         """What the Trainer divides by although it is told not to: versions before ``loss_is_scaled_for_ga`` do."""

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from transformers import AutoTokenizer, PreTrainedModel
 
 from limbeck.core.errors import LimbeckError
+from limbeck.core.objective import Batch
 from limbeck.core.signals import SignalName, Signals
 from limbeck.transfer.ask import Answers
 from limbeck.transfer.label_map import LabelMap, arrange, listing
@@ -39,8 +40,8 @@ class TrainerTeacher(Protocol):
     reads: frozenset[str]
     by_id: bool
 
-    def answer(self, ids: Sequence[str], inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
-        """What it says about a batch, without gradients."""
+    def answer(self, batch: Batch, inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
+        """What it says about a batch, without gradients; ``inputs`` are the student's and its own."""
         ...
 
 
@@ -70,9 +71,10 @@ class LiveTeacher:
         self.answers = TokenAnswers(model, needs, _label_map(model, student) if "logits" in needs else None)
         _check_tokens(student, model, tokenisers[0], tokenisers[1] or _own_tokeniser(model))
 
-    def answer(self, ids: Sequence[str], inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
+    def answer(self, batch: Batch, inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
         """What the model says about these inputs, of which it is given those that it takes."""
-        return self.answers.on({name: value for name, value in inputs.items() if name in self.reads})
+        mine = {name: value for name, value in inputs.items() if name in self.reads}
+        return self.answers.on(mine, directions=batch.directions)
 
 
 class StoredTeacher:
@@ -95,9 +97,9 @@ class StoredTeacher:
             raise LimbeckError(what, fix="Give the teacher itself, a PreTrainedModel")
         self.answers = answers
 
-    def answer(self, ids: Sequence[str], inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
-        """What is stored for these ids."""
-        return self.answers.signals(ids, device)
+    def answer(self, batch: Batch, inputs: Mapping[str, Tensor], device: torch.device) -> Signals:
+        """What is stored for the batch's ids."""
+        return self.answers.signals(batch.ids, device)
 
 
 class RowAnswers:
