@@ -63,9 +63,16 @@ def write(
     return folder
 
 
+def origin_of(number: int) -> str:
+    """Every third text is from the web."""
+    return f"{'news' if number % 3 else 'web'}.txt:{number + 1}"
+
+
 def _classifiers(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
     gold = np.random.default_rng(7).integers(0, 3, count)
-    tests = [Example(f"{folder}:{n}", f"text {n}", LABELS[label]) for n, label in enumerate(gold)]
+    tests = [
+        Example(f"{folder}:{n}", f"text {n}", LABELS[label], origin_of(n)) for n, label in enumerate(gold)
+    ]
     models = []
     for name, role, seed, rate, luck in who:
         random = np.random.default_rng(luck)
@@ -76,7 +83,10 @@ def _classifiers(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
 
 def _scores(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
     gold = np.random.default_rng(7).random(count) * 5
-    tests = [Example(f"{folder}:{n}", f"text {n}", score=float(score)) for n, score in enumerate(gold)]
+    tests = [
+        Example(f"{folder}:{n}", f"text {n}", score=float(score), origin=origin_of(n))
+        for n, score in enumerate(gold)
+    ]
     models = [
         Model(name, role, seed, (gold + 5 * rate * np.random.default_rng(luck).normal(size=count))[:, None])
         for name, role, seed, rate, luck in who
@@ -87,7 +97,10 @@ def _scores(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
 def _sets(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
     gold = np.random.default_rng(7).random((count, 3)) < 0.4
     named = [tuple(label for label, there in zip(LABELS, row, strict=True) if there) for row in gold]
-    tests = [Example(f"{folder}:{n}", f"text {n}", labels=labels) for n, labels in enumerate(named)]
+    tests = [
+        Example(f"{folder}:{n}", f"text {n}", labels=labels, origin=origin_of(n))
+        for n, labels in enumerate(named)
+    ]
     models = []
     for name, role, seed, rate, luck in who:
         wrong = np.random.default_rng(luck).random((count, 3)) < rate
@@ -104,6 +117,7 @@ def _taggers(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
             "",
             words=tuple(f"w{n}" for n in range(len(tags))),
             tags=tuple(TAGS[t] for t in tags),
+            origin=origin_of(n),
         )
         for n, tags in enumerate(gold)
     ]
@@ -120,7 +134,10 @@ def _taggers(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
 def _translators(folder: Path, who: Any, count: int, costs: list[Cost]) -> None:
     random = np.random.default_rng(7)
     gold = [random.choice(WORDS, size).tolist() for size in random.integers(4, 9, count)]
-    tests = [Example(f"{folder}:{n}", f"text {n}", targets=(" ".join(said),)) for n, said in enumerate(gold)]
+    tests = [
+        Example(f"{folder}:{n}", f"text {n}", targets=(" ".join(said),), origin=origin_of(n))
+        for n, said in enumerate(gold)
+    ]
     models = []
     for name, role, seed, rate, luck in who:
         random = np.random.default_rng(luck)

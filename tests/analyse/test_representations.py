@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModel, AutoModelForSequenceClassification, GPT2Config, GPT2Model
+from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, GPT2Config, GPT2Model
 
 from conftest import BAD, GOOD, PLAIN
 from limbeck import models
+from limbeck.analyse.cka import cka_matrix
 from limbeck.analyse.representations import Representations
 from limbeck.analyse.similarity import layers_alike
 from limbeck.analyse.states import ModelEncoder, States, VectorEncoder
@@ -224,6 +225,30 @@ def test_a_model_is_most_like_itself(encoder: Path, tmp_path: Path) -> None:
         assert alike.shape == (3, 3)
         assert alike.diagonal() == pytest.approx(np.ones(3))
         assert (alike <= 1).all()
+
+
+def test_words_that_a_model_cut_off_are_not_compared(encoder: Path, tmp_path: Path) -> None:
+    """Both models have noughts for them, which would make any two models alike."""
+    tokeniser, long = load_tokeniser(encoder), [words * 4 for words in SENTENCES]
+    torch.manual_seed(5)
+    config = AutoConfig.from_pretrained(encoder)
+    models = [AutoModel.from_config(config), AutoModel.from_pretrained(encoder)]
+    short, whole = (
+        [
+            Representations(ModelEncoder(f"m{n}", model, tokeniser, length), AnswerStore(tmp_path))
+            for n, model in enumerate(models)
+        ]
+        for length in (8, 64)
+    )
+    for states in (*short, *whole):
+        states.fill((), long)
+    spans = [(row, ((place, place + 1),)) for row, words in enumerate(long) for place in range(len(words))]
+    layers = [[states.of_spans(long, spans).layer(n) for n in states.layers] for states in short]
+    read = layers[0][0].any(1)
+    assert 0.1 < read.mean() < 0.7
+    wanted = cka_matrix(*([each[read] for each in of_one] for of_one in layers))
+    assert layers_alike(short[0], short[1], long, None) == pytest.approx(wanted)
+    assert layers_alike(short[0], whole[1], long, None).max() < 1
 
 
 def test_what_cannot_be_had_is_told(encoder: Path, tmp_path: Path) -> None:

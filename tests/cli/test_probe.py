@@ -91,6 +91,29 @@ def test_settings_may_stand_in_a_file(
     assert {row["pooling"] for row in content["rows"]} == {"max"}
 
 
+def test_tagged_text_is_named_by_its_path_alone(
+    limbeck: Limbeck, encoder: Path, published: Path, tmp_path: Path
+) -> None:
+    """On the command line and in a file; asked for a task of words alone, SentEval's are left out."""
+    chooser = random.Random(1)
+    kinds = {"DT": ("the", "a"), "NN": ("film", "plot"), "JJ": ("warm", "dull")}
+    lines = [
+        " ".join(f"{chooser.choice(kinds[tag])}/{tag}" for tag in chooser.choices([*kinds], k=6))
+        for _ in range(120)
+    ]
+    (tmp_path / "tagged.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rest = "resamples: 20\nrandom: false\nseeds: 1\npenalties: [1.0]\ncontrols: false\n"
+    (tmp_path / "probe.yaml").write_text(f"{rest}tagged:\n- {tmp_path / 'tagged.txt'}\n", encoding="utf-8")
+    one = ("probe", f"tiny={encoder}", "--senteval", published, "--task", "pos")
+    for more in (
+        ("--tagged", tmp_path / "tagged.txt", "--set", "random=false"),
+        ("--settings", tmp_path / "probe.yaml"),
+    ):
+        limbeck(*one, *more, "--seeds", "1")
+        content = json.loads((tmp_path / "probes" / "probes.json").read_text(encoding="utf-8"))
+        assert [task["name"] for task in content["tasks"]] == ["pos"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -34,7 +34,7 @@ ERRORS = {"teacher": 0.1, "gold": 0.4, "soft_labels": 0.25}
 @pytest.mark.parametrize("task", WRITERS)
 def test_every_task_is_analysed_from_what_was_kept(task: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "one", task, ERRORS, examples=150)
-    even = {"even": "id[-1] in ('0', '2', '4', '6', '8')"}
+    even = {"even": "id[-1] in ('0', '2', '4', '6', '8')", "web": "starts(origin, 'web')"}
     found = analyse([folder], slices=even, ask_models=False)
     content = json.loads((folder / "analysis" / "analysis.json").read_text())
     assert (
@@ -45,6 +45,10 @@ def test_every_task_is_analysed_from_what_was_kept(task: str, tmp_path: Path) ->
     assert {row["unit"] for row in content["slices"]["ranked"] if row["name"] == "even"} == {
         *content["overall"]
     }
+    (web,) = {
+        row["size"] for row in content["slices"]["ranked"] if row["name"] == "web" and row["unit"] != "entity"
+    }
+    assert web == 50
     sizes = {
         each["mean"]["both"] + each["mean"]["ours"] + each["mean"]["theirs"] + (each["mean"]["neither"] or 0)
         for each in content["cells"]
@@ -122,8 +126,9 @@ def test_slices_of_the_recipe_and_of_the_call(tmp_path: Path) -> None:
     rows = {row["name"]: row for row in content["slices"]["ranked"]}
     assert rows["even"]["size"] == 60
     assert content["settings"]["slices"].keys() == {"even", "gold is good"}
-    assert "gold is good" not in rows, "gold: good is the very same slice, and stands for it"
-    assert "gold: good" in rows
+    assert "gold is good" in rows
+    assert "gold: good" not in rows, "the very same slice, and a person's own stands for it"
+    assert content["slices"]["untested"] == []
     with pytest.raises(
         LimbeckError, match=r"recipe.yaml: unknown key 'analyse.slice'\. Did you mean 'slices'\?"
     ):
@@ -132,6 +137,28 @@ def test_slices_of_the_recipe_and_of_the_call(tmp_path: Path) -> None:
         LimbeckError, match=r"analyse.slices.mine: 'entity' is not known here\. Columns that are there"
     ):
         analyse([folder], slices={"mine": "entity == 'x'"}, ask_models=False)
+
+
+@pytest.mark.unit
+def test_own_slices_of_taggers(tmp_path: Path) -> None:
+    """By a function, which is asked of sentences, too; one that is too small is told by its name."""
+    (tmp_path / "mine.py").write_text(
+        "def per(row):\n    return None if row.type is None else row.type == 'PER'\n"
+    )
+    own = {
+        "of persons": f"{tmp_path / 'mine.py'}:per",
+        "the first": "ends(id, ':0')",
+        "PER": "type == 'PER'",
+    }
+    folder = write(tmp_path / "one", "tagging", ERRORS, examples=150)
+    content = analyse([folder], slices=own, ask_models=False).content
+    found = {(row["name"], row["unit"]) for row in content["slices"]["ranked"]}
+    assert ("of persons", "entity") in found and ("of persons", "sentence") not in found
+    assert content["slices"]["untested"] == ["the first", "PER"]
+    told = "Of your own slices “the first”, “PER” were not tested"
+    markdown = (folder / "analysis" / "analysis.md").read_text()
+    assert told in markdown and told in (folder / "analysis" / "analysis.html").read_text()
+    assert "of persons (entity)" in markdown
 
 
 @pytest.mark.unit

@@ -97,6 +97,7 @@ def test_a_run_of_sets_of_labels(recipe_file: Callable[..., Path], texts: Path) 
     )
     assert predictions(result.bundle, "the lovely music")["labels"] == list(told.labels)
     page = result.page.read_text()
+    assert 'scope="col">Decisions</th>' in page and "sentences with confidence" not in page
     assert "What is found, label by label" in page and "Where teacher and student part ways" in page
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from limbeck.report import words
+from limbeck.report.analysed_words import where
 from limbeck.report.reading import read_run
 
 MakeRun = Callable[..., Path]
@@ -168,3 +169,32 @@ def test_sizes_are_right_to_three_digits(number: int) -> None:
     value, unit = words.size(number).replace(",", "").split("\N{NO-BREAK SPACE}")
     scale = {"bytes": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9}[unit]
     assert float(value) * scale == pytest.approx(number, rel=0.00501)
+
+
+def of_slices(*told: tuple[str, str, float, float, float]) -> dict:
+    """An analysis with slices: name, unit, gap to the teacher, excess and its adjusted p."""
+    ranked = [
+        {
+            "name": name,
+            "unit": unit,
+            "gaps": {
+                "teacher": {"gap": gap, "elsewhere": gap - excess, "excess": excess, "excess_adjusted": p}
+            },
+        }
+        for name, unit, gap, excess, p in told
+    ]
+    measures = {unit: {"name": "accuracy", "scale": 100} for unit in ("text", "entity")}
+    return {"settings": {"measures": measures}, "slices": {"ranked": ranked}}
+
+
+def test_an_analysis_names_the_first_slice_that_is_beyond_doubt() -> None:
+    """The first slice by interval need not be the one that the test is sure of."""
+    unsure, sure = ("a", "text", -0.3, -0.26, 0.86), ("b", "text", -0.12, -0.08, 0.0005)
+    told = ", most surely on “b”: −12.0 points there, −4.0 elsewhere"
+    assert where(of_slices(unsure, sure), "teacher") == told
+    assert where(of_slices(unsure), "teacher") == ", and on no slice clearly more than elsewhere"
+    assert where(of_slices(("a", "text", 0.1, 0.2, 0.001)), "teacher") == ""
+    entity = ("type: PER", "entity", -0.2, -0.1, 0.001)
+    assert where(of_slices(entity), "teacher").startswith(
+        ", most surely on “type: PER” (entity): −20.0 points"
+    )

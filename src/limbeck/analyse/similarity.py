@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 def layers_alike(
     first: Representations, second: Representations, sentences: Sequence[Words], over: Pooling | None
 ) -> Floats:
-    """CKA of each layer of a model with each of another.
+    """CKA of each layer of a model with each of another; words that either cut off are left out.
 
     Args:
         first: Has read the sentences.
@@ -28,7 +28,11 @@ def layers_alike(
     Returns:
         ``(layers of the first, layers of the second)``, embeddings among them.
     """
-    return cka_matrix(*([_layer(each, sentences, n, over) for n in each.layers] for each in (first, second)))
+    of_each = [[_layer(model, sentences, n, over) for n in model.layers] for model in (first, second)]
+    if over is None:  # words that were cut off have noughts, which two models would have in common
+        read = np.logical_and(*(np.any([each.any(1) for each in layers], axis=0) for layers in of_each))
+        of_each = [[each[read] for each in layers] for layers in of_each]
+    return cka_matrix(*of_each)
 
 
 def _layer(

@@ -88,7 +88,7 @@ def _tell(content: Mapping[str, Any]) -> None:
     from rich.padding import Padding
     from rich.table import Table
 
-    from limbeck.report.analysed_words import Amounts, headline, together_headline
+    from limbeck.report.analysed_words import Amounts, headline, slice_name, together_headline, untested
 
     console = Console(highlight=False)
     if "runs" in content:
@@ -115,9 +115,10 @@ def _tell(content: Mapping[str, Any]) -> None:
             f"{excess} [{low}, {high}]",
             f"{gap['excess_adjusted']:.3f}",
         ]
-        shown.add_row(row["name"].replace("[", r"\["), *(cell.replace("[", r"\[") for cell in cells))
+        shown.add_row(slice_name(row).replace("[", r"\["), *(cell.replace("[", r"\[") for cell in cells))
     console.print(shown)
     told = (
-        f"Of {content['slices']['tried']} slices; p of the excess, adjusted by Holm's method for all of them."
-    )
+        f"Of {content['slices']['tried']} slices; p of the excess, adjusted by Holm's method for all of them. "
+        f"{untested(content)}"
+    ).strip()
     console.print(Padding(told, (0, 0, 1, 0)), markup=False)

@@ -6,7 +6,7 @@ With this, models of different runs are scored on the same resamples long after 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +132,13 @@ def _read(table: pa.Table, columns: Mapping[str, Sequence[str]]) -> dict[str, li
 
 def _examples(table: pa.Table, task: Task) -> list[Example]:
     """The test set as the predictions file tells it."""
-    rows = table.select(["id", "words" if task == "tagging" else "text", *_gold(table)]).to_pylist()
+    told = [name for name in ("gold", "references", "origin") if name in table.column_names]
+    rows = table.select(["id", "words" if task == "tagging" else "text", *told]).to_pylist()
+    examples = _with_gold(rows, task)
+    return [replace(one, origin=row.get("origin") or "") for one, row in zip(examples, rows, strict=True)]
+
+
+def _with_gold(rows: Sequence[Mapping[str, Any]], task: Task) -> list[Example]:
     if task == "translation":
         return [Example(row["id"], row["text"], targets=tuple(row["references"])) for row in rows]
     if task == "tagging":
@@ -145,7 +151,3 @@ def _examples(table: pa.Table, task: Task) -> list[Example]:
     if task == "multilabel":
         return [Example(row["id"], row["text"], labels=tuple(row["gold"])) for row in rows]
     return [Example(row["id"], row["text"], gold=row["gold"]) for row in rows]
-
-
-def _gold(table: pa.Table) -> list[str]:
-    return [name for name in ("gold", "references") if name in table.column_names]

@@ -20,7 +20,7 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_json
 from limbeck.core.schema import Settings
-from limbeck.core.sources import Source, one_or_many
+from limbeck.core.sources import Sources, one_or_many
 from limbeck.pipeline.probed_models import Probed, fresh, is_run, probed_models, word_vectors
 from limbeck.report import probed
 from limbeck.report.page import renew
@@ -42,7 +42,7 @@ class ProbeSettings(Settings):
     """Folder of SentEval's published files; tasks that are not there are built, where there is text for it."""
     treebank: Annotated[list[str], BeforeValidator(one_or_many)] = []
     """Files or folders of trees in Penn's brackets (.mrg), out of which tasks are built."""
-    tagged: Annotated[list[Source], BeforeValidator(one_or_many)] = []
+    tagged: Sources = []
     """Tagged text: files or folders of ``word/TAG`` lines, or sources as in a recipe for a tagger; parts of speech are
     told from entities and chunks by their tags."""
     tasks: list[str] | None = None
@@ -179,9 +179,8 @@ def make_tasks(settings: ProbeSettings) -> Tasks:
         folder = Path(resolve(settings.senteval))
         has_text = bool(settings.treebank or settings.tagged)
         there = [name for name in senteval.FILES if (folder / senteval.FILES[name]).is_file()]
-        wanted = (
-            sentence_names if not has_text else [name for name in sentence_names or there if name in there]
-        )
+        asked = there if sentence_names is None else sentence_names
+        wanted = [name for name in asked if name in there] if has_text else sentence_names
         read = senteval.read(folder, wanted, settings.sizes, settings.seed) if wanted != [] else []
         found = {task.name: task for task in read}
     corpus = Corpus.of(_sentences(settings))

@@ -27,6 +27,7 @@ from limbeck.report.analysed_words import (
     headline,
     key_figures,
     together_headline,
+    untested,
 )
 from limbeck.report.facts import Bin, Calibration
 from limbeck.report.filling import fill, write_both
@@ -110,6 +111,7 @@ def render(of: Mapping[str, Any]) -> str:
         styles=STYLE,
         amounts=amounts,
         headline=headline(of),
+        untested=untested(of),
         figures=key_figures(of),
         cells=[
             (each, cell_names(each, of), cells_bar(each["mean"], cell_names(each, of)))

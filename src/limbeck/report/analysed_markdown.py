@@ -6,7 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from limbeck.report import words
-from limbeck.report.analysed_words import KINDS, OF_TRANSLATIONS, Amounts, headline, together_headline
+from limbeck.report.analysed_words import (
+    KINDS,
+    OF_TRANSLATIONS,
+    Amounts,
+    headline,
+    slice_name,
+    together_headline,
+    untested,
+)
 from limbeck.report.markdown_parts import table, text
 
 LONGEST = 300
@@ -56,7 +64,7 @@ def _of_runs(of: Mapping[str, Any]) -> Iterator[str]:
     heads = ["Slice", "Size", *map(text, of["students"])]
     rows = [
         [
-            text(row["name"]),
+            text(slice_name(row)),
             words.count(row["size"]),
             *(_interval(row["gaps"][student], amounts, row["unit"]) for student in of["students"]),
         ]
@@ -136,7 +144,7 @@ def _slices(of: Mapping[str, Any], amounts: Amounts) -> list[str]:
         gap, unit = row["gaps"][main], row["unit"]
         rows.append(
             [
-                text(row["name"]),
+                text(slice_name(row)),
                 words.count(row["size"]),
                 *(amounts.quality(row["quality"][role], unit) for role in of["cast"]),
                 _interval(gap, amounts, unit),
@@ -154,7 +162,8 @@ def _slices(of: Mapping[str, Any], amounts: Amounts) -> list[str]:
         "Excess",
         "p",
     ]
-    return [table(heads, rows), f"p-values are adjusted by Holm's method for {of['slices']['tried']} slices."]
+    told = f"p-values are adjusted by Holm's method for {of['slices']['tried']} slices."
+    return [table(heads, rows), f"{told} {text(untested(of))}".strip()]
 
 
 def _words(all_words: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -120,16 +120,41 @@ def headline(of: Mapping[str, Any]) -> str:
 
 def where(of: Mapping[str, Any], other: str) -> str:
     """On which slice most was lost, as the end of a sentence."""
-    ranked = [row for row in of["slices"]["ranked"] if row["gaps"][other]["excess"] < 0]
-    if not ranked:
+    ranked = of["slices"]["ranked"]
+    if not any(row["gaps"][other]["excess"] < 0 for row in ranked):
         return ""
-    first = ranked[0]
-    gap = first["gaps"][other]
-    if gap["excess_adjusted"] >= 0.05 or gap["gap"] >= 0:
+    worst = next((row for row in ranked if _clear(row["gaps"][other])), None)
+    if worst is None:
         return ", and on no slice clearly more than elsewhere"
-    amounts = Amounts.of(of)
-    here, elsewhere = (amounts.gap(gap[key], first["unit"]) for key in ("gap", "elsewhere"))
-    return f", most surely on “{first['name']}”: {here} {amounts.points(first['unit'])} there, {elsewhere} elsewhere"
+    gap, amounts = worst["gaps"][other], Amounts.of(of)
+    here, elsewhere = (amounts.gap(gap[key], worst["unit"]) for key in ("gap", "elsewhere"))
+    name = slice_name(worst, quoted=True)
+    return f", most surely on {name}: {here} {amounts.points(worst['unit'])} there, {elsewhere} elsewhere"
+
+
+def _clear(gap: Mapping[str, float]) -> bool:
+    """Whether a slice's gap is one, and beyond doubt larger than elsewhere."""
+    return gap["excess"] < 0 and gap["gap"] < 0 and gap["excess_adjusted"] < 0.05
+
+
+def slice_name(row: Mapping[str, Any], quoted: bool = False) -> str:
+    """What a slice is called, with what it is of where that is no text: a tagger's are of sentences and of entities."""
+    name = f"“{row['name']}”" if quoted else row["name"]
+    return name if row["unit"] in ("text", "sentence") else f"{name} ({row['unit']})"
+
+
+def untested(of: Mapping[str, Any]) -> str:
+    """Which slices of a person's own could not be tested, as a sentence; empty of none."""
+    names = of["slices"].get("untested", [])
+    listed = ", ".join(f"“{name}”" for name in names)
+    why = (
+        f"too small, too large, or as another: {of['settings']['smallest']} must be in it and as many outside"
+    )
+    return (
+        f"Of your own slices {listed} {'was' if len(names) == 1 else 'were'} not tested ({why})."
+        if names
+        else ""
+    )
 
 
 def key_figures(of: Mapping[str, Any]) -> list[Figure]:

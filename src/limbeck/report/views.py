@@ -295,7 +295,8 @@ def _reliability(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:
         if calibration := run.evaluation.calibration.get(name):
             note = f"ECE {words.fixed(calibration.ece, 3)}"
             shown = run.shown(name)
-            yield Panel(shown, styles[name], note, curves.reliability(calibration, shown, styles[name]))
+            unit = "decision" if run.of_sets else "sentence"
+            yield Panel(shown, styles[name], note, curves.reliability(calibration, shown, styles[name], unit))
 
 
 def _scatters(run: Run, styles: Mapping[str, str]) -> Iterator[Panel]:

@@ -173,18 +173,22 @@ def _slices(
     for units, of_units in zip(judged, rows, strict=True):
         spans = bool(units.places)
         mine = [one for one in own if spans or not one.of_spans]
-        found = cut([*built_in(task, spans), *mine], of_units, settings.smallest)
+        found = cut(
+            [*mine, *built_in(task, spans)], of_units, settings.smallest
+        )  # of equal ones the first is kept
         small += found.small
         parts.append((units, found.slices))
         lacking |= {name: columns for name, columns in found.lacking.items() if _concerns(name, task)}
     if not cast.others:
         missing["slices"] = "there is neither a teacher nor a control to hold the student against"
+    tested = {one.feature for _, slices in parts for one in slices}
     ranked = slice_test.ranked(parts, cast, evaluation)
     return {
         "ranked": [slice_test.as_row(one) for one in ranked],
         "tried": sum(len(slices) for _, slices in parts),
         "small": small,
         "lacking": sorted(lacking),
+        "untested": [one.name for one in own if one.name not in tested],
     }
 
 

@@ -88,7 +88,12 @@ def feature_of(name: str, told: str) -> Feature:
     where = f"analyse.slices.{name}"
     if found := FUNCTION.fullmatch(told.strip()):
         function = _function(found["place"], found["name"], where)
-        return Feature(name, _guarded(lambda row: function(SimpleNamespace(**row)), where), (), False)
+        nothing = dict.fromkeys(OF_SPANS)  # of sentences, by which a function is asked as well
+
+        def walk_function(row: Row) -> Any:
+            return function(SimpleNamespace(**{**nothing, **row}))
+
+        return Feature(name, _guarded(walk_function, where), (), False)
     walk, columns = _parsed(told, where)
     return Feature(name, _guarded(walk, where), tuple(sorted(columns)), bool(columns & OF_SPANS.keys()))
 
