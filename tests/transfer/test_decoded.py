@@ -112,6 +112,9 @@ def test_each_way_of_decoding_has_a_table_and_what_it_does_not_read_is_no_other_
     decode(translator, asked, Decoding(search="sampling", seed=2, keep=2), store)
     assert len(translator.asked) == 12
     assert len(store.list()) == 5
+    for _ in range(2):
+        decode(translator, asked, BEAM.model_copy(update={"passes": 1}), store)
+    assert len(translator.asked) == 15
 
 
 def test_the_listing_says_how_they_were_found(store: AnswerStore) -> None:

@@ -30,7 +30,8 @@ class Decoding(Settings):
     candidates: int = Field(1, gt=0)
     """Of parallel students: lengths that are tried, the likeliest ones; the best-scored translation is taken."""
     passes: int = Field(10, gt=0)
-    """Of parallel students that refine what they wrote: most passes of a translation."""
+    """Of parallel students that refine what they wrote: most passes of a translation; of ``levenshtein`` most
+    iterations, of up to three passes each."""
     latents: int = Field(4, gt=0)
     """Of importance weighted decoding: latent sequences tried for each length, the likeliest one and random ones."""
     samples: int = Field(4, gt=0)

@@ -122,6 +122,11 @@ DECODING = {
     False: "Any sequence of tags may be decoded.",
 }
 """By whether a tagger is constrained."""
+PASSES = {
+    "insertion": "tokens into all slots at once, in up to {passes} passes",
+    "levenshtein": "tokens at all places at once, in up to {passes} iterations of up to three passes",
+}
+"""By the loop of a translator that makes several passes; others write all tokens in each."""
 
 
 def card_page(report: Mapping[str, Any]) -> str:
@@ -172,7 +177,9 @@ def _said_of_task(report: Mapping[str, Any]) -> dict[str, str]:
 def _decoding(report: Mapping[str, Any]) -> str:
     settings = report["decoding"]
     if "loop" in report:
-        return f"all tokens at once, in up to {settings['passes']} passes"
+        return PASSES.get(report["loop"]["kind"], "all tokens at once, in up to {passes} passes").format(
+            **settings
+        )
     if "candidates" in report:
         count = min(settings["candidates"], report["candidates"])
         return f"all tokens at once, {count} length{'s' * (count > 1)} tried"

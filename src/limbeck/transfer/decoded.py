@@ -170,6 +170,8 @@ def _table(translator: Translator, decoding: Decoding, store: AnswerStore) -> An
     read = ("search", *READ[decoding.search], "keep", "max_length", "candidates")
     settings: dict[str, Any] = {key: getattr(decoding, key) for key in read}
     settings |= {"engine": translator.engine}
+    if decoding.passes != Decoding().passes:  # the usual number is no key: most translators read none
+        settings["passes"] = decoding.passes
     return store.open(translator.fingerprint, "translations", (), translator.name, settings=settings)
 
 

@@ -24,8 +24,10 @@ from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.signals import Guess
 from limbeck.models.translators.decode import log_probability, translate
+from limbeck.models.translators.ensemble import Averaged, Encoding
 from limbeck.models.translators.sampling import uniforms
 from limbeck.models.translators.translator import Hypothesis, ParallelTranslator
+from limbeck.text.encode import collate
 
 from .conftest import END, START, built, encoded_of, sentences
 
@@ -134,6 +136,25 @@ def test_greedy_takes_the_likeliest_token_at_every_step(reverser, together):
         assert one.tokens == tokens
         assert one.score == pytest.approx(score, abs=1e-5)
         assert one.passes == min(12, len(tokens) + 1)
+
+
+@pytest.mark.parametrize("family", ["mBART", "M2M-100"])
+def test_the_token_that_an_ensembles_translations_begin_with_counts_for_nothing(family):
+    model, pad = of_family(family)
+    torch.manual_seed(1)
+    other = type(model)(model.config).eval()
+    encoded = encoded_of(sentences(6, 27, seed=3), pad=pad)
+    read = (
+        Encoding(model, collate(encoded, np.arange(6)).inputs),
+        Encoding(other, collate(encoded, np.arange(6)).inputs),
+    )
+    forced = model.generation_config.forced_bos_token_id
+    scores = torch.full((6, 30), -torch.inf)
+    scores[:, forced] = 0.0
+    prefixes = torch.full((6, 1), model.config.decoder_start_token_id)
+    with torch.inference_mode():
+        means = Averaged(read, normalised=True)(prefixes, scores)
+    assert torch.equal(means, scores)
 
 
 @pytest.mark.parametrize("search", SEARCHES)

@@ -66,7 +66,7 @@ def texts_of(inputs):
 @pytest.fixture(scope="module")
 def enumerable():
     """Eight tokens; prior and posterior are not far apart, so that a few hundred samples tell of the one by the other."""
-    model = built(vocabulary(3), width=4, heads=1, feed_forward=8, stir=0.04)
+    model = built(vocabulary(3), width=4, heads=1, feed_forward=8, stir=0.03)
     torch.manual_seed(7)
     with torch.no_grad():
         model.lm_head.weight.add_(torch.randn(8, 4) * 0.5)
@@ -93,6 +93,7 @@ def test_importance_sampling_estimates_the_likelihood(enumerable, length):
     torch.manual_seed(0)
     expected = np.array(likelihoods(enumerable, inputs, lengths, translations, 20000))
     assert expected.sum() == pytest.approx(1)
+    torch.manual_seed(1)
     rows = len(translations)
     with torch.inference_mode():
         memory = enumerable.encode(inputs["input_ids"], inputs["attention_mask"])

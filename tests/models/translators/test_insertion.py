@@ -13,9 +13,11 @@ from limbeck import models
 from limbeck.core.decoding import Decoding
 from limbeck.core.objective import NO_GOLD
 from limbeck.models.translators import insertion
+from limbeck.models.translators.answered import greedily
 from limbeck.models.translators.insertion_targets import canvases, lessons, random_subsets
 from limbeck.serve.loops.insertion import Loop
 
+from .conftest import encoded_of
 from .toys import batch_of, toy_pairs, vocabulary
 
 pytestmark = pytest.mark.unit
@@ -98,6 +100,24 @@ def built(**changes):
     return models.build(
         "insertion", settings, labels=(), tokeniser=vocabulary(), teacher=None, seed=0, task="translation"
     )
+
+
+def test_a_translation_of_all_positions_is_cut_to_those_beside_its_boundaries(monkeypatch):
+    student = built(order="uniform")
+    positions = student.config.max_position_embeddings
+    inputs = batch_of([([5, 6, 7], [5 + number % 50 for number in range(positions + 3)])])
+    for kept in (torch.ones_like, torch.zeros_like):
+        monkeypatch.setattr(insertion, "random_subsets", lambda real, kept=kept: kept(real) & real)
+        (guess,) = student.guesses(inputs)
+        assert len(guess.truth) == (positions - 1 if kept is torch.ones_like else positions - 2)
+
+
+def test_greedy_translations_of_dev_are_as_long_as_gold(monkeypatch):
+    """A token a pass: the usual number of passes would cut them at ten tokens."""
+    student = built(insertions="greedy", end_penalty=1e9)  # it never ends
+    encoded = encoded_of([[5, 6, 7]], [[8] * 30])
+    (tokens,) = greedily(student.eval(), encoded, encoded.targets, torch.device("cpu"))
+    assert len(tokens) > 30
 
 
 @pytest.mark.parametrize(("order", "tau"), [("binary_tree", 0.5), ("uniform", math.inf)])

@@ -21,6 +21,7 @@ from limbeck.losses.translation import summed
 from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.export import export_translator
+from limbeck.models.translators.start import LAYERS
 from limbeck.serve.translator import TranslatorBundle
 from limbeck.text.subwords import Subwords
 from limbeck.text.translations import encode_translations
@@ -158,7 +159,35 @@ def test_its_bundle_translates_as_pytorch_does(kind, tmp_path):
     assert all(isinstance(text, str) for text in TranslatorBundle(tmp_path / "bundle").translate(texts))
     with pytest.raises(LimbeckError, match="draws none"):
         bundle.predict(texts, Decoding(search="importance"))
-    assert "Decoding: " in (tmp_path / "bundle" / "README.md").read_text()
+    told = {
+        "flowseq": "all tokens at once, 1 length tried.",
+        "vanilla": "all tokens at once, 1 length tried.",
+        "insertion": "tokens into all slots at once, in up to 10 passes.",
+        "levenshtein": "tokens at all places at once, in up to 10 iterations of up to three passes.",
+    }.get(kind, "all tokens at once, in up to 10 passes.")
+    assert f"Decoding: {told}" in (tmp_path / "bundle" / "README.md").read_text()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_layers_start_as_their_depth_says(kind):
+    """Within Glorot's bound over the root of the depth, a flow's couplings among them; norms as they are."""
+    student = built(kind, vocabulary(), layers=3)
+    depths = {
+        layer: depth
+        for stack in (student.encoder.layers, student.layers)
+        for depth, layer in enumerate(stack, start=1)
+    }
+    layers = [module for module in student.modules() if isinstance(module, LAYERS)]
+    assert len(layers) >= 6 and depths.keys() <= {*layers}
+    for layer in layers:
+        for linear in (
+            layer.fc1,
+            layer.fc2,
+            layer.encoder_attn.q_proj if layer in student.layers else layer.fc1,
+        ):
+            bound = (6 / (linear.in_features + linear.out_features)) ** 0.5 * depths.get(layer, 1) ** -0.5
+            assert float(linear.weight.detach().abs().max()) < 1.001 * bound
+        assert float(layer.final_layer_norm.weight.detach().min()) == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)

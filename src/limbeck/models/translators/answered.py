@@ -11,6 +11,7 @@ from limbeck.core.signals import TOKENS, Guess
 from limbeck.losses.translation import summed
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.guesses import guesses_of
+from limbeck.models.translators.translator import ParallelTranslator
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Targets, collate
 
@@ -34,8 +35,10 @@ def greedily(
         targets: Their gold, which says nothing but where to stop a translation that does not end.
         device: Where the model is.
     """
-    longest = int(targets.lengths.max(initial=1))
-    decoding = Decoding(search="greedy", max_length=longest + ROOM)
+    longest = int(targets.lengths.max(initial=1)) + ROOM
+    decoding = Decoding(search="greedy", max_length=longest)
+    if isinstance(model, ParallelTranslator):
+        decoding = decoding.model_copy(update={"passes": model.passes_for(longest)})
     return [best.tokens for best, *_ in translate(model, encoded, decoding, device=device)]
 
 

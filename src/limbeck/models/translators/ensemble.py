@@ -63,7 +63,8 @@ class Encoding:
 class Averaged(LogitsProcessor):
     """Averages the probabilities of an ensemble, of which ``generate`` runs the first member.
 
-    What may not be written next has a score of minus infinity by then, and keeps it. Where the scores are not
+    What may not be written next has a score of minus infinity by then, and keeps it; a token that alone may be has a
+    probability of one. Where the scores are not
     normalised yet, that was taken from them too early, and the first member, too, reads each prefix anew. The others
     always do: a search may reorder its beams between two steps, and the prefixes are all that it shows.
 
@@ -82,4 +83,7 @@ class Averaged(LogitsProcessor):
         for member in self.read:
             mine = member.scores(input_ids, len(input_ids) // len(member.mask))[:, -1]
             likelihoods.append(mine.log_softmax(-1))
-        return mean_log_probabilities(likelihoods).masked_fill(scores == -torch.inf, -torch.inf)
+        barred = scores == -torch.inf
+        means = mean_log_probabilities(likelihoods).masked_fill(barred, -torch.inf)
+        forced = (~barred).sum(-1, keepdim=True) == 1
+        return means.masked_fill(forced & ~barred, 0.0)

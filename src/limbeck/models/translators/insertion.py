@@ -97,6 +97,7 @@ class InsertionForSeq2SeqLM(PassStudent):
         end: Any = config.eos_token_id
         self.start_id, self.end_id = self.special(config.bos_token_id, "start"), self.special(end, "end")
         self.slots = nn.Linear(2 * config.d_model, config.d_model)
+        self.longest = config.max_position_embeddings - 2  # without the boundaries
         self.post_init()
 
     def slot_states(self, memory: Tensor, source_mask: Tensor, tokens: Tensor) -> Tensor:
@@ -131,6 +132,7 @@ class InsertionForSeq2SeqLM(PassStudent):
         """
         input_ids, mask, labels = (inputs[name] for name in ("input_ids", "attention_mask", "labels"))
         lengths = (labels != NO_GOLD).sum(1) - 1  # (batch,); the end token is dropped
+        lengths = lengths.clamp(max=self.longest)  # what is longer is cut
         taught = lengths > 0
         real = real_places(lengths.clamp(min=1)) & taught[:, None]  # (batch, places)
         kept = random_subsets(real)
@@ -146,6 +148,10 @@ class InsertionForSeq2SeqLM(PassStudent):
         factor = (lengths + 1) / (kept.sum(1) + 1)  # of the mean over a canvas's slots
         return (Guess(TOKENS, scores, truth, (weights * factor[rows]).to(scores.dtype)),)
 
+    def passes_for(self, tokens: int) -> int:
+        """One a token and one more, where a pass inserts one alone."""
+        return tokens + 1 if self.config.insertions == "greedy" else super().passes_for(tokens)
+
     def graphs(self) -> dict[str, PassGraph]:
         """One: what to insert into each slot."""
         tokens = torch.tensor([[self.start_id, self.end_id, self.end_id]] * 2)
@@ -159,7 +165,7 @@ class InsertionForSeq2SeqLM(PassStudent):
             start=self.start_id,
             end=self.end_id,
             padding=self.pad_id,
-            longest=self.config.max_position_embeddings - 2,
+            longest=self.longest,
             greedy=self.config.insertions == "greedy",
             end_penalty=self.config.end_penalty,
             deduplicate=self.config.deduplicate,

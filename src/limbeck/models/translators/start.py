@@ -21,16 +21,13 @@ LAYERS = (MarianEncoderLayer, MarianDecoderLayer, DecoderLayer)
 def start_layers(model: nn.Module) -> None:
     """Draw the weights of all layers anew, in the ``l``-th of a stack from ``U(-b, b) / sqrt(l)``.
 
-    There ``b = sqrt(6 / (inputs + outputs))``; biases and norms stay as they are.
+    There ``b = sqrt(6 / (inputs + outputs))``; biases and norms stay as they are. A layer that stands alone, as in the
+    couplings of a flow, is a first one.
     """
-    for stack in model.modules():
-        if isinstance(stack, nn.ModuleList):
-            for depth, layer in enumerate(stack, start=1):
-                if isinstance(layer, LAYERS):
-                    _start(layer, depth)
-
-
-def _start(layer: nn.Module, depth: int) -> None:
-    for module in layer.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.xavier_uniform_(module.weight, gain=depth**-0.5)
+    stacks = (module for module in model.modules() if isinstance(module, nn.ModuleList))
+    depths = {layer: depth for stack in stacks for depth, layer in enumerate(stack, start=1)}
+    for layer in model.modules():
+        if isinstance(layer, LAYERS):
+            for module in layer.modules():
+                if isinstance(module, nn.Linear):
+                    nn.init.xavier_uniform_(module.weight, gain=depths.get(layer, 1) ** -0.5)

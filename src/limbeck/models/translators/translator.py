@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from transformers import PreTrainedModel
 
+from limbeck.core.decoding import Decoding
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from limbeck.core.decoding import Decoding
     from limbeck.core.signals import Guess, Penalty
     from limbeck.text.encode import Encoded
 
@@ -58,6 +59,10 @@ class ParallelTranslator(PreTrainedModel):
     def most_candidates(self) -> int:
         """How many translations of a text can be tried side by side."""
         raise NotImplementedError
+
+    def passes_for(self, tokens: int) -> int:
+        """Passes in which a translation of so many tokens can be written, where nobody says how many may be made."""
+        return Decoding().passes
 
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess | Penalty, ...]:
         """What it is scored on for a batch, with the graph for gradients.
