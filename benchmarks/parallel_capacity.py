@@ -9,8 +9,9 @@ search with five beams; each of the six parallel students has 3 + 3 layers of 64
     python benchmarks/parallel_capacity.py --full   # all 20,850 pairs, published widths, three seeds
 
 A row a student and a text: BLEU on test with its interval, and the teacher's own; then a row a student
-(``kind: summary``) that says whose text it learned best, and how well. Each is written as it is known; run again, it
-goes on where it stopped.
+(``kind: summary``) that says whose text it learned best, by BLEU on dev, and how well. That some of six students learn
+best from another teacher than the largest is no aim: by luck alone nearly always some would. Each is written as it is
+known; run again, it goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -86,9 +87,9 @@ def fill(size: str, student: str, full: bool, results: ResultsFile) -> None:
 
 
 def best(rows: Sequence[Row]) -> Row:
-    """Of a student's rows the one with the highest BLEU, and what it gains over the real text."""
+    """Of a student's rows the one that is best on dev, and what it gains over the real text on test."""
     taught = [row for row in rows if row["teacher"] != REAL]
-    chosen = max(taught, key=lambda row: row["bleu"])
+    chosen = max(taught, key=lambda row: row["dev_bleu"])
     (real,) = (row["bleu"] for row in rows if row["teacher"] == REAL)
     kept = {key: chosen[key] for key in ("student", "teacher", "teacher_bleu", "bleu", "seeds")}
     return {**kept, "gain": chosen["bleu"] - real}
@@ -106,15 +107,8 @@ def grows(rows: Sequence[Row]) -> float | None:
     return 0.0 if len(set(sizes)) == 1 else float(spearmanr([row["bleu"] for row in found], sizes).statistic)
 
 
-def not_the_largest(rows: Sequence[Row]) -> float | None:
-    """How many of the six learn best from another teacher than the largest."""
-    found = [row for row in rows if row["kind"] == "summary"]
-    return sum(row["teacher"] != SIZES[-1] for row in found) if len(found) == len(PARALLEL) else None
-
-
 AIMS = [
     Aim("Spearman's correlation of students' BLEU with the size of their best teacher", grows, above=0),
-    Aim("students whose best teacher is not the largest, of six", not_the_largest, at_least=1),
 ]
 
 if __name__ == "__main__":

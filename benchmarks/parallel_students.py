@@ -139,11 +139,20 @@ def least(rows: Sequence[Row]) -> float | None:
 
 
 def weak_gain_most(rows: Sequence[Row]) -> float | None:
-    """Of pairs of parallel students, the share in which the one that is weaker on real text gains more."""
+    """Of pairs of parallel students, the share in which the weaker one gains more.
+
+    Weaker is whose mean over both texts is lower (Oldham 1962): what luck takes from a student on real text alone would
+    be its gain as well, and the unlucky would seem to gain more.
+    """
     found = [row for row in rows if row["student"] in PARALLEL]
     pairs = [(one, other) for place, one in enumerate(found) for other in found[:place]]
-    agreeing = [(one["real"] - other["real"]) * (one["gain"] - other["gain"]) < 0 for one, other in pairs]
+    agreeing = [(strength(one) - strength(other)) * (one["gain"] - other["gain"]) < 0 for one, other in pairs]
     return sum(agreeing) / len(agreeing) if len(found) == len(PARALLEL) else None
+
+
+def strength(row: Row) -> float:
+    """A student's mean BLEU over both texts."""
+    return statistics.fmean((row["real"], row["distilled"]))
 
 
 def above(more: str, less: str) -> translators.Measured:

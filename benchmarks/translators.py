@@ -167,8 +167,14 @@ def mean_measures(rows: Sequence[Row]) -> Row:
 
 
 def scores(run: TranslationRun) -> dict[str, Row]:
-    """BLEU on test of the teacher and of every method's students, with the interval of the mean over seeds."""
+    """BLEU on test of the teacher and of every method's students, with the interval of the mean over seeds.
+
+    ``dev_bleu`` is the students' on dev: what is chosen by it has no luck on test.
+    """
     found = run.evaluation
+    dev = {
+        name: statistics.fmean(run.dev_score(name, seed) for seed in run.recipe.seeds) for name in run.methods
+    }
     spans = {
         span["name"]: span for span in found["intervals"] if span["seed"] is None and span["metric"] == "bleu"
     }
@@ -178,6 +184,7 @@ def scores(run: TranslationRun) -> dict[str, Row]:
             "low": spans[row["name"]]["low"],
             "high": spans[row["name"]]["high"],
             "chrf": row["mean"]["chrf"],
+            "dev_bleu": dev.get(row["name"]),
             "seeds": row["seeds"],
         }
         for row in found["summary"]

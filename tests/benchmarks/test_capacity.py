@@ -23,12 +23,18 @@ def summary(teacher: str | None, text: str, **fields: float) -> dict[str, Any]:
 
 ROWS = [
     summary(None, "real", complexity=3.0, faithfulness=0.2, reordering=0.6, vanilla=5),
-    summary("tiny", "distilled", complexity=1.0, faithfulness=4.0, reordering=0.9, vanilla=8),
-    summary("small", "distilled", complexity=1.2, faithfulness=3.5, reordering=0.8, vanilla=12),
-    summary("base", "distilled", complexity=1.5, faithfulness=3.0, reordering=0.7, vanilla=11),
+    summary("tiny", "distilled", complexity=1.0, faithfulness=4.0, reordering=0.9, vanilla=8, vanilla_dev=8),
+    summary(
+        "small", "distilled", complexity=1.2, faithfulness=3.5, reordering=0.8, vanilla=13, vanilla_dev=10
+    ),
+    summary(
+        "base", "distilled", complexity=1.5, faithfulness=3.0, reordering=0.7, vanilla=12, vanilla_dev=11
+    ),
     summary("base", "interpolated", complexity=1.6, faithfulness=2.8, reordering=0.7, vanilla=10),
     summary("base", "born again", complexity=1.2, faithfulness=3.1, reordering=0.75, vanilla=12),
-    summary("big", "distilled", complexity=1.7, faithfulness=2.9, reordering=0.65, vanilla=10),
+    summary(
+        "big", "distilled", complexity=1.7, faithfulness=2.9, reordering=0.65, vanilla=10, vanilla_dev=12
+    ),
 ]
 
 
@@ -72,9 +78,12 @@ def test_a_summary_joins_measures_with_the_scores_of_teacher_and_students(tmp_pa
         measures = dict.fromkeys(translators.MEASURES, float(number))
         results.append(kind="text", teacher="base", text="distilled", round=number, **measures)
     for student, bleu in (("autoregressive", 18.0), ("vanilla", 9.0)):
-        results.append(kind="student", teacher="base", text="distilled", student=student, bleu=bleu)
+        results.append(
+            kind="student", teacher="base", text="distilled", student=student, bleu=bleu, dev_bleu=bleu + 1
+        )
     for _ in range(2):
         capacity.summarise("base", "distilled", results)
     (row,) = results.find(kind="summary")
     assert row["teacher_bleu"] == 20 and row["parameters"] == 7 and row["complexity"] == 1.5
     assert row["autoregressive"] == 18 and row["vanilla"] == 9
+    assert row["autoregressive_dev"] == 19 and row["vanilla_dev"] == 10

@@ -18,7 +18,7 @@ BEST = {"vanilla": 0, "flowseq": 1, "inat": 1, "insertion": 2, "maskt": 2, "leve
 
 
 def rows_of(student: str, place: int) -> list[dict[str, Any]]:
-    """BLEU by teacher, highest at one place; students stand in the order of strength."""
+    """BLEU by teacher, on dev highest at one place, and on test at another; students stand in the order of strength."""
     strength = 10 + list(BEST).index(student)
     taught = [
         {
@@ -26,7 +26,8 @@ def rows_of(student: str, place: int) -> list[dict[str, Any]]:
             "teacher": size,
             "teacher_bleu": 30,
             "seeds": 1,
-            "bleu": strength - abs(n - place),
+            "dev_bleu": strength - abs(n - place),
+            "bleu": strength - abs(n - place) + 9 * (n == (place + 1) % 4),
         }
         for n, size in enumerate(parallel_capacity.SIZES)
     ]
@@ -37,17 +38,16 @@ def test_the_best_teacher_is_told_and_grows_with_the_student() -> None:
     rows = [{"kind": "summary", **parallel_capacity.best(rows_of(*each))} for each in BEST.items()]
     assert [parallel_capacity.SIZES.index(row["teacher"]) for row in rows] == list(BEST.values())
     assert {row["gain"] for row in rows} == {5}
-    correlation, others = (aim.measure(rows) for aim in parallel_capacity.AIMS)
+    (correlation,) = (aim.measure(rows) for aim in parallel_capacity.AIMS)
     assert correlation == pytest.approx(0.97, abs=0.01)
-    assert others == 5
     turned = [{**row, "bleu": -row["bleu"]} for row in rows]
-    assert [aim.judge(turned)["met"] for aim in parallel_capacity.AIMS] == [False, True]
+    assert [aim.judge(turned)["met"] for aim in parallel_capacity.AIMS] == [False]
     alike = [{**row, "teacher": "big"} for row in rows]
-    assert [aim.judge(alike)["met"] for aim in parallel_capacity.AIMS] == [False, False]
+    assert [aim.judge(alike)["met"] for aim in parallel_capacity.AIMS] == [False]
 
 
 def test_what_is_not_there_is_not_measured() -> None:
-    assert [aim.measure([]) for aim in parallel_capacity.AIMS] == [None, None]
+    assert [aim.measure([]) for aim in parallel_capacity.AIMS] == [None]
 
 
 def test_a_teachers_students_share_it_and_the_real_text_is_learned_once(
