@@ -173,9 +173,8 @@ def _slices(
     for units, of_units in zip(judged, rows, strict=True):
         spans = bool(units.places)
         mine = [one for one in own if spans or not one.of_spans]
-        found = cut(
-            [*mine, *built_in(task, spans)], of_units, settings.smallest
-        )  # of equal ones the first is kept
+        # A person's own first: of slices with the same members the first is kept.
+        found = cut([*mine, *built_in(task, spans)], of_units, settings.smallest)
         small += found.small
         parts.append((units, found.slices))
         lacking |= {name: columns for name, columns in found.lacking.items() if _concerns(name, task)}

@@ -64,9 +64,9 @@ class Averaged(LogitsProcessor):
     """Averages the probabilities of an ensemble, of which ``generate`` runs the first member.
 
     What may not be written next has a score of minus infinity by then, and keeps it; a token that alone may be has a
-    probability of one. Where the scores are not
-    normalised yet, that was taken from them too early, and the first member, too, reads each prefix anew. The others
-    always do: a search may reorder its beams between two steps, and the prefixes are all that it shows.
+    probability of one. Where the scores are not normalised yet, that was taken from them too early, and the first
+    member, too, reads each prefix anew. The others always do: a search may reorder its beams between two steps, and the
+    prefixes are all that it shows.
 
     Args:
         members: The translators.
