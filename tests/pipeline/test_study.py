@@ -47,7 +47,7 @@ def sources(path: Path) -> list[dict[str, Any]]:
 
 
 def recipe(folder: Path, **keys: Any) -> Recipe:
-    training = {"epochs": 6, "tokens_per_batch": 400, "learning_rate": 5e-3, "evaluate": 1}
+    training = {"epochs": 40, "tokens_per_batch": 400, "learning_rate": 5e-3, "evaluate": 1}
     values: dict[str, Any] = {
         "name": "modes",
         "task": "translation",
@@ -59,7 +59,7 @@ def recipe(folder: Path, **keys: Any) -> Recipe:
         },
         "teacher": {
             "scratch": {"kind": "autoregressive", **SMALL},
-            "fine_tune": {**training, "epochs": 30},
+            "fine_tune": {**training, "epochs": 60},
             "max_length": 16,
         },
         "student": {"kind": "vanilla", **SMALL, "max_length": 16},
@@ -151,9 +151,11 @@ def test_points_and_bleu_are_those_of_the_outputs(found: Study, run: Any) -> Non
 
 
 def test_the_teacher_selects_modes(found: Study) -> None:
-    """A greedy autoregressive model that has learned the mixture writes one language at a time."""
-    assert found.rows[0]["decided"] > 0.8
-    assert found.rows[0]["top_posterior"] > found.rows[1]["top_posterior"]
+    """A greedy autoregressive model that has learned the mixture writes one language at a time, and so does who learns
+    from it; a parallel student of the mixture mixes them."""
+    teacher, mixed, _, distilled = (row["top_posterior"] for row in found.rows)
+    assert found.rows[0]["decided"] > 0.9
+    assert min(teacher, distilled) > mixed + 0.05
 
 
 def test_the_picture_has_the_panels_with_their_complexity(found: Study) -> None:
