@@ -172,6 +172,7 @@ def millions(field: str) -> Callable[[Row], str]:
 
 TEXTS: Columns = {
     "C(d)": measured("complexity"),
+    "C(d) over links": measured("complexity_by_link"),
     "F(d)": measured("faithfulness"),
     "reordering": measured("reordering"),
     "BLEU of the text": scored("text_bleu"),

@@ -42,8 +42,16 @@ JOBS = 3
 FULL = "more epochs, three seeds: for larger machines"
 """What ``--full`` does."""
 RATES = {"teacher": 1e-3, "student": 2e-3}
-MEASURES = ("complexity", "faithfulness", "reordering", "text_bleu", "length_ratio")
-"""Fields of a text: C(d), F(d), fuzzy reordering score, BLEU against the real text, words a source word."""
+MEASURES = (
+    "complexity",
+    "complexity_by_link",
+    "faithfulness",
+    "reordering",
+    "text_bleu",
+    "length_ratio",
+)
+"""Fields of a text: C(d), over words and over links; F(d), fuzzy reordering score, BLEU against the real text, words a
+source word."""
 Measured = Callable[[Sequence[Row]], float | None]
 
 
@@ -154,6 +162,7 @@ def measured(text: Sequence[Example], real: AlignedText, language: str) -> Row:
     assert found.against is not None
     return {
         "complexity": found.text.complexity,
+        "complexity_by_link": found.text.complexity_by_link,
         "faithfulness": found.faithfulness,
         "reordering": found.text.reordering,
         "text_bleu": found.against.bleu,
