@@ -213,9 +213,9 @@ def test_doubtful_data_is_warned_of(file, listener):
         (
             [("x", "a"), ("y", "a")],
             {},
-            r"all\.csv: every training example has the same label, 'a'\. A classifier",
+            r"all\.csv: every example has the same label, 'a'\. A classifier",
         ),
-        ([("x", ""), ("y", "")], {}, r"all\.csv: no training example has a label\. Name the column"),
+        ([("x", ""), ("y", "")], {}, r"all\.csv: no training example has a label\. Name their column"),
         (
             [("", "a"), ("\x00", "b")],
             {},
@@ -248,6 +248,27 @@ def test_doubtful_data_is_warned_of(file, listener):
 def test_training_data_that_is_refused(file, rows, values, message):
     with pytest.raises(LimbeckError, match=message):
         prepare(data(train=file("all.csv", rows), **values))
+
+
+def test_a_training_text_without_labels_takes_them_from_dev_and_test_where_nobody_learns_from_gold(
+    file, listener
+):
+    parts = {
+        "train": file("train.csv", [(f"t {n}", "") for n in range(9)]),
+        "dev": file("dev.csv", numbered("d", {"b": 2})),
+        "test": file("test.csv", [*numbered("u", {"a": 1, "c": 2}), ("t 3", "a")]),
+    }
+    ours = prepare(data(**parts))
+    assert ours.train.labels == ours.dev.labels == ("a", "b", "c")
+    assert len(ours.train) == 8 and not ours.train.labelled  # and nobody hears the teacher on a text of test
+    assert sorted(listener.warnings) == ["dev has no example of a, c", "test has no example of b"]
+    with pytest.raises(LimbeckError, match="has a label, from which the teacher and 'gold' would learn"):
+        prepare(data(**parts), learners=["the teacher", "'gold'"])
+    with pytest.raises(LimbeckError, match="no training example has a label"):
+        prepare(data(**(parts | {"test": 2})))
+    same = {role: file(f"same-{role}.csv", numbered(role, {"a": 3})) for role in ("dev", "test")}
+    with pytest.raises(LimbeckError, match="every example has the same label, 'a'"):
+        prepare(data(**(parts | same)))
 
 
 def test_labels_that_only_dev_or_test_has(file):

@@ -187,9 +187,9 @@ def test_parts_of_speech_are_labels_by_name(file):
         (
             ["a", "b"],
             {},
-            r"train\.txt: no training sentence has tags\. Name their column in 'tags'; a file with one",
+            r"train\.txt: no training example has tags\. Name their column in 'tags' \(a file with one",
         ),
-        (["a/O", "b/O"], {"dev": 1}, r"train\.txt: every training word has the tag 'O'"),
+        (["a/O", "b/O"], {"dev": 1}, r"train\.txt: every word has the tag 'O'"),
         (
             ["a/O", "b/B-X"],
             {"dev": 2},

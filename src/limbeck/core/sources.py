@@ -137,7 +137,8 @@ class Data(Settings):
     """Where examples come from."""
 
     train: Sources
-    """Labelled examples (an empty label means unlabelled)."""
+    """Labelled examples (an empty label means unlabelled). None needs a label where a ready teacher is all there is to
+    learn from: with ``control: false``, and sources of their own for dev and test."""
     dev: OneSource | Cut = 0.1
     """Examples that pick the best weights: a source, or a share (below 1) or number cut from ``train`` (for
     translators, all translations of a text together)."""

@@ -121,6 +121,16 @@ class Chosen(Folders):
         """Whether some method has a stage on raw text."""
         return any(stage.hears == "raw" for stage in self.stages())
 
+    @property
+    def learners_from_gold(self) -> list[str]:
+        """Who cannot do without gold, as an error names them; other methods take what there is."""
+        tuned = any(each.fine_tune is not None for each in self.recipe.teacher.each)
+        titles = [
+            title for title in self.methods if any(one.hears == "labelled" for one in self.stages_of(title))
+        ]
+        named = {CONTROL: "the control"} if self.recipe.control else {}
+        return ["the teacher"] * tuned + [named.get(title, f"'{title}'") for title in titles]
+
     def _check_keys(self, title: str, method: Method, settings: dict[str, Any]) -> None:
         """Insist on keys that mean something to this task."""
         for key, tasks in method.settings_class.only_for.items():

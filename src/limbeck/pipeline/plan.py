@@ -163,7 +163,7 @@ def plan(run: Run) -> Plan:
     check_trackers(run.recipe.train)
     prepared = run.prepared_folder.is_done(inputs.prepare_inputs(run))
     if not prepared:
-        run.use_prepared(prepare(run.recipe.data, task=run.recipe.task))
+        run.use_prepared(prepare(run.recipe.data, task=run.recipe.task, learners=run.learners_from_gold))
     rewritten = prepared and bool(run.rewriters) and run.rewritten_folder.is_done(inputs.rewrite_inputs(run))
     if not rewritten:
         run.use_transfer_set(steps.rewritten(run, sketch=True).transfer_set)

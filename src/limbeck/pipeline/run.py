@@ -202,9 +202,10 @@ class Run(Texts):
         return self._started(self.task.untaught(reference, self.labels, seed))
 
     def _started(self, model: PreTrainedModel) -> PreTrainedModel:
-        """A fresh model; one of scores starts at the mean of gold."""
+        """A fresh model; one of scores starts at the mean of gold, where train has none of that of dev."""
         if self.recipe.task == "regression":
-            gold = [example.score for example in self.prepared.train.labelled if example.score is not None]
+            scored = self.prepared.train.labelled or self.prepared.dev
+            gold = [example.score for example in scored if example.score is not None]
             start_at(model, float(np.mean(gold)))
         return model
 

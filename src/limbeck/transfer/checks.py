@@ -19,49 +19,51 @@ HAS: Mapping[Task, str] = {
 }
 """What the gold of each task is called."""
 PLURAL: frozenset[Task] = frozenset({"multilabel", "tagging"})
+CONLL = "a file with one word a line is 'format: conll'"
 
 
-def check_gold(train: Sequence[Example], task: Task) -> None:
-    """Refuse training examples from which nothing can be learnt.
+def check_gold(examples: Sequence[Example], task: Task, learners: Sequence[str] = ()) -> None:
+    """Refuse examples from which nothing can be learnt.
+
+    Args:
+        examples: Those of train; where it has no gold, and nobody learns from it, those of dev and test.
+        task: What they are for.
+        learners: Who learns from gold.
 
     Raises:
         LimbeckError: They have no gold, or the same everywhere.
     """
     if task == "translation":
-        if not any(example.targets for example in train):
+        if not any(example.targets for example in examples):
             fix = "Name the columns of translations in 'target', or their files in 'target_file'"
             raise LimbeckError("no training text has a translation", fix=fix)
         return
-    labels = cutting.labels_of(train)
-    if task == "tagging":
-        if len(labels) < 2:
-            what = (
-                f"every training word has the tag '{labels[0]}'"
-                if labels
-                else "no training sentence has tags"
-            )
-            fix = "Name their column in 'tags'; a file with one word a line is 'format: conll'"
-            raise LimbeckError(what, fix=fix)
-        return
+    if not any(example.labelled for example in examples):
+        raise _without_gold(task, learners)
     if task == "regression":
-        _check_scores(train)
+        scores = {example.score for example in examples if example.score is not None}
+        if len(scores) == 1:
+            fix = "A score that never changes cannot be learnt; is 'label' the right column?"
+            raise LimbeckError(f"every example has the same score, {scores.pop():g}", fix=fix)
         return
-    if not labels:
-        fix = "Name the column of the labels in 'label'; a txt file is unlabelled text"
-        raise LimbeckError("no training example has a label", fix=fix)
-    if len(labels) == 1 and task == "classification":
+    labels = cutting.labels_of(examples)
+    if task == "tagging" and len(labels) < 2:
+        fix = f"Name their column in 'tags'; {CONLL}"
+        raise LimbeckError(f"every word has the tag '{labels[0]}'", fix=fix)
+    if task == "classification" and len(labels) == 1:
         fix = "A classifier needs two labels or more; is 'label' the right column?"
-        raise LimbeckError(f"every training example has the same label, '{labels[0]}'", fix=fix)
+        raise LimbeckError(f"every example has the same label, '{labels[0]}'", fix=fix)
 
 
-def _check_scores(train: Sequence[Example]) -> None:
-    scores = {example.score for example in train if example.score is not None}
-    if not scores:
-        fix = "Name the column of the scores in 'label'; a txt file is unlabelled text"
-        raise LimbeckError("no training example has a score", fix=fix)
-    if len(scores) == 1:
-        fix = "A score that never changes cannot be learnt; is 'label' the right column?"
-        raise LimbeckError(f"every training example has the same score, {scores.pop():g}", fix=fix)
+def _without_gold(task: Task, learners: Sequence[str]) -> LimbeckError:
+    """What is wrong where no training example has gold."""
+    what = f"no training example has {'' if task in PLURAL else 'a '}{HAS[task]}"
+    if learners:
+        what += f", from which {' and '.join(learners)} would learn"
+    column, form = ("tags", CONLL) if task == "tagging" else ("label", "a txt file is unlabelled text")
+    fix = f"Name their column in '{column}' ({form}); where a ready teacher is all there is to learn from, "
+    fix += "say 'control: false' and give dev and test sources of their own"
+    return LimbeckError(what, fix=fix)
 
 
 def check_published(

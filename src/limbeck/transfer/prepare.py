@@ -8,7 +8,7 @@ for what stands in dev or test. Every draw is from the recipe's seed alone.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,16 +77,21 @@ class Prepared:
 
 
 def prepare(
-    data: Data, checksums: Mapping[str, str] | None = None, task: Task = "classification"
+    data: Data,
+    checksums: Mapping[str, str] | None = None,
+    task: Task = "classification",
+    learners: Sequence[str] = (),
 ) -> Prepared:
     """Read, clean and cut the examples of a recipe.
 
-    For tagging, the labels are the tags of train; dev and test may have others, which are counted and told.
+    For tagging, the labels are the tags of train; dev and test may have others, which are counted and told. Where train
+    has no gold at all, and nobody learns from it, the labels are those of dev and test.
 
     Args:
         data: Where they come from.
         checksums: SHA-256 of files, by the path that the recipe gives.
         task: What they are for.
+        learners: Who learns from gold, as an error names them.
 
     Raises:
         LimbeckError: A source is bad (with file and line), a set lacks labels, or there are too few rows.
@@ -100,7 +105,10 @@ def prepare(
     unlabelled = [example for source in data.unlabelled for example in reader.read_text(source)]
     if data.unlabelled:
         unlabelled = cleaned(unlabelled, data.clean, "unlabelled", data.unlabelled[0].path, report)
+    train = _limited(train, data, report, task)
+    bare = _bare(train, held_out, task, learners)
     try:
+        check_gold([one for role in HELD_OUT for one in held_out[role]] if bare else train, task, learners)
         train, held_out = _cut(train, held_out, data, report, task)
     except LimbeckError as error:
         raise LimbeckError(error.what, where=data.train[0].path, fix=error.fix) from None
@@ -108,8 +116,8 @@ def prepare(
         fix = "Leave it out, or give conll files, whose sentences stand in documents"
         raise LimbeckError("'data.context': no training sentence has others around it", fix=fix)
     labels = cutting.labels_of(train)
-    if task == "multilabel":  # a cut at random may have taken the last text of a label
-        cut = [role for role in HELD_OUT if role not in dict(held_out_sources(data))]
+    if bare or task == "multilabel":  # of which a cut at random may have taken the last text of a label
+        cut = [role for role in HELD_OUT if bare or role not in dict(held_out_sources(data))]
         labels = cutting.labels_of([*train, *(one for role in cut for one in held_out[role])])
     for role, source in held_out_sources(data):
         check_published(held_out[role], labels, role, source, task)
@@ -125,7 +133,25 @@ def prepare(
     return Prepared(**sets, report=report)
 
 
+def _bare(
+    train: list[Example], held_out: Mapping[HeldOut, list[Example]], task: Task, learners: Sequence[str]
+) -> bool:
+    """Whether train has no gold and needs none: a ready teacher answers on it, and dev and test are there."""
+    needed = learners or task == "translation" or len(held_out) < len(HELD_OUT)
+    return not (needed or any(example.labelled for example in train))
+
+
 # Cutting.
+
+
+def _limited(train: list[Example], data: Data, report: dict[str, Any], task: Task) -> list[Example]:
+    """As much of train as is asked for."""
+    if data.limit is None or data.limit >= len(train):
+        return train
+    draw = cutting.limit_texts if task == "translation" else cutting.limit
+    kept = draw(train, data.limit, data.seed)
+    report["cut"]["limit"] = len(train) - len(kept)
+    return kept
 
 
 def _cut(
@@ -136,12 +162,6 @@ def _cut(
     task: Task,
 ) -> tuple[list[Example], dict[HeldOut, list[Example]]]:
     """What stays to train on, and dev and test, cut from it where they have no source of their own."""
-    if data.limit is not None and data.limit < len(train):
-        draw = cutting.limit_texts if task == "translation" else cutting.limit
-        kept = draw(train, data.limit, data.seed)
-        report["cut"]["limit"] = len(train) - len(kept)
-        train = kept
-    check_gold(train, task)
     labelled = sum(example.labelled for example in train)
     sets = dict(held_out)
     for role in HELD_OUT:

@@ -60,7 +60,8 @@ def tell(sets: Mapping[str, TransferSet], report: Mapping[str, Any], task: Task)
     has, what = ("translated", "texts") if task == "translation" else ("labelled", "examples")
     more = told_of_pairs(report) if task == "translation" else f"labels: {', '.join(sets['train'].labels)}"
     if task == "regression":
-        more = "scores from {least:g} to {most:g}, {mean:.4g} on average".format(**report["scores"]["train"])
+        spread = report["scores"]["train"] or report["scores"]["dev"]
+        more = "scores from {least:g} to {most:g}, {mean:.4g} on average".format(**spread)
     progress.say(
         f"prepare   {labelled:,} {has} and {report['unlabelled']:,} un{has} training {what},"
         f" {len(sets['dev']):,} dev, {len(sets['test']):,} test; {more}"
@@ -75,8 +76,9 @@ def tell(sets: Mapping[str, TransferSet], report: Mapping[str, Any], task: Task)
             progress.warn(
                 f"{role} has no {'word' if task == 'tagging' else 'example'} of {', '.join(missing)}"
             )
-    few = [label for label, number in report.get("labels", {}).get("train", {}).items() if number < FEW]
-    if few:
+    counts = report.get("labels", {}).get("train", {})
+    few = [label for label, number in counts.items() if number < FEW]
+    if few and any(counts.values()):  # where all are nought, nobody learns from gold
         many = "words" if task == "tagging" else "examples"
         progress.warn(f"fewer than {FEW} labelled training {many} of {', '.join(few[:10])}")
     if task == "tagging":
