@@ -41,7 +41,7 @@ MNLI = (
 GLUE = {
     "cola": ("CoLA/dev.tsv", 'gj04\t0\t*\tThe "book was.\n', ('The "book was.', "", "0")),
     "cola-test": ("CoLA/test.tsv", "index\tsentence\n0\tBill fell.\n", ("Bill fell.", "", None)),
-    "sst-2": ("x/a.tsv", 'sentence\tlabel\n"a fine film \t1\n', ('"a fine film', "", "1")),
+    "sst-2": ("SST-2/a.tsv", 'sentence\tlabel\n"a fine film \t1\n', ('"a fine film', "", "1")),
     "mrpc": (
         "x/msr_paraphrase_train.txt",
         '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tHe said "no.\tHe refused.\n',
@@ -109,7 +109,7 @@ def test_glue_where_the_recipe_names_columns_or_the_task(file, tmp_path):
     with pytest.raises(LimbeckError, match="GLUE has no task 'squad'"):
         rows(plain, format="glue", subset="squad")
     with pytest.raises(LimbeckError, match=r"a\.tsv:3: 1 columns where line 1 has 2"):
-        rows(file("a.tsv", "sentence\tlabel\nfine\t1\nbad\n"))
+        rows(file("sst2/a.tsv", "sentence\tlabel\nfine\t1\nbad\n"))
 
 
 def test_qqp_leaves_out_lines_that_are_broken(file, listener):

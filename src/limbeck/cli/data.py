@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from pydantic import ValidationError
 
-from limbeck.cli.init import guess_columns, lacks_header
-from limbeck.cli.init_outcomes import Found, find_glue, find_outcomes
+from limbeck.cli.outcomes import Found, find_columns, find_format
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
@@ -26,8 +25,10 @@ SHOWN = 12
 TABLES = ("csv", "tsv", "jsonl", "parquet")
 
 
-def sources_of(files: Sequence[str], form: str, keys: Sequence[str]) -> list[Source]:
-    """The files as sources; the columns of a table that has no ``text`` are guessed, as ``limbeck init`` does.
+def looked_at(files: Sequence[str], form: str, keys: Sequence[str]) -> tuple[list[Source], Task]:
+    """The files as sources, and what the first looks made for.
+
+    Columns that nobody names are guessed, as ``limbeck init`` does; other files have those of the first, if they can.
 
     Args:
         files: Files, folders or data sets.
@@ -35,7 +36,7 @@ def sources_of(files: Sequence[str], form: str, keys: Sequence[str]) -> list[Sou
         keys: Other keys of a source, each as ``KEY=VALUE``.
 
     Raises:
-        LimbeckError: There is no such format or key.
+        LimbeckError: There is no such format or key, a file cannot be read, or the first holds translations.
     """
     more = dict(map(_pair, keys))
     known = get_args(Source.model_fields["format"].annotation)
@@ -46,43 +47,63 @@ def sources_of(files: Sequence[str], form: str, keys: Sequence[str]) -> list[Sou
     try:
         sources = [Source.model_validate({"path": file, "format": form, **more}) for file in files]
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        wrong = error.errors()[0]
+        key = ".".join(map(str, wrong["loc"]))
         fix = f"Keys of a source are {', '.join(Source.model_fields)}"
-        raise LimbeckError(f"'{key}': {first['msg']}", where="--set", fix=fix) from None
-    return [_with_columns(source) if {"text", "label"}.isdisjoint(more) else source for source in sources]
+        raise LimbeckError(f"'{key}': {wrong['msg']}", where="--set", fix=fix) from None
+    first, *others = sources
+    found = _found(first)
+    if found is None or not {"text", "label"}.isdisjoint(more):
+        return sources, _task_of(first, found)
+    first = first.model_copy(update=found.keys)
+    return [first, *(_like(found.keys, other) for other in others)], found.task
 
 
-def task_of(sources: Sequence[Source]) -> Task:
-    """What the first source looks made for.
-
-    Tagging where its format holds tagged words alone, scores or sets of labels where a file of GLUE or a table has
-    them, and else classification.
-
-    Raises:
-        LimbeckError: The source holds translations.
-    """
-    first = sources[0]
-    form = "conll" if _is_conll(first) else first.format
+def _task_of(source: Source, found: Found | None) -> Task:
+    """Of a source whose columns are named, or whose format has none."""
+    if found is not None:
+        named = source.label if isinstance(source.label, str) else None
+        return found.task if found.keys.get("label", named) == named else "classification"
+    form = "conll" if _is_conll(source) else source.format
     uses = USES[form][1] if form != "auto" and form in USES else ("classification",)
     if "translation" in uses:
         fix = "Of translations, 'limbeck measure' tells"
-        raise LimbeckError("these are messages with translations", where=first.path, fix=fix)
-    if (found := _outcomes(first)) is not None:
-        return found.task
+        raise LimbeckError("these are messages with translations", where=source.path, fix=fix)
     return "classification" if "classification" in uses else "tagging"
 
 
-def _outcomes(source: Source) -> Found | None:
-    """What a file of GLUE or a table is made for, where that is known."""
-    path = Path(source.path)
-    if source.format in ("auto", "glue") and (found := find_glue(path)) is not None:
+def _found(source: Source) -> Found | None:
+    """What a labelled format or a table holds; None of others."""
+    if (found := find_format(source)) is not None:
         return found
-    if not path.is_file() or source.format not in ("auto", *TABLES) or ending_of(path) not in ENDINGS:
+    form = _table_form(source)
+    return None if form is None else find_columns(source, form)
+
+
+def _table_form(source: Source) -> TableFormat | None:
+    """How a table is written; None of what is none, or whose format is not known from its ending."""
+    path = Path(source.path)
+    if not path.is_file() or (source.format == "auto" and ending_of(path) not in ENDINGS):
         return None
-    if form_of(source.model_copy(update={"format": "auto"})) not in TABLES:
-        return None
-    return find_outcomes(read_table(path, encoding=source.encoding, undecodable=source.undecodable))
+    written = form_of(source) if source.format == "auto" else source.format
+    return cast(TableFormat, written) if written in TABLES else None
+
+
+def _like(keys: dict[str, Any], source: Source) -> Source:
+    """The source with columns of these names; where it has none such, with those that look like them."""
+    if (form := _table_form(source)) is None:
+        found = find_format(source)
+        return source if found is None else source.model_copy(update=found.keys)
+    header = keys.get("header", source.header)
+    table = read_table(
+        Path(source.path), form, header=header, encoding=source.encoding, undecodable=source.undecodable
+    )
+    here = set(range(len(table.names)) if table.header is False else table.names)
+    if "text" not in keys or not {keys[name] for name in ("text", "second") if name in keys} <= here:
+        return source.model_copy(update=find_columns(source, form).keys)
+    label = keys.get("label")
+    wanted = label if isinstance(label, list) else [label]
+    return source.model_copy(update=keys if here.issuperset(wanted) else {**keys, "label": None})
 
 
 def _is_conll(source: Source) -> bool:
@@ -101,28 +122,6 @@ def _pair(told: str) -> tuple[str, Any]:
         return key, yaml.safe_load(value)
     except yaml.YAMLError:
         return key, value
-
-
-def _with_columns(source: Source) -> Source:
-    """The source, with columns that look like text and label where its table has none of these names."""
-    path = Path(source.path)
-    if not path.is_file() or (source.format == "auto" and ending_of(path) not in ENDINGS):
-        return source
-    written = form_of(source) if source.format == "auto" else source.format
-    if written not in TABLES:
-        return source
-    form = cast(TableFormat, written)
-    table = read_table(path, form, encoding=source.encoding, undecodable=source.undecodable)
-    if (found := find_outcomes(table)) is not None:
-        return source.model_copy(update=found.keys)
-    if "text" in table.names:
-        return source if "label" in table.names else source.model_copy(update={"label": None})
-    guessed = guess_columns(table, path)
-    has_header = not lacks_header(guessed, table)
-    if not has_header:
-        table = read_table(path, form, header=False, encoding=source.encoding, undecodable=source.undecodable)
-        guessed = guess_columns(table, path)
-    return source.model_copy(update={"text": guessed.text, "label": guessed.label, "header": has_header})
 
 
 # The table.

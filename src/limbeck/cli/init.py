@@ -3,59 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from limbeck.cli.init_outcomes import Found, find_glue, find_outcomes
+from limbeck.cli.columns import MOST_LABELS, SENTENCE
 from limbeck.cli.init_parallel import RATIO, Pairs, find_pairs
+from limbeck.cli.outcomes import Found, find_columns, find_format
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
 from limbeck.core.sources import Source
 from limbeck.text.readers import CONLL_ENDINGS, read
-from limbeck.text.tables import ENDINGS, Table, read_table
+from limbeck.text.tables import ENDINGS, format_of
 from limbeck.text.tags import mark_spans
 
-MOST_LABELS = 200
-"""A column with more different values than this holds no labels."""
-WORDS = 4
-"""A column's name seldom has so many words."""
+OF_WORDS = ("word_tag", "seq_in")
+"""Formats whose files have tagged words besides; a folder of them is taken for its intents."""
 ENCODER = "distilbert-base-uncased"
 """The teacher where nobody names one, of classifiers and taggers."""
-SENTENCE = 3
-"""Words of a sentence, on average, under which lines of words and values are no tagged sentences."""
-
-
-PAIRS = (
-    ("sentence1", "sentence2"),
-    ("sentence_1", "sentence_2"),
-    ("question1", "question2"),
-    ("premise", "hypothesis"),
-    ("text", "text_pair"),
-    ("text", "second"),
-    ("text1", "text2"),
-    ("text_a", "text_b"),
-    ("first", "second"),
-    ("query", "passage"),
-    ("question", "sentence"),
-)
-"""What data sets of pairs call the two texts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """Which column is what; ``second`` of pairs of texts."""
-
-    text: str | int
-    label: str | int
-    second: str | int | None = None
-
-    @property
-    def are_named(self) -> bool:
-        """Whether the file's first line names them; else they have numbers."""
-        return isinstance(self.text, str)
 
 
 def write_recipe(
@@ -95,13 +61,14 @@ Filled = tuple[str, str, dict[str, str]]
 
 
 def _looked_at(data: Path, target: str | None, teacher: str | None, encoding: str) -> Filled:
+    published = None if target else find_format(Source(path=str(data), encoding=encoding))
+    if published is not None and (data.is_dir() or published.keys["format"] not in OF_WORDS):
+        return _of_labelled(published)
     if (pairs := find_pairs(data, target, encoding)) is not None:
         return _of_pairs(pairs, teacher)
-    if (found := find_glue(data)) is not None:
-        return _of_outcomes(found)
     if (tagged := find_tagged(data, encoding)) is not None:
         return _of_words(*tagged)
-    return _of_sentences(data, encoding)
+    return _of_labelled(_in_table(data, encoding))
 
 
 # Texts and translations.
@@ -188,128 +155,53 @@ def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
 # Sentences, or pairs of them, with labels.
 
 
-def _of_sentences(data: Path, encoding: str) -> Filled:
-    """The template for labelled sentences, what was found, and what fills it."""
-    if (found := find_outcomes(read_table(data, encoding=encoding))) is not None:
-        return _of_outcomes(found)
-    columns = guess_columns(read_table(data, encoding=encoding), data)
-    if lacks_header(columns, read_table(data, encoding=encoding)):
-        columns = guess_columns(read_table(data, encoding=encoding, header=False), data)
-    more = (
-        ""
-        if columns.are_named
-        else "\n    header: false                # its first line is an example already"
+COMMENTS = {
+    "text": "the column of the sentence",
+    "label": "the column of the label; an empty label means unlabelled",
+    "header": "its first line is an example already",
+}
+
+
+def _in_table(data: Path, encoding: str) -> Found:
+    """What a table holds, of which labels have been found.
+
+    Raises:
+        LimbeckError: None have.
+    """
+    found = find_columns(Source(path=str(data), encoding=encoding), format_of(data))
+    if found.keys["label"] is None:
+        fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
+        raise LimbeckError("no column looks like labels (few values, each many times)", where=data, fix=fix)
+    return found
+
+
+def _of_labelled(found: Found) -> Filled:
+    """The template for labelled text, what was found, and what fills it."""
+    plain = found.task == "classification"
+    keys = {key: f"\n    {key}: {_listed(value)}" for key, value in found.keys.items()}
+    if plain and found.metric is None:
+        keys = {
+            key: f"{line:<34} # {COMMENTS[key]}" if key in COMMENTS else line for key, line in keys.items()
+        }
+    student = (
+        "bilstm                   # or static (fastest), transformer" + ", or forest (to be read)" * plain
     )
-    texts, second = f"text from '{columns.text}'", ""
-    if columns.second is not None:
-        texts = f"pairs of texts from '{columns.text}' and '{columns.second}'"
-        second = f"\n    second: {_quoted(columns.second)}"
-    keys = f"""
-    text: {_quoted(columns.text)}                 # the column of the sentence{second}
-    label: {_quoted(columns.label)}               # the column of the label; an empty label means unlabelled"""
+    if found.pairs:
+        student = "siamese                  # each text by itself, by one BiLSTM; or transformer (both at once; slower)"
+    metric = found.metric and f"\n  metric: {found.metric:<22} # picks the best weights, and decides on test"
     values = {
-        "columns": keys,
-        "more": more,
-        "task": "",
-        "metric": "",
-        "student": _student(columns.second is not None),
-    }
-    return "recipe.yaml", f"{texts}, labels from '{columns.label}'", values
-
-
-def _student(of_pairs: bool) -> str:
-    if of_pairs:
-        return "siamese                  # each text by itself, by one BiLSTM; or transformer (both at once; slower)"
-    return "bilstm                   # or static (fastest), transformer, or forest (to be read)"
-
-
-def _of_outcomes(found: Found) -> Filled:
-    """The template for a file whose task and metric are known, what was found, and what fills it."""
-    keys = "".join(f"\n    {key}: {_listed(value)}" for key, value in found.keys.items())
-    values = {
-        "columns": keys,
+        "columns": "".join(keys.values()),
         "more": "",
-        "task": f"\ntask: {found.task}",
-        "metric": f"\n  metric: {found.metric}              # picks the best weights, and decides on test",
-        "student": _student(found.pairs),
+        "task": "" if plain and found.metric is None else f"\ntask: {found.task}",
+        "metric": metric or "",
+        "student": student,
+        "method": "soft_labels     " if (found.classes or 0) > 2 else "logit_regression",
     }
     return "recipe.yaml", found.told, values
 
 
 def _listed(value: Any) -> str:
     return f"[{', '.join(map(_quoted, value))}]" if isinstance(value, list) else _quoted(value)
-
-
-def guess_columns(table: Table, where: Path) -> Columns:
-    """The column with the longest texts, and the one that looks most like labels; of pairs both texts.
-
-    A column called ``text`` or ``label`` (or the like) is taken at its word, and so are two that are called as
-    those of pairs. Without names, two columns of sentences are those of pairs.
-
-    Raises:
-        LimbeckError: There are not two such columns.
-    """
-    values = {}
-    for number, name in enumerate(table.names):
-        cells = [value for value in table.column(_key(table, number), "text") if value not in (None, "")]
-        if cells and not any(isinstance(value, dict | list) for value in cells):
-            values[name] = list(map(str, cells))
-    if len(values) < 2:
-        raise LimbeckError("a column of text and one of labels are needed", where=where)
-    lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
-    kinds = {name: len(set(column)) for name, column in values.items()}
-    pair = _pair(values, named=table.header is not False)
-    text = (
-        pair[0]
-        if pair
-        else _called(values, ("text", "sentence", "content", "review", "tweet", "question"))
-        or max(lengths, key=lengths.__getitem__)
-    )
-    rest = {
-        name: count
-        for name, count in kinds.items()
-        if name not in (pair or (text,)) and 2 <= count <= min(MOST_LABELS, len(values[name]) // 2)
-    }
-    if not rest:
-        fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
-        raise LimbeckError("no column looks like labels (few values, each many times)", where=where, fix=fix)
-    label = _called(rest, ("label", "labels", "class", "category", "sentiment", "intent", "target")) or min(
-        rest, key=rest.__getitem__
-    )
-    numbered = {name: _key(table, number) for number, name in enumerate(table.names)}
-    return Columns(numbered[text], numbered[label], numbered[pair[1]] if pair else None)
-
-
-def _pair(values: dict[str, list[str]], named: bool) -> tuple[str, str] | None:
-    """The columns of both texts of pairs, if the examples are such."""
-    for names in PAIRS:
-        first, second = (_called(values, (name,)) for name in names)
-        if first is not None and second is not None:
-            return first, second
-    if named:
-        return None
-    words = {name: sum(len(cell.split()) for cell in cells) / len(cells) for name, cells in values.items()}
-    sentences = [name for name, mean in words.items() if mean >= SENTENCE]
-    return (sentences[0], sentences[1]) if len(sentences) == 2 else None
-
-
-def lacks_header(columns: Columns, table: Table) -> bool:
-    """Whether the line taken for a header is an example: a sentence, with a label that others have too."""
-    if not table.header:
-        return False
-    others = {str(value).strip() for value in table.column(columns.label, "label")}
-    return str(columns.label) in others and len(str(columns.text).split()) >= WORDS
-
-
-def _key(table: Table, number: int) -> str | int:
-    """What a recipe calls a column: its name, or its number where the file names none."""
-    return number if table.header is False else table.names[number]
-
-
-def _called(columns: dict[str, Any], names: tuple[str, ...]) -> str | None:
-    """The first column with one of these names."""
-    by_name = {column.strip().lower(): column for column in columns}
-    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def _plain_name(stem: str) -> str:

@@ -77,8 +77,8 @@ def data(
     from limbeck.cli import data as show
     from limbeck.text.summary import summaries
 
-    sources = show.sources_of(files, form, keys or ())
-    found = summaries(sources, show.task_of(sources))
+    sources, task = show.looked_at(files, form, keys or ())
+    found = summaries(sources, task)
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False, indent=2))
     else:

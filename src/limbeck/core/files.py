@@ -58,11 +58,33 @@ def read_json(path: Path) -> Any:
         LimbeckError: It is missing or not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise LimbeckError("no such file", where=path) from None
+    return parse_json(text, path)
+
+
+def parse_json(text: str, where: str | Path, line: int | None = None, fix: str | None = None) -> Any:
+    """The value that JSON tells, for text that somebody else wrote.
+
+    Args:
+        text: The JSON.
+        where: For the error, as ``fix`` is.
+        line: Of a file with a value a line; None where the text is the whole file.
+        fix: What to do about it.
+
+    Raises:
+        LimbeckError: It is not JSON, or nobody could read it: nested thousands deep, a number of thousands of digits.
+    """
+    try:
+        return json.loads(text)
     except json.JSONDecodeError as error:
-        raise LimbeckError(f"not JSON ({error.msg})", where=path, line=error.lineno) from None
+        line = error.lineno if line is None else line
+        raise LimbeckError(f"not JSON ({error.msg})", where=where, line=line, fix=fix) from None
+    except (ValueError, RecursionError) as error:
+        raise LimbeckError(
+            f"unreadable JSON ({str(error).partition(';')[0]})", where=where, line=line
+        ) from None
 
 
 def write_error(error: OSError, path: Path) -> LimbeckError:

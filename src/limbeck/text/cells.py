@@ -29,7 +29,7 @@ def text_of(value: Any, table: Table, row: int) -> str:
     """
     if isinstance(value, str):
         return value.strip() if value.isascii() else SURROGATES.sub("\ufffd", value).strip()
-    if _is_nothing(value):
+    if is_nothing(value):
         return ""
     if isinstance(value, int | float):
         return str(value)
@@ -43,7 +43,7 @@ def label_of(value: Any, table: Table, row: int, renamed: Mapping[str, str]) -> 
     Raises:
         LimbeckError: It is a list or an object.
     """
-    if _is_nothing(value):
+    if is_nothing(value):
         return None
     if isinstance(value, list | dict | bytes):
         what = f"the label is {_kind(value)}; an example has one label"
@@ -61,7 +61,7 @@ def score_of(value: Any, table: Table, row: int) -> float | None:
     Raises:
         LimbeckError: It is no finite number.
     """
-    if _is_nothing(value) or (isinstance(value, str) and not value.strip()):
+    if is_nothing(value) or (isinstance(value, str) and not value.strip()):
         return None
     return number_of(value, table.where, table.lines[row])
 
@@ -99,7 +99,7 @@ def labels_of(
     Raises:
         LimbeckError: It is no list, and no separator is told.
     """
-    if _is_nothing(value) or str(value).strip() in UNKNOWN:
+    if is_nothing(value) or str(value).strip() in UNKNOWN:
         return None
     if isinstance(value, str):
         value = _split_labels(value.strip(), separator, table, row)
@@ -118,8 +118,8 @@ def _split_labels(text: str, separator: str | None, table: Table, row: int) -> l
     if text.startswith("["):
         try:
             found = json.loads(text)
-        except json.JSONDecodeError as error:
-            what = f"the labels are no JSON list ({error.msg}): {text[:60]}"
+        except (ValueError, RecursionError):
+            what = f"the labels are no JSON list: {text[:60]}"
             raise LimbeckError(what, where=table.where, line=table.lines[row]) from None
         return list(found)
     fix = "Set 'separator' in the source, e.g. separator: \"|\", or write JSON lists"
@@ -135,7 +135,7 @@ def is_one(value: Any, table: Table, row: int, column: str) -> bool | None:
     Raises:
         LimbeckError: It says neither that nor 0, false or no.
     """
-    if _is_nothing(value):
+    if is_nothing(value):
         return None
     text = str(value).strip().lower()
     if text in UNKNOWN:
@@ -165,7 +165,8 @@ def ids_of(table: Table, key: str | int) -> list[str]:
     return list(first)
 
 
-def _is_nothing(value: Any) -> bool:
+def is_nothing(value: Any) -> bool:
+    """Whether a cell is empty, as tables of several makers have it: null, or not a number."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 

@@ -43,7 +43,6 @@ MEASURED_BY: dict[str, tuple[Task, Metric]] = {
 Spearman's correlation beside Pearson's (Wang et al. 2019, table 1)."""
 
 HEADERS = (
-    "sentence label",
     "index sentence",
     "Quality #1_ID #2_ID #1_String #2_String",
     "index #1_ID #2_ID #1_String #2_String",
@@ -58,6 +57,8 @@ HEADERS = (
 )
 """First lines that only GLUE's files have (of MNLI's several versions, the first words)."""
 MNLI = "index promptID pairID genre "
+SST2 = "sentence label"
+"""The first line of SST-2, and of many people's own files: only the folder tells."""
 GOLD = {
     "cola": "[01]",
     "sst-2": "[01]",
@@ -106,9 +107,10 @@ def is_like(path: Path, head: str) -> bool:
     """Whether the first line is that of a file of GLUE, or the folder names a task whose files begin so."""
     cells = _cells(head.partition("\n")[0])
     shown = " ".join(cell.replace(" ", "_") for cell in cells)
-    if shown in HEADERS or shown.startswith(MNLI):
+    task = task_of(path)
+    if shown in HEADERS or shown.startswith(MNLI) or (shown, task) == (SST2, "sst-2"):
         return True
-    layout = HEADLESS.get(task_of(path) or "")
+    layout = HEADLESS.get(task or "")
     return layout is not None and _fits(layout, cells)
 
 
@@ -148,7 +150,7 @@ def check_task(path: Path, source: Source, task: Task) -> None:
     Raises:
         LimbeckError: It is not.
     """
-    named = _asked(source) or task_of_file(path)
+    named = named_task(path, source)
     wanted = MEASURED_BY[named][0] if named else task
     if named and wanted != task and source.label is not None:
         has = "scores" if wanted == "regression" else "labels"
@@ -156,8 +158,14 @@ def check_task(path: Path, source: Source, task: Task) -> None:
         raise LimbeckError(f"{named.upper()} has {has}, and the task is {task}", where=path, fix=fix)
 
 
-def task_of_file(path: Path) -> str | None:
-    """The task of a file, by its first line and its folder, or None."""
+def named_task(path: Path, source: Source) -> str | None:
+    """The task that the source names, or else that of the file by its first line and its folder; or None.
+
+    Raises:
+        LimbeckError: GLUE has no such task.
+    """
+    if (asked := _asked(source)) is not None:
+        return asked
     try:
         return layout_of(path, _cells(head_of(path).partition("\n")[0])).task
     except LimbeckError:

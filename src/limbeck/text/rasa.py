@@ -12,7 +12,7 @@ import yaml
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
-from limbeck.core.files import atomic_write
+from limbeck.core.files import atomic_write, parse_json
 from limbeck.core.sources import Source
 from limbeck.text.delimited import lines_of
 from limbeck.text.rows import Row
@@ -36,7 +36,7 @@ def is_like(path: Path, head: str) -> bool:
         return re.search("^nlu:", head, re.MULTILINE) is not None
     if ending == MARKDOWN:
         return re.search(r"^##\s*intent\s*:", head, re.MULTILINE) is not None
-    return ending == JSON and re.match(r'\s*\{\s*"rasa_nlu_data"', head) is not None
+    return ending == JSON and head.lstrip().startswith("{") and '"rasa_nlu_data"' in head
 
 
 def read(path: Path, source: Source) -> Iterator[Row]:
@@ -213,10 +213,7 @@ def _as_json(intents: Mapping[str, list[str]]) -> str:
 
 
 def _json(path: Path, text: str) -> Iterator[Row]:
-    try:
-        root = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LimbeckError(f"not JSON ({error.msg})", where=path, line=error.lineno) from None
+    root = parse_json(text, path)
     data = root.get("rasa_nlu_data") if isinstance(root, dict) else None
     if not isinstance(data, dict):
         raise LimbeckError("there is no object 'rasa_nlu_data'", where=path, line=1)

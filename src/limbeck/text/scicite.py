@@ -19,7 +19,7 @@ def is_like(_: Path, head: str) -> bool:
     """Whether the first line is an object with ``string`` and ``label`` and without ``text``."""
     try:
         first = json.loads(head.partition("\n")[0])
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(first, dict) and {"string", "label"} <= first.keys() and "text" not in first
 

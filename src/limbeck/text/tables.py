@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
+from limbeck.core.files import parse_json
 from limbeck.text.delimited import Wanted, lines_of, rows_of_csv, rows_of_tsv
 
 TableFormat = Literal["csv", "tsv", "jsonl", "parquet", "txt"]
@@ -113,7 +114,8 @@ def format_of(path: Path) -> TableFormat:
     if (found := ENDINGS.get(ending_of(path))) is None:
         known = ", ".join(sorted(set(ENDINGS.values())))
         ending = f"the ending '{path.suffix}' does not say" if path.suffix else "no ending says"
-        raise LimbeckError(f"{ending} how the file is written", where=path, fix=f"Give 'format': {known}")
+        fix = f"Give 'format': {known}, or another of docs/data.md"
+        raise LimbeckError(f"{ending} how the file is written", where=path, fix=fix)
     return found
 
 
@@ -247,11 +249,7 @@ def _json(path: Path, text: str) -> Table:
 
 
 def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        fix = "JSON Lines has one whole object a line"
-        raise LimbeckError(f"not JSON ({error.msg})", where=path, line=number, fix=fix) from None
+    value = parse_json(line, path, number, fix="JSON Lines has one whole object a line")
     if not isinstance(value, dict):
         raise LimbeckError(
             "not a JSON object", where=path, line=number, fix='Write {"text": ..., "label": ...}'
@@ -260,10 +258,7 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
 
 
 def _json_list(path: Path, text: str) -> list[dict[str, Any]]:
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise LimbeckError(f"not JSON ({error.msg})", where=path, line=error.lineno) from None
+    rows = parse_json(text, path)
     stranger = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     if stranger is not None:
         raise LimbeckError(f"item {stranger} of the list is not a JSON object", where=path)

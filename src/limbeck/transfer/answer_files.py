@@ -199,8 +199,8 @@ def _parsed(value: Any, where: str, line: int) -> Any:
         return value
     try:
         return json.loads(value)
-    except json.JSONDecodeError as error:
-        raise LimbeckError(f"'{value[:40]}' is not JSON ({error.msg})", where=where, line=line) from None
+    except (ValueError, RecursionError) as error:
+        raise LimbeckError(f"'{value[:40]}' is not JSON ({error})", where=where, line=line) from None
 
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:

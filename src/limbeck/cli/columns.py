@@ -1,0 +1,124 @@
+"""Which columns of a table hold texts, and which one labels: by their names, and else by what stands in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck.core.errors import LimbeckError
+from limbeck.text.tables import Table
+
+TEXTS = ("text", "sentence", "content", "review", "tweet", "question")
+"""What data sets call the text."""
+PAIRS = (
+    ("sentence1", "sentence2"),
+    ("sentence_1", "sentence_2"),
+    ("question1", "question2"),
+    ("premise", "hypothesis"),
+    ("text", "text_pair"),
+    ("text", "second"),
+    ("text1", "text2"),
+    ("text_a", "text_b"),
+    ("first", "second"),
+    ("query", "passage"),
+    ("question", "sentence"),
+)
+"""What data sets of pairs call the two texts."""
+LABELS = ("label", "labels", "class", "category", "sentiment", "intent", "target")
+"""What they call the label."""
+MOST_LABELS = 200
+"""A column with more different values than this holds no labels, unless its name says so."""
+WORDS = 2
+"""A text of so many words is no column's name, where what stands beside it is a label."""
+SENTENCE = 3
+"""Words of a sentence, on average, under which a column holds none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Which column is what: its name, or its number where the file names none.
+
+    Attributes:
+        text: Of the text.
+        second: Of the second text, where examples are pairs.
+        label: Of the label; None where nothing looks like labels.
+    """
+
+    text: str | int
+    second: str | int | None
+    label: str | int | None
+
+    @property
+    def texts(self) -> tuple[str | int, ...]:
+        """Columns of texts."""
+        return (self.text,) if self.second is None else (self.text, self.second)
+
+
+def guess_columns(table: Table, where: Path) -> Columns:
+    """The column with the longest texts, or those of both texts of pairs; and the one that looks most like labels.
+
+    A column called ``text`` or ``label`` (or the like) is taken at its word, and so are two that are called as those of
+    pairs. Without names, two columns of sentences are those of pairs.
+
+    Raises:
+        LimbeckError: There is no column of text.
+    """
+    values = {}
+    for number, name in enumerate(table.names):
+        cells = [value for value in table.column(_key(table, number), "text") if value not in (None, "")]
+        if cells and not any(isinstance(value, dict | list) for value in cells):
+            values[name] = list(map(str, cells))
+    if not values:
+        raise LimbeckError("there is no column of text", where=where)
+    lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
+    text, second = _pair(values, named=table.header is not False) or (called(values, TEXTS), None)
+    text = text or max(lengths, key=lengths.__getitem__)
+    others = {name: column for name, column in values.items() if name not in (text, second)}
+    label = called(others, LABELS) or _like_labels(others)
+    keys = {None: None} | {name: _key(table, number) for number, name in enumerate(table.names)}
+    found = keys[text]
+    assert found is not None
+    return Columns(found, keys[second], keys[label])
+
+
+def _like_labels(columns: Mapping[str, list[str]]) -> str | None:
+    """The column with the fewest values, each of which stands there several times."""
+    kinds = {name: len(set(column)) for name, column in columns.items()}
+    few = {
+        name: kinds[name] for name in kinds if 2 <= kinds[name] <= min(MOST_LABELS, len(columns[name]) // 2)
+    }
+    return min(few, key=few.__getitem__, default=None)
+
+
+def _pair(values: Mapping[str, list[str]], named: bool) -> tuple[str, str] | None:
+    """The columns of both texts of pairs, if the examples are such."""
+    for names in PAIRS:
+        first, second = (called(values, (name,)) for name in names)
+        if first is not None and second is not None:
+            return first, second
+    if named:
+        return None
+    words = {name: sum(len(cell.split()) for cell in cells) / len(cells) for name, cells in values.items()}
+    sentences = [name for name, mean in words.items() if mean >= SENTENCE]
+    return (sentences[0], sentences[1]) if len(sentences) == 2 else None
+
+
+def lacks_header(columns: Columns, table: Table) -> bool:
+    """Whether the line taken for a header is an example: a text, with a label that others have too."""
+    if not table.header or columns.label is None:
+        return False
+    others = {str(value).strip() for value in table.column(columns.label, "label")}
+    return str(columns.label) in others and len(str(columns.text).split()) >= WORDS
+
+
+def called(columns: Iterable[str], names: Iterable[str]) -> str | None:
+    """The first column with one of these names."""
+    by_name = {column.strip().lower(): column for column in columns}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _key(table: Table, number: int) -> Any:
+    """What a recipe calls a column: its name, or its number where the file names none."""
+    return number if table.header is False else table.names[number]
