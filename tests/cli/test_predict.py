@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -135,6 +136,32 @@ def test_translations_as_json_lines(limbeck: Limbeck, translator: Path) -> None:
         {"translation": each.text, "score": round(each.score, 6)} for each in best
     ]
     assert {key: line[key] for key in ("translation", "score")} == line["translations"][0]
+
+
+def test_any_text_goes_in_and_comes_out_whatever_the_terminal_speaks(
+    translator: Path, tmp_path: Path
+) -> None:
+    """A terminal of Windows, an argument that is not UTF-8, and sentences that another program writes."""
+    (tmp_path / "in.txt").write_text("New York\n", encoding="utf-8")
+    command = [sys.executable, "-m", "limbeck", "predict", str(translator)]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252:strict"}
+    told = subprocess.run(
+        [*command, "漢字", b"a red \xff car"], capture_output=True, check=True, env=environment
+    )
+    lines = [json.loads(line) for line in told.stdout.decode("utf-8").splitlines()]
+    assert [line["text"] for line in lines] == ["漢字", "a red ? car"]
+    piped = subprocess.run(
+        f"cat {tmp_path / 'in.txt'} | {' '.join(command)} --file /dev/stdin",
+        shell=True,
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(piped.stdout)["text"] == "New York"
+
+
+def test_a_file_that_is_none(limbeck: Limbeck, translator: Path, tmp_path: Path) -> None:
+    assert "it is a folder" in limbeck("predict", translator, "--file", tmp_path, status=2).sentence
+    assert "no such file" in limbeck("predict", translator, "--file", tmp_path / "none", status=2).sentence
 
 
 def test_translations_line_by_line(limbeck: Limbeck, translator: Path, tmp_path: Path) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from limbeck import distill
+from limbeck.core.recipe import load
+from limbeck.pipeline import steps
+from limbeck.pipeline.run import Run
 
 SCRIPT = """
 import multiprocessing, os, time
@@ -38,6 +45,37 @@ def test_no_process_trains_on_when_the_run_was_killed(tmp_path: Path) -> None:
     while is_running(worker) and time.monotonic() < end:
         time.sleep(0.1)
     assert not is_running(worker)
+
+
+@pytest.mark.recipe
+def test_students_of_a_moved_run_are_trained_where_it_stands_now(
+    recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    labels = [{"name": "hard_labels", "label": "x"}, {"name": "gold", "label": "y"}]
+    path = recipe_file(method=labels, jobs=2, seeds=1, control=False)
+    run = Run.of(load(path))
+    for step in (steps.prepare, steps.teach):
+        step(run)
+    moved = shutil.move(run.folder, tmp_path / "moved")
+    again = Run.open(Path(moved))
+    steps.train(again)
+    assert all(again.student_folder(title, 1).finished() for title in ("x", "y"))
+    assert not run.folder.exists()
+
+
+@pytest.mark.recipe
+def test_scores_stand_under_the_names_that_methods_have_now(recipe_file: Callable[..., Path]) -> None:
+    """Swapped labels are other students under the same names, and another label is another name."""
+
+    def scores(*names: str) -> dict[str, float]:
+        methods = ("hard_labels", "gold")
+        told = [{"name": method, "label": name} for method, name in zip(methods, names, strict=True)]
+        found = distill(recipe_file(method=told, seeds=1, control=False)).evaluation
+        return {one["name"]: one["scores"]["mcc"] for one in found["models"] if one["role"] == "student"}
+
+    first, swapped, renamed = scores("x", "y"), scores("y", "x"), scores("y", "first")
+    assert (swapped["y"], swapped["x"]) == (first["x"], first["y"]) and first["x"] != first["y"]
+    assert renamed == {"y": first["x"], "first": first["y"]}
 
 
 def is_running(process: int) -> bool:

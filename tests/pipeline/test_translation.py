@@ -224,6 +224,13 @@ def test_how_successors_are_taught_changes_their_own_chain_alone(copied: Path) -
     assert trained["epochs"] <= 2
 
 
+def test_another_decoding_is_the_bundles_too(copied: Path) -> None:
+    run = again(copied, evaluate={"measures": False, "decoding": {"beams": 1, "max_length": 5}})
+    steps.export(run)
+    card = json.loads((run.bundle_folder.path / "bundle.json").read_text())
+    assert (card["decoding"]["beams"], card["decoding"]["max_length"]) == (1, 5)
+
+
 def test_what_changes_no_weights_makes_nothing_anew(copied: Path) -> None:
     before = made(copied)
     teacher = again(copied).recipe.teacher.model_dump()

@@ -75,6 +75,25 @@ def test_halves_of_surrogate_pairs_are_answered(bundle):
     )
 
 
+def test_texts_may_come_in_anything_that_holds_them(bundle):
+    import pandas as pd
+
+    texts = pd.Series(["a good film", "bad"], index=[7, 8])
+    np.testing.assert_array_equal(bundle.logits(texts), bundle.logits(list(texts)))
+    np.testing.assert_array_equal(bundle.logits(texts[:1]), bundle.logits(["a good film"]))
+
+
+@pytest.mark.parametrize("texts", [[("a", "b")], [("a", "b"), ("c", "d")], ["c", ("a", "b")]])
+def test_pairs_are_refused_by_a_student_of_single_texts_in_any_batch(bundle, texts):
+    with pytest.raises(LimbeckError, match=r"reads single texts, and this is a pair: \('a', 'b'\)"):
+        bundle.predict(texts)
+
+
+def test_a_batch_of_none_is_refused(bundle):
+    with pytest.raises(LimbeckError, match="'batch_size' is 0. Give 1 or more"):
+        bundle.predict(["a", "b"], batch_size=0)
+
+
 def test_long_text_is_cut(bundle):
     np.testing.assert_array_equal(bundle.logits(["good " * 12]), bundle.logits(["good " * 50]))
 

@@ -45,16 +45,18 @@ def sentences(arguments: Sequence[str], file: Path | None) -> Iterator[str]:
     """The texts to label: arguments, else the lines of a file, else those of standard input.
 
     Raises:
-        LimbeckError: Both are given, there is no such file, or a line is not UTF-8.
+        LimbeckError: Both are given, there is no such file, it is a folder, or a line is not UTF-8.
     """
     if arguments and file is not None:
         raise LimbeckError("give sentences or --file, not both")
     if arguments:
-        return iter(arguments)
+        return (told.encode("utf-8", "replace").decode() for told in arguments)  # some are not UTF-8
     if file is None or str(file) == "-":
         return _lines(sys.stdin.buffer, "standard input")
-    if not file.is_file():
+    if not file.exists():
         raise LimbeckError("no such file", where=file)
+    if file.is_dir():
+        raise LimbeckError("it is a folder, and sentences stand in a file", where=file)
     return _lines(file.open("rb"), file)
 
 

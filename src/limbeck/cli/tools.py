@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from enum import StrEnum
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated
 
@@ -195,6 +196,10 @@ def predict(
 
     model = open_bundle(bundle_in(bundle), precision=precision.value, threads=1)
     asked = Asked(words, beams, keep)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(
+            encoding="utf-8", errors="replace"
+        )  # as it is read, whatever the terminal speaks
     write(model, sentences(text or [], file), form.value, batch_size, sys.stdout, asked)
 
 

@@ -48,11 +48,6 @@ class Example:
         return "\x1e".join(("\x1f".join(self.before), sentence, "\x1f".join(self.after)))
 
     @property
-    def asked(self) -> str | tuple[str, ...]:
-        """What a student is asked: a text, a pair of texts, or a sentence of words."""
-        return self.words or ((self.text, self.second) if self.second else self.text)
-
-    @property
     def shown(self) -> str:
         """The text as a person reads it; a pair on one line."""
         return f"{self.text} | {self.second}" if self.second else self.text

@@ -196,7 +196,7 @@ def _export_teacher(run: Run, teacher: ModelTeacher, bundle: Path) -> None:
         teacher.model,
         teacher.tokeniser,
         bundle,
-        texts=[example.asked for example in run.prepared.dev.examples[:200]],
+        texts=run.prepared.dev.asked[:200],
         max_length=teacher.max_length,
         settings=ANY_CHANGE,
         card={"name": TEACHER},
@@ -246,4 +246,5 @@ def _speeds(run: Run, contenders: dict[tuple[str, Engine], Contender]) -> dict[t
     if count == 0:
         return {}
     drawn = np.random.default_rng(0).choice(len(run.prepared.test.examples), count, replace=False)
-    return alternate(contenders, [run.prepared.test.examples[row].asked for row in drawn])
+    asked = run.prepared.test.asked
+    return alternate(contenders, [asked[row] for row in drawn])

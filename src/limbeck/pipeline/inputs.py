@@ -128,14 +128,26 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
 
 def export_inputs(run: Run) -> dict[str, Any]:
     """What the bundle depends on."""
-    return {"student": student_inputs(run, *run.best), "export": run.recipe.export.model_dump(mode="json")}
+    recipe, (title, seed) = run.recipe, run.best
+    return {
+        "student": {"title": title, **student_inputs(run, title, seed)},
+        "export": recipe.export.model_dump(mode="json"),
+        **({"decoding": _decoding(run)} if recipe.task == "translation" else {}),
+    }
+
+
+def _decoding(run: Run) -> dict[str, Any]:
+    """How a bundle of a translator decodes unless it is told otherwise."""
+    found: dict[str, Any] = run.recipe.evaluate.decoding.model_dump(mode="json")
+    return found
 
 
 def evaluate_inputs(run: Run) -> dict[str, Any]:
     """What the evaluation depends on."""
     pairs = [(title, seed) for title in run.methods for seed in run.recipe.seeds]
     return {
-        "students": [student_inputs(run, title, seed) for title, seed in pairs],
+        "students": [{"title": title, **student_inputs(run, title, seed)} for title, seed in pairs],
+        "control": run.control,
         "test": run.prepared.test.fingerprint,
         "teacher": run.teacher.fingerprint,
         "evaluate": run.recipe.evaluate.model_dump(mode="json", exclude={"measures"}),

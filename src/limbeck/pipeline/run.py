@@ -311,7 +311,7 @@ class Run(Texts):
             self.load_student(method, seed),
             self.tokeniser,
             folder,
-            texts=[example.asked for example in self.prepared.dev.examples],
+            texts=self.prepared.dev.asked,
             max_length=self.recipe.student.max_length,
             settings=self.recipe.export,
             card=card,

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limbeck.core import progress, tasks
@@ -34,7 +35,9 @@ def train(run: Run, pairs: Sequence[tuple[str, int]]) -> None:
         ProcessPoolExecutor(jobs, context, _begin, (threads,)) as pool,
         progress.task(f"train     {len(pairs)} students, {jobs} at a time", len(pairs)) as task,
     ):
-        waiting = {pool.submit(_train, run.recipe, title, seed): (title, seed) for title, seed in pairs}
+        waiting = {
+            pool.submit(_train, run.recipe, run.folder, title, seed): (title, seed) for title, seed in pairs
+        }
         try:
             for future in as_completed(waiting):
                 future.result()
@@ -70,8 +73,10 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _train(recipe: Recipe, title: str, seed: int) -> None:
+def _train(recipe: Recipe, folder: Path, title: str, seed: int) -> None:
     from limbeck.pipeline.run import Run
     from limbeck.pipeline.steps import train_student
 
-    train_student(Run.of(recipe), title, seed)
+    run = Run.of(recipe)
+    run.folder = folder  # which may have been moved, or be named from another place
+    train_student(run, title, seed)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limbeck.core.errors import LimbeckError
-from limbeck.serve.exported import Labeller, by_length, clean, refuse_one_string
+from limbeck.serve.exported import Labeller, by_length, clean, listed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class TextLabeller(Labeller):
         Raises:
             LimbeckError: ``texts`` is one string, or holds something else than it reads.
         """
-        refuse_one_string(texts)
+        texts = listed(texts)
         rows = self._encoded(texts)
         lengths = np.array([len(ids) for ids, _ in rows], dtype=np.int64)
         if len(rows) == 1:
@@ -81,16 +81,13 @@ class TextLabeller(Labeller):
         if self.reads_pairs:
             encodings = self._tokeniser.encode_batch([self._pair(text) for text in texts])
         else:
-            try:
-                encodings = self._encodings(texts)
-            except TypeError:
-                encodings = self._encodings([self._single(text) for text in texts])
+            encodings = self._encodings([self._single(text) for text in texts])
         return [(one.ids or [self.card["unknown_id"]], one.type_ids) for one in encodings]
 
-    def _encodings(self, texts: Sequence[Text]) -> list[Any]:
+    def _encodings(self, texts: Sequence[str]) -> list[Any]:
         if len(texts) == 1:  # without the price of threads
             return [self._tokeniser.encode(texts[0])]
-        found: list[Any] = self._tokeniser.encode_batch_fast(list(texts))
+        found: list[Any] = self._tokeniser.encode_batch_fast(texts)
         return found
 
     def _single(self, text: Text) -> str:
@@ -101,7 +98,7 @@ class TextLabeller(Labeller):
         return clean(text)
 
     def _pair(self, text: Text) -> tuple[str, str]:
-        if isinstance(text, str) or len(text) != 2:
+        if not isinstance(text, tuple | list) or len(text) != 2:
             what = f"this student reads pairs of texts, and this is none: {text!r}"
             raise LimbeckError(what, where=self.folder, fix="Give (first, second)")
         return clean(text[0]), clean(text[1])

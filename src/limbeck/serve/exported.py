@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import onnxruntime
@@ -36,6 +36,7 @@ KEYS = ("max_length", "pad_id", "unknown_id", "files")
 """What every card says."""
 
 Precision = Literal["fp32", "int8"]
+Given = TypeVar("Given")
 
 
 class Exported:
@@ -179,7 +180,12 @@ def by_length(lengths: NDArray[np.int64], batch_size: int) -> Iterator[NDArray[n
     Args:
         lengths: Tokens of each text.
         batch_size: Texts of a batch.
+
+    Raises:
+        LimbeckError: There are none in a batch.
     """
+    if batch_size < 1:
+        raise LimbeckError(f"'batch_size' is {batch_size}", fix="Give 1 or more")
     order = np.argsort(lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         yield order[start : start + batch_size]
@@ -196,7 +202,12 @@ def clean(text: object, what: str = "a text") -> str:
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def refuse_one_string(texts: object) -> None:
-    """Refuse one text where a list of them is meant."""
+def listed(texts: Sequence[Given]) -> list[Given]:
+    """The texts as a list, whatever they came in: a tuple, an array, a column of a table.
+
+    Raises:
+        LimbeckError: It is one text.
+    """
     if isinstance(texts, str):
         raise LimbeckError("one string was given for a list of texts", fix="Put it into a list: [text]")
+    return list(texts)

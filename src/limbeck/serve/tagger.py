@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from limbeck.core.errors import LimbeckError
-from limbeck.serve.exported import CARD, Labeller, Precision, by_length, clean, refuse_one_string
+from limbeck.serve.exported import CARD, Labeller, Precision, by_length, clean, listed
 from limbeck.structure.decode import Links, Trellis, forward_backward, viterbi
 from limbeck.text.offsets import tokens_of
 from limbeck.text.pieces import Cutter, Pieces, padded_spelling, spelling_of
@@ -105,7 +105,7 @@ class TaggerBundle(Labeller):
         Raises:
             LimbeckError: ``texts`` is one string, or holds something that is neither text nor a list of words.
         """
-        refuse_one_string(texts)
+        texts = listed(texts)
         asked = [_split(text) for text in texts]
         told: dict[int, Tagged] = {}
         for rows, emissions, kept in self._batches([words for _, words, _ in asked], batch_size):

@@ -23,7 +23,7 @@ from limbeck.serve.exported import (
     Precision,
     by_length,
     clean,
-    refuse_one_string,
+    listed,
     require_keys,
 )
 from limbeck.serve.passes import READER
@@ -115,7 +115,7 @@ class TranslatorBundle(Exported):
         return Translation(text.strip(), found.score, found.tokens, found.passes)
 
     def _found(self, texts: Sequence[str], decoding: Decoding | None, batch_size: int) -> list[list[Found]]:
-        refuse_one_string(texts)
+        texts = listed(texts)
         chosen = decoding or self.decoding
         rows = [np.array(row, dtype=np.int64) for row in self._encoded(texts)]
         lengths = np.array([len(row) for row in rows], dtype=np.int64)

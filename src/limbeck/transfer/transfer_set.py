@@ -89,6 +89,12 @@ class TransferSet:
         """Whether any example has a second text."""
         return any(example.second for example in self.examples)
 
+    @property
+    def asked(self) -> list[str | tuple[str, ...]]:
+        """What a student is asked of each example: a text, a sentence of words, or both texts of a set of pairs."""
+        pairs = self.has_pairs
+        return [one.words or ((one.text, one.second) if pairs else one.text) for one in self.examples]
+
     @cached_property
     def _has_context(self) -> bool:
         return any(example.before or example.after for example in self.examples)
