@@ -1,6 +1,6 @@
 """Modes: what is left of several languages that nothing marks (the slides' case study on toy data, our size).
 
-The slides ("Knowledge Distillation in NLP"; Zhou, Neubig and Gu 2020) have English sentences with translations into
+The slides ("Knowledge Distillation in NLP"; Zhou, Gu and Neubig 2020) have English sentences with translations into
 German, French and Spanish, and nothing that says which is wanted. C(d) of this mixture is 3.67 there, of one
 translation of each sentence, drawn at random, 3.30, and of the teacher's 2.64; and a parallel student that learned
 distilled text writes one language at a time. Here: tatoeba, 12,000 English sentences of six words with all three

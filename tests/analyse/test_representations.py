@@ -221,7 +221,7 @@ def test_a_model_is_most_like_itself(encoder: Path, tmp_path: Path) -> None:
     states = Representations(model, AnswerStore(tmp_path))
     states.fill(SENTENCES, SENTENCES)
     for over in ("mean", None):
-        alike = layers_alike(states, states, SENTENCES, over)  # type: ignore[arg-type]
+        alike = layers_alike(states, states, SENTENCES, over).cka  # type: ignore[arg-type]
         assert alike.shape == (3, 3)
         assert alike.diagonal() == pytest.approx(np.ones(3))
         assert (alike <= 1).all()
@@ -247,8 +247,8 @@ def test_words_that_a_model_cut_off_are_not_compared(encoder: Path, tmp_path: Pa
     read = layers[0][0].any(1)
     assert 0.1 < read.mean() < 0.7
     wanted = cka_matrix(*([each[read] for each in of_one] for of_one in layers))
-    assert layers_alike(short[0], short[1], long, None) == pytest.approx(wanted)
-    assert layers_alike(short[0], whole[1], long, None).max() < 1
+    assert layers_alike(short[0], short[1], long, None).cka == pytest.approx(wanted)
+    assert layers_alike(short[0], whole[1], long, None).cka.max() < 1
 
 
 def test_what_cannot_be_had_is_told(encoder: Path, tmp_path: Path) -> None:

@@ -452,3 +452,38 @@ def test_adapt_refuses(
     (tmp_path / "empty").mkdir()
     assert sentence in limbeck("adapt", encoder, *words, status=2).sentence
     assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("similarity", "Most sentences. [default: 1000]"),
+        ("probe", "logistic or perceptron. [default: logistic]"),
+        ("compare", "[default: the first run's first student]"),
+        ("analyse", "[default: each run's first]"),
+        ("init", "[default: distilbert-base-uncased;"),
+        ("adapt", "[default: 3e-4;"),
+    ],
+)
+def test_help_tells_what_happens_without_an_option(limbeck: Limbeck, command: str, told: str) -> None:
+    """In the terminal's markup a bracket is a tag, and a default in one was not shown."""
+    assert told in " ".join(limbeck(command, "--help").stdout.replace("│", " ").split())
+
+
+def test_an_example_in_a_help_text_is_taken(limbeck: Limbeck) -> None:
+    from limbeck.cli.probe import asked
+    from limbeck.pipeline.probing import ProbeSettings
+    from limbeck.pipeline.similarity import SimilaritySettings
+
+    for command, schema in (("probe", ProbeSettings), ("similarity", SimilaritySettings)):
+        shown = " ".join(limbeck(command, "--help").stdout.replace("│", " ").split())
+        (example,) = re.findall(r"Another setting, e\.g\. (\S+=\d+)\.", shown)
+        assert asked(schema, None, ["a", "b"], [example], {})
+
+
+def test_a_plan_fits_a_terminal(limbeck: Limbeck, recipe_file: Callable[..., Path], monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", limbeck("plan", recipe_file()).stdout)
+    assert "nothing was written" in shown and "prepare" in shown
+    assert max(map(len, shown.splitlines())) <= 80

@@ -25,7 +25,7 @@ def test_panels_stand_side_by_side_with_their_complexity(tmp_path: Path) -> None
     told = [[text.text for text in panel.iter(f"{SVG}text")] for panel in panels]
     assert told[0] == [
         'On the "mixture" & all',
-        "de 67%",
+        "de 33%",
         "fr 0%",
         "<es> 33%",
         "C(d) = 3.67",

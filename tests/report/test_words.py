@@ -39,7 +39,7 @@ def test_a_gain_that_is_clear(make_run: MakeRun) -> None:
     told = edited(make_run(), with_gain(0.027, 0.019, 0.035))
     assert told.sentence == (
         "Kept 98.1% of the teacher's accuracy, 41 times faster, 1/15 of the bytes; +2.7 points over the same "
-        "student without a teacher, 95% interval 1.9 to 3.5."
+        "student without a teacher, 95% interval +1.9 to +3.5."
     )
     assert [figure.value for figure in told.figures] == ["98.1%", "41×", "1/15", "+2.7"]
     assert "14 times faster" in told.basis[-1], (
@@ -51,7 +51,7 @@ def test_a_gain_that_is_not_clear_of_zero(make_run: MakeRun) -> None:
     told = edited(make_run(), with_gain(0.004, -0.003, 0.011))
     assert told.sentence.endswith(
         "; the difference from the same student without a teacher, +0.4 points, is not clear of zero "
-        "(95% interval −0.3 to 1.1)."
+        "(95% interval −0.3 to +1.1)."
     )
 
 

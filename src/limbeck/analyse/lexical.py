@@ -3,7 +3,7 @@
 Both come from the table p(y|x) of a text: how often the source word x is linked to the target word y, by all that x is
 linked to. Words without links are not in it (no word stands for NULL): a source word that is never linked does not
 count. In nats, averaged over the source vocabulary V as the slides "Knowledge Distillation in NLP" average, where a
-rare word weighs as much as a frequent one (Zhou, Neubig and Gu 2020, "Understanding Knowledge Distillation in
+rare word weighs as much as a frequent one (Zhou, Gu and Neubig 2020, "Understanding Knowledge Distillation in
 Non-autoregressive Machine Translation", is their paper):
 
     C(d) = 1/|V| sum_x H_d(y|x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,23 @@ from limbeck.analyse.states import Pooling, Words
 Floats = NDArray[np.float64]
 
 
+class Alike(NamedTuple):
+    """How alike the layers of two models are.
+
+    Attributes:
+        cka: ``(layers of the first, layers of the second)``, embeddings among them.
+        examples: Sentences or words that were compared.
+        width: Of the widest layer; with fewer examples than that, CKA comes out too high.
+    """
+
+    cka: Floats
+    examples: int
+    width: int
+
+
 def layers_alike(
     first: Representations, second: Representations, sentences: Sequence[Words], over: Pooling | None
-) -> Floats:
+) -> Alike:
     """CKA of each layer of a model with each of another; words that either cut off are left out.
 
     Args:
@@ -24,15 +39,13 @@ def layers_alike(
         second: Likewise.
         sentences: The text.
         over: How sentences are pooled; None compares states of words, one an example.
-
-    Returns:
-        ``(layers of the first, layers of the second)``, embeddings among them.
     """
     of_each = [[_layer(model, sentences, n, over) for n in model.layers] for model in (first, second)]
     if over is None:  # words that were cut off have noughts, which two models would have in common
         read = np.logical_and(*(np.any([each.any(1) for each in layers], axis=0) for layers in of_each))
         of_each = [[each[read] for each in layers] for layers in of_each]
-    return cka_matrix(*of_each)
+    every = [each for layers in of_each for each in layers]
+    return Alike(cka_matrix(*of_each), len(every[0]), max(each.shape[1] for each in every))
 
 
 def _layer(

@@ -34,7 +34,7 @@ def analyse(
         ),
     ] = None,
     student: Annotated[
-        str | None, typer.Option(help="The method whose student is looked at. [default: each run's first]")
+        str | None, typer.Option(help="The method whose student is looked at. \\[default: each run's first]")
     ] = None,
     ask_models: Annotated[
         bool,

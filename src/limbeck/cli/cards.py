@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,7 +31,6 @@ from limbeck.core.sources import Clean, Data, Source, Vocabulary
 from limbeck.core.tasks import METRICS_OF
 from limbeck.transfer import rewrites
 
-WIDTH = 100
 ENSEMBLE = (
     "An ensemble is a teacher, and goes with every method that reads answers: `teacher.members` trains several, "
     "`teacher.ensemble` lists several, `teacher.weights` says how they are averaged."
@@ -42,7 +42,10 @@ def overview() -> str:
     """One line a method."""
     cards = {name: methods.get(name).card for name in methods.names()}
     width = max(map(len, cards))
-    lines = [f"{name:<{width}}  {card.title} — {card.paper.split(':')[0]}" for name, card in cards.items()]
+    lines = [
+        _fill(f"{name:<{width}}  ", f"{card.title} — {card.paper.split(':')[0]}")
+        for name, card in cards.items()
+    ]
     return "\n".join([*lines, "", _fill("", ENSEMBLE), "", "limbeck methods NAME tells more of one."])
 
 
@@ -269,4 +272,5 @@ def _told(field: FieldInfo) -> str:
 
 
 def _fill(head: str, text: str) -> str:
-    return textwrap.fill(head + text, WIDTH, subsequent_indent=" " * len(head))
+    width = min(100, shutil.get_terminal_size().columns)
+    return textwrap.fill(head + text, width, subsequent_indent=" " * len(head))

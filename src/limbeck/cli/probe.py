@@ -29,9 +29,12 @@ Overrides = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Another setting, e.g. sizes.train=5000."),
 ]
 Out = Annotated[
-    str | None, typer.Option("--out", "-o", metavar="FOLDER", help="Where results go. [default: in the run]")
+    str | None,
+    typer.Option("--out", "-o", metavar="FOLDER", help="Where results go. \\[default: in the run]"),
 ]
-Store = Annotated[str | None, typer.Option(metavar="FOLDER", help="The answer store. [default: runs/store]")]
+Store = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="The answer store. \\[default: runs/store]")
+]
 
 
 def asked(
@@ -76,13 +79,13 @@ def probe(
         list[str] | None, typer.Option(metavar="NAME", help="Ask this task only; several times.")
     ] = None,
     pooling: Annotated[
-        list[str] | None, typer.Option(help="mean, max, first or last. [default: mean]")
+        list[str] | None, typer.Option(help="mean, max, first or last. \\[default: mean]")
     ] = None,
     classifier: Annotated[
-        list[str] | None, typer.Option(help="logistic or perceptron. [default: logistic]")
+        list[str] | None, typer.Option(help="logistic or perceptron. \\[default: logistic]")
     ] = None,
     vectors: Annotated[str | None, typer.Option(metavar="FILE", help="Word vectors, as a baseline.")] = None,
-    seeds: Annotated[int | None, typer.Option(min=1, help="Probes of a kind. [default: 3]")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Probes of a kind. \\[default: 3]")] = None,
     settings: SettingsFile = None,
     overrides: Overrides = None,
     out: Out = None,

@@ -12,6 +12,7 @@ import typer
 from limbeck.core.errors import LimbeckError
 
 if TYPE_CHECKING:
+    from limbeck.pipeline.plan import Plan
     from limbeck.pipeline.run import Run
 
 runs = typer.Typer()
@@ -86,7 +87,7 @@ def init(
     teacher: Annotated[
         str | None,
         typer.Option(
-            help="Hub name or folder of the teacher. [default: distilbert-base-uncased; of translators one that is "
+            help="Hub name or folder of the teacher. \\[default: distilbert-base-uncased; of translators one that is "
             "trained from scratch]"
         ),
     ] = None,
@@ -105,7 +106,29 @@ def plan(recipe: RecipeFile, overrides: Overrides = None) -> None:
     run = run_of(recipe, overrides)
     from limbeck.pipeline.plan import plan as make
 
-    typer.echo(make(run).text())
+    _show_plan(make(run))
+
+
+def _show_plan(made: Plan) -> None:
+    """On a terminal a table as wide as it is, else Markdown."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from limbeck.pipeline.plan import HEADINGS, WORDS
+
+    console = Console()
+    if not console.is_terminal:
+        typer.echo(made.text())
+        return
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for heading in HEADINGS:
+        table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=heading != "what")
+    for row in made.rows:
+        table.add_row(*map(Text, row))
+    console.print(f"{made.told}\n", markup=False, highlight=False)
+    console.print(table)
 
 
 @runs.command(rich_help_panel=START)

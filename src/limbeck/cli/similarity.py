@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.probe import UNDERSTAND, Models, Out, Overrides, SettingsFile, Store, asked
+from limbeck.cli.probe import UNDERSTAND, Models, Out, SettingsFile, Store, asked
 
 comparing = typer.Typer()
 
@@ -15,14 +15,17 @@ comparing = typer.Typer()
 def similarity(
     models: Models = None,
     text: Annotated[
-        str | None, typer.Option(metavar="FILE", help="One sentence a line. [default: the run's test set]")
+        str | None, typer.Option(metavar="FILE", help="One sentence a line. \\[default: the run's test set]")
     ] = None,
     over: Annotated[
-        str | None, typer.Option(help="mean, max, first or last; or words. [default: mean]")
+        str | None, typer.Option(help="mean, max, first or last; or words. \\[default: mean]")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=2, help="Most sentences. [default: 1000]")] = None,
+    limit: Annotated[int | None, typer.Option(min=2, help="Most sentences. \\[default: 1000]")] = None,
     settings: SettingsFile = None,
-    overrides: Overrides = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Another setting, e.g. max_length=64."),
+    ] = None,
     out: Out = None,
     store: Store = None,
 ) -> None:

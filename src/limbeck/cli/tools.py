@@ -145,11 +145,11 @@ def compare(
     over: Annotated[
         str | None,
         typer.Option(
-            metavar="RUN:MODEL", help="Compare all with this one. [default: the first run's first student]"
+            metavar="RUN:MODEL", help="Compare all with this one. \\[default: the first run's first student]"
         ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="The score. [default: the one that decides in all of them]")
+        str | None, typer.Option(help="The score. \\[default: the one that decides in all of them]")
     ] = None,
     form: Annotated[Shown, typer.Option("--format", help="How it is printed.")] = Shown.table,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page, too.")] = None,
@@ -222,7 +222,7 @@ def adapt(
     ] = True,
     epochs: Annotated[float, typer.Option(min=0.0, help="Passes over the text.")] = 3,
     learning_rate: Annotated[
-        float | None, typer.Option(min=0.0, help="Its peak. [default: 3e-4; of the head only 1e-3]")
+        float | None, typer.Option(min=0.0, help="Its peak. \\[default: 3e-4; of the head only 1e-3]")
     ] = None,
     tokens_per_batch: Annotated[int, typer.Option(min=1, help="Padding included.")] = 1024,
     max_length: Annotated[int, typer.Option(min=3, help="Tokens read of a sentence.")] = 128,

@@ -9,7 +9,7 @@ from limbeck.losses.translation_objective import TranslationObjective
 
 CARD = Card(
     title="Random selection (modes reduced without a teacher)",
-    paper="Zhou, Neubig and Gu, 2020: Understanding knowledge distillation in non-autoregressive machine translation "
+    paper="Zhou, Gu and Neubig, 2020: Understanding knowledge distillation in non-autoregressive machine translation "
     "(its study on toy data)",
     equation="L = - log p(y' | x),   y' drawn from all y that the data has of x, once and for all, each as likely",
     what="Where a text stands in the data several times with other translations, one of them is kept. That text is "

@@ -62,6 +62,11 @@ class Planned:
     done: bool = False
 
 
+HEADINGS = ("step", "what", "time", "bytes")
+WORDS = frozenset({"step", "what"})
+"""Of these, those of words and not of numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All steps of a run as they would be."""
@@ -69,8 +74,9 @@ class Plan:
     name: str
     steps: tuple[Planned, ...]
 
-    def text(self) -> str:
-        """The plan as a table."""
+    @property
+    def rows(self) -> list[tuple[str, str, str, str]]:
+        """What stands under ``HEADINGS``: a row a step, and one for all."""
         lines = [
             (
                 each.step,
@@ -82,10 +88,16 @@ class Plan:
         ]
         left = sum(each.seconds for each in self.steps if not each.done)
         total = ("", "in all, on this machine", duration(left), size(sum(each.bytes for each in self.steps)))
-        table = markdown_table(
-            ("step", "what", "time", "bytes"), [*lines, total], frozenset({"step", "what"})
-        )
-        return f"{self.name}: every check passed; nothing was written.\n\n{table}"
+        return [*lines, total]
+
+    @property
+    def told(self) -> str:
+        """The sentence above the table."""
+        return f"{self.name}: every check passed; nothing was written."
+
+    def text(self) -> str:
+        """The plan as a table in Markdown."""
+        return f"{self.told}\n\n{markdown_table(HEADINGS, self.rows, WORDS)}"
 
 
 def check(run: Run) -> None:

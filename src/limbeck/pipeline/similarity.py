@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from limbeck.analyse.representations import Representations
 from limbeck.analyse.similarity import best_mapping, layers_alike
 from limbeck.analyse.states import Pooling, Words
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_json
 from limbeck.core.schema import Settings
@@ -140,11 +141,16 @@ def _compared(
 ) -> dict[str, Any]:
     """One pair as it is written down: the second model's layers down, the first one's across."""
     alike = layers_alike(read[second.name], read[first.name], sentences, settings.pooling)
-    mapping = best_mapping(alike[1:, 1:]) if min(alike.shape) > 1 else None
+    mapping = best_mapping(alike.cka[1:, 1:]) if min(alike.cka.shape) > 1 else None
+    if alike.examples < alike.width:
+        what = f"{alike.examples:,} {'words' if settings.pooling is None else 'sentences'}"
+        progress.warn(f"{what} are too few for layers {alike.width} wide: CKA comes out too high")
     return {
         "down": second.name,
         "across": first.name,
         "role": second.role,
-        "cka": alike.tolist(),
+        "cka": alike.cka.tolist(),
+        "examples": alike.examples,
+        "width": alike.width,
         "mapping": None if mapping is None else list(mapping),
     }

@@ -1,6 +1,6 @@
 """The study of modes: in which of several languages a model writes that was never told in which to write.
 
-The case study on toy data of the slides "Knowledge Distillation in NLP" (Zhou, Neubig and Gu 2020, "Understanding
+The case study on toy data of the slides "Knowledge Distillation in NLP" (Zhou, Gu and Neubig 2020, "Understanding
 Knowledge Distillation in Non-autoregressive Machine Translation"): every text has a translation into each of three
 languages, and nothing marks which one is wanted. The slides' four panels are an autoregressive teacher and a parallel
 student that learned this mixture, and the student on one translation of each text, drawn at random, and on the

@@ -109,7 +109,7 @@ def headline(of: Mapping[str, Any]) -> str:
     if found is None:
         return f"{of['cast']['student']} by itself: there is neither a teacher nor a control"
     other = "teacher" if cells_with(of, "teacher") else "control"
-    mean, unit, lost = found["mean"], found["unit"], words.count(found["mean"]["theirs"])
+    mean, unit, lost = found["mean"], found["unit"], words.mean_count(found["mean"]["theirs"])
     if mean["neither"] is None:
         told = f"The student is clearly behind the {other} on {lost} of {words.plural(of['examples'], unit)}"
     else:
@@ -168,7 +168,7 @@ def key_figures(of: Mapping[str, Any]) -> list[Figure]:
         seeds = len(cells["seeds"])
         found.append(
             Figure(
-                f"{words.count(mean['theirs'])} : {words.count(mean['ours'])}",
+                f"{words.mean_count(mean['theirs'])} : {words.mean_count(mean['ours'])}",
                 f"{what} : won, against the {role}",
                 f"of {words.plural(of['examples'], cells['unit'])}, mean of {words.plural(seeds, 'seed')}",
             )
@@ -181,7 +181,11 @@ def key_figures(of: Mapping[str, Any]) -> list[Figure]:
         ):
             low, high, luck = (words.percent(row[key], 0) for key in ("low", "high", "luck"))
             basis = f"{low} to {high}; by luck {luck}"
-            found.append(Figure(words.percent(row["share"], 0), "of that the control loses too", basis))
+            found.append(
+                Figure(
+                    words.percent(row["share"], 0), "of what the student loses, the control loses too", basis
+                )
+            )
     own = next((row for row in of["calibration"] if row["name"] == of["cast"]["student"]), None)
     if own is not None:
         before, after = (sum(own[when]["ece"]) / len(own[when]["ece"]) for when in ("before", "after"))
@@ -207,8 +211,7 @@ def together_headline(of: Mapping[str, Any]) -> str:
     if len(lost) < 2:
         return f"{words.plural(len(of['runs']), 'run')}, slice by slice"
     best, worst = min(lost, key=lambda name: lost[name]), max(lost, key=lambda name: lost[name])
-    unit = "text" if of["task"] != "translation" else "sentence"
-    return (
-        f"{best} loses least of its teacher, {words.plural(round(lost[best]), unit)} of {words.count(of['examples'])}; "
-        f"{worst} loses most, {words.count(lost[worst])}"
-    )
+    unit = "texts" if of["task"] != "translation" else "sentences"
+    least, most = (words.mean_count(lost[name]) for name in (best, worst))
+    told = f"{best} loses least of its teacher, {least} of {words.count(of['examples'])} {unit}"
+    return f"{told}; {worst} loses most, {most}"

@@ -26,6 +26,7 @@ class Line:
         name: The model's.
         style: Its class in the style sheet.
         cells: Headings and what stands under them.
+        engine: What the model runs in, under its size.
         picture: Its interval, drawn; None of the model that the others are compared with.
         chosen: Whether it is that model.
     """
@@ -33,6 +34,7 @@ class Line:
     name: str
     style: str
     cells: tuple[tuple[str, str], ...]
+    engine: str
     picture: Markup | None
     chosen: bool
 
@@ -58,7 +60,7 @@ def write(found: Comparison, out: Path) -> Path:
 def render(found: Comparison) -> str:
     """The page's HTML."""
     styles = _styles(found)
-    _, *headings = found.columns
+    headings = [name for name in found.columns if name not in ("model", "engine")]
     return fill(
         "compared.html.jinja",
         title=f"{', '.join(found.runs)} compared",
@@ -97,10 +99,13 @@ def _lines(found: Comparison, styles: dict[str, str]) -> Iterator[Line]:
         (abs(row[end]) for row in found.rows for end in ("low", "high") if row[end] is not None), default=0.0
     )
     scale = Scale(-(reach or 0.01), reach or 0.01, 6, 174)
-    _, *headings = found.columns
-    for row, (shown, *texts) in zip(found.rows, cells(found.rows, found.columns), strict=True):
-        told = tuple(zip(headings, texts, strict=True))
-        yield Line(shown, styles[row["name"]], told, _interval(row, scale, found), row["name"] == found.over)
+    for row, texts in zip(found.rows, cells(found.rows, found.columns), strict=True):
+        told = dict(zip(found.columns, texts, strict=True))
+        shown, engine = told.pop("model"), told.pop("engine", "")
+        picture = _interval(row, scale, found)
+        yield Line(
+            shown, styles[row["name"]], tuple(told.items()), engine, picture, row["name"] == found.over
+        )
 
 
 def _interval(row: Row, scale: Scale, found: Comparison) -> Markup | None:

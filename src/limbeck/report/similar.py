@@ -24,6 +24,8 @@ class Pair(BaseModel):
     role: str
     cka: list[list[float]]
     mapping: list[int] | None
+    examples: int = 0
+    width: int = 0
 
     @property
     def title(self) -> str:
@@ -82,7 +84,13 @@ def render(found: Content) -> str:
 
 
 def headline(found: Content) -> str:
-    """How alike the last layers are."""
+    """How alike the last layers are, where the text is enough to tell."""
+    few = next((pair for pair in found.pairs if pair.examples < pair.width), None)
+    if few is not None:
+        what = words.plural(
+            few.examples, found.over.removesuffix("s") if found.over == "words" else "sentence"
+        )
+        return f"Too little text to tell: CKA of {what} comes out too high for layers {few.width} wide."
     told = ", ".join(f"{pair.down} {pair.cka[-1][-1]:.2f}" for pair in found.pairs)
     return f"CKA of the last layer with that of {found.pairs[0].across}: {told}."
 

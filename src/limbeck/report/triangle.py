@@ -14,7 +14,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from limbeck.analyse.modes import decided, in_triangle
+from limbeck.analyse.modes import decided, decided_for, in_triangle
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import atomic_write
 from limbeck.report.svg import drawing, path, tag
@@ -75,7 +75,7 @@ class Panel:
 
 
 def figure(panels: Sequence[Panel], languages: Sequence[str]) -> Markup:
-    """All panels side by side; each says which share of the outputs is nearest to each language.
+    """All panels side by side; each says which share of the outputs is in each language.
 
     Args:
         panels: One or more.
@@ -137,8 +137,8 @@ def _points(posteriors: Floats) -> Iterator[Markup]:
 
 
 def _corner_names(posteriors: Floats, languages: Sequence[str], corners: Floats) -> Iterator[Markup]:
-    """Each language at its corner, with the share of outputs that are nearest to it."""
-    shares = np.bincount(posteriors.argmax(axis=1), minlength=3) / max(len(posteriors), 1)
+    """Each language at its corner, with the share of outputs that are in it, as the table has it."""
+    shares = np.nan_to_num(decided_for(posteriors))
     for number, (name, share, (x, y)) in enumerate(zip(languages, shares, corners.tolist(), strict=True)):
         anchor, beside, down = PLACES[number]
         shown = f"{name} {100 * share:.0f}%"

@@ -106,9 +106,8 @@ def least_reach(metric: str) -> float:
 
 
 def spread(gain: Gain) -> str:
-    """An interval, e.g. ``1.9 to 3.5``."""
-    low, high = difference(gain.metric, gain.low), difference(gain.metric, gain.high)
-    return f"{low.removeprefix('+')} to {high.removeprefix('+')}"
+    """An interval, e.g. ``+1.9 to +3.5``."""
+    return f"{difference(gain.metric, gain.low)} to {difference(gain.metric, gain.high)}"
 
 
 def percent(share: Number, digits: int = 1) -> str:
@@ -124,6 +123,11 @@ def share(value: Number) -> str:
 def count(value: Number) -> str:
     """A whole number, with commas."""
     return fixed(value, 0)
+
+
+def mean_count(value: Number) -> str:
+    """A mean of whole numbers: with a decimal where it is none itself, so that halves are not rounded away."""
+    return fixed(value, 0 if value is None or float(value).is_integer() else 1)
 
 
 def significant(value: Number) -> str:
