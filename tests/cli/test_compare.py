@@ -76,6 +76,9 @@ def test_a_page(limbeck: Limbeck, runs: list[Path], tmp_path: Path) -> None:
     assert worse >= 3 and f"Of 4 other models {counts}." in html
     assert len(re.findall(r"<title>[^<]* over vanilla:teacher: −[\d.]+, interval", html)) == 4
     assert "milliseconds a sentence" in html
+    chips = re.findall(r'<th scope="row"><i class="chip (\w+)"', html)
+    assert len(set(chips)) == len(chips) == 5  # two runs' controls can be told apart without their names
+    assert html.index("Around zero") < html.index(">parameters<")  # next to the difference, and in sight
     assert "<script" not in html and "http" not in re.sub(r"http-equiv|http://www.w3.org/\S+", "", html)
 
 

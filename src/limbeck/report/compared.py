@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,10 +77,13 @@ def render(found: Comparison) -> str:
 
 
 def _styles(found: Comparison) -> dict[str, str]:
-    """A class of the style sheet for each model; students have colours of their own, in turn."""
-    students = [row["name"] for row in found.rows if row["role"] == "student"]
-    numbered = {name: f"s{number % STYLES + 1}" for number, name in enumerate(students)}
-    return numbered | {row["name"]: row["role"] for row in found.rows if row["role"] != "student"}
+    """A class of the style sheet for each model: its role's for the only teacher or control, else one in turn."""
+    several = [role for role, models in Counter(row["role"] for row in found.rows).items() if models > 1]
+    alone = {row["name"]: row["role"] for row in found.rows if row["role"] not in (*several, "student")}
+    others = [row for row in found.rows if row["name"] not in alone]
+    students_first = sorted(others, key=lambda row: row["role"] != "student")
+    numbered = [row["name"] for row in students_first]
+    return alone | {name: f"s{number % STYLES + 1}" for number, name in enumerate(numbered)}
 
 
 def _headline(found: Comparison) -> str:
