@@ -185,6 +185,8 @@ def test_init_on_a_folder_of_intents(limbeck: Limbeck, tmp_path: Path) -> None:
     limbeck("init", folder, "--out", tmp_path / "r.yaml")
     (source,) = recipe.load(tmp_path / "r.yaml").data.train
     assert {example.gold for example in readers.read(source)} == {"Play", "Stop"}
+    (folder / "label").unlink()
+    assert "a folder, and none of texts with their intents" in limbeck("init", folder, status=2).sentence
 
 
 def test_a_file_without_labels_is_refused_with_what_to_do(limbeck: Limbeck, tmp_path: Path) -> None:

@@ -168,6 +168,9 @@ def _in_table(data: Path, encoding: str) -> Found:
     Raises:
         LimbeckError: None have.
     """
+    if data.is_dir():
+        fix = "Name a file in it, or write the recipe's data.train by hand: the folder as 'path', and its columns"
+        raise LimbeckError("a folder, and none of texts with their intents", where=data, fix=fix)
     found = find_columns(Source(path=str(data), encoding=encoding), format_of(data))
     if found.keys["label"] is None:
         fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
