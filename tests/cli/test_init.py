@@ -56,6 +56,8 @@ def texts(count: int) -> list[str]:
         (["text", "score"], [[n / 4] for n in range(9)], "regression", "score"),
         (["text", "label"], [[n / 4] for n in range(9)], "regression", "label"),
         (["comment", "rating"], [[n / 4] for n in range(9)], "regression", "rating"),
+        (["says", "intent"], [[f"a label that is longer than any text {n % 2}"] for n in range(9)],
+         "classification", "intent"),
         (["text", "tags"], [["a|b" if n % 2 else "b"] for n in range(9)], "multilabel", "tags"),
     ],
 )  # fmt: skip

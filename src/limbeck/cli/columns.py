@@ -74,7 +74,8 @@ def guess_columns(table: Table, where: Path) -> Columns:
         raise LimbeckError("there is no column of text", where=where)
     lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
     text, second = _pair(values, named=table.header is not False) or (called(values, TEXTS), None)
-    text = text or max(lengths, key=lengths.__getitem__)
+    unnamed = {name: length for name, length in lengths.items() if name.strip().lower() not in LABELS}
+    text = text or max(unnamed or lengths, key=lengths.__getitem__)
     others = {name: column for name, column in values.items() if name not in (text, second)}
     label = called(others, LABELS) or _like_labels(others)
     keys = {None: None} | {name: _key(table, number) for number, name in enumerate(table.names)}
