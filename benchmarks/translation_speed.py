@@ -101,8 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     left = [size for size in SENTENCES if not results.has(size=size)]
     if left:
         run = TranslationRun(recipe(full))
-        for step in (steps.prepare, steps.teach, steps.ask, steps.train):
-            step(run)
+        steps.prepare(run)
         for size in left:
             pair = trained(run) if size == TRAINED else of_fixed_length(run)
             chosen = run.prepared.test.examples[: SENTENCES[size] * (4 if full else 1)]
@@ -144,7 +143,9 @@ def pairs(part: str) -> dict[str, Any]:
 
 
 def trained(run: TranslationRun) -> Pair:
-    """The models of a finished run, which end a translation where they like."""
+    """The models of a run, which end a translation where they like; trained where they are not yet."""
+    for step in (steps.teach, steps.ask, steps.train):
+        step(run)
     title, seed = run.best
     made = {AUTOREGRESSIVE: run.teacher.models[0], VANILLA: run.load_student(title, seed)}
     return Pair(made, run.tokeniser, lambda _, decoding: decoding, natural=True)
