@@ -1,6 +1,7 @@
 """Nothing half-written, nothing lost: atomic files and step folders."""
 
 import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,32 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert read_json(path) == {"old": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_process_has_left_is_swept_away(tmp_path: Path) -> None:
+    """And what one that lives writes, or one of another machine, is not."""
+    path = tmp_path / "a.json"
+    script = f"""
+import os, signal
+from pathlib import Path
+from limbeck.core.files import atomic_write
+with atomic_write(Path({str(path)!r})) as file:
+    file.write("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    (left,) = tmp_path.iterdir()
+    assert left.name.startswith(".a.json.") and left.suffix == ".partial"
+    dead = left.name.split(".")[-2]
+    others = [
+        tmp_path / f".a.json.{files.HOST}.{os.getppid()}.partial",
+        tmp_path / f".a.json.elsewhere.{dead}.partial",
+        tmp_path / f".b.json.{files.HOST}.{dead}.partial",
+    ]
+    for other in others:
+        other.touch()
+    write_json(path, {"new": 1})
+    assert sorted(tmp_path.iterdir()) == sorted([path, *others])
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from limbeck.models.export import export
 from limbeck.models.outputs import predict_tags
 from limbeck.pipeline.costs import Timed, costs, tagging
 from limbeck.text.words import encode_words
+from limbeck.transfer.transfer_set import TransferSet
 
 
 @pytest.mark.recipe
@@ -84,7 +85,7 @@ def tagging_run(tmp_path: Path) -> Any:
     folder = tmp_path / "bundle"
     settings = Export(changed=1)
     export(student, students, folder, texts=SENTENCES, max_length=12, settings=settings, card={})
-    part = SimpleNamespace(examples=tagging_examples())
+    part = TransferSet(tuple(tagging_examples()), tuple(TAGS))
     return SimpleNamespace(
         recipe=SimpleNamespace(
             task="tagging",

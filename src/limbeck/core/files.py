@@ -6,9 +6,11 @@ import errno
 import json
 import os
 import shutil
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,6 +20,7 @@ DONE = "done.json"
 INPUTS = "inputs.json"
 CANNOT_LOCK = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What file systems say that know no locks: there nothing keeps two processes apart."""
+HOST = socket.gethostname()
 PATIENCE = 10.0
 """Seconds to wait for a folder that another process writes; one that was just killed may still be ending."""
 
@@ -29,9 +32,10 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     Raises:
         LimbeckError: The disk is full, or the place cannot be written.
     """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         with partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
@@ -42,6 +46,18 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left of the same file."""
+    for left in path.parent.glob(f".{escape(path.name)}.{escape(HOST)}.*.partial"):
+        process = left.name.split(".")[-2]
+        try:
+            os.kill(int(process), 0)
+        except (ProcessLookupError, ValueError):
+            left.unlink(missing_ok=True)
+        except OSError:
+            continue  # somebody else's, and alive
 
 
 def write_json(path: Path, value: Any) -> None:
