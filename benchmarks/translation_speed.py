@@ -13,9 +13,7 @@ in PyTorch, in ONNX fp32 and in ONNX int8, in two sizes:
   takes, but how many there are: the autoregressive one may not write the end token, and is cut off after as many tokens
   as the source has (with its end); vanilla's length head is biased to the source's length. In batches all would run to
   the longest, so only batch one is told.
-- ``6 × 512, long``: the same on sentences of 20 tokens and more. A sentence alone costs about what reading the weights
-  costs: the encoder's E once, the decoder's D once a token, or once in all. So about (E + n D) / (E + D) can be won of
-  a sentence of n tokens, and more of longer ones.
+- ``6 × 512, long``: the same on sentences of 20 tokens and more, which take more steps one by one.
 
 A row a size, model, search and engine: median and 95th percentile of a sentence alone in milliseconds, sentences a
 second in batches of 32, and ``times_faster`` than five beams in PyTorch at batch one. Rows of a size are written once
