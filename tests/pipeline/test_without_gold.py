@@ -21,6 +21,7 @@ from limbeck.core.recipe import load
 from limbeck.pipeline.analysing import analyse
 from limbeck.pipeline.plan import plan
 from limbeck.pipeline.run import Run
+from limbeck.transfer.checks import check_learners
 from pipeline.tagging_recipe import recipe as tagging_recipe
 
 WORDS = ("lovely film", "dull story", "warm scene", "the plot was cold", "a funny end", "a hollow end")
@@ -72,6 +73,9 @@ def test_a_ready_teacher_is_distilled_on_text_without_gold(
     assert analyse([result.folder]).content["missing"]
     with pytest.raises(LimbeckError, match="from which the control would learn"):  # though it is prepared
         distill(path)
+    check_learners(
+        Run.of(load(path, alone)).prepared.dev.examples[:1], "tagging", ["the control"]
+    )  # some gold will do
     if task == "classification":
         with pytest.raises(LimbeckError, match="from which 'pretrain_then_tune' would learn"):
             distill(path, *alone, "method=pretrain_then_tune")

@@ -132,14 +132,12 @@ def export_inputs(run: Run) -> dict[str, Any]:
     return {
         "student": {"title": title, **student_inputs(run, title, seed)},
         "export": recipe.export.model_dump(mode="json"),
-        **({"decoding": _decoding(run)} if recipe.task == "translation" else {}),
+        **(
+            {"decoding": recipe.evaluate.decoding.model_dump(mode="json")}
+            if recipe.task == "translation"
+            else {}
+        ),
     }
-
-
-def _decoding(run: Run) -> dict[str, Any]:
-    """How a bundle of a translator decodes unless it is told otherwise."""
-    found: dict[str, Any] = run.recipe.evaluate.decoding.model_dump(mode="json")
-    return found
 
 
 def evaluate_inputs(run: Run) -> dict[str, Any]:

@@ -41,7 +41,7 @@ from limbeck.train.adapt import adapt
 from limbeck.train.grow import grow
 from limbeck.train.loop import Trained, train as train_model
 from limbeck.transfer import rewrites
-from limbeck.transfer.checks import check_gold
+from limbeck.transfer.checks import check_learners
 from limbeck.transfer.prepare import prepare as prepare_data
 from limbeck.transfer.tokenwise import TokenAnswers
 
@@ -63,10 +63,8 @@ def prepare(run: Run) -> None:
     resources.check_sums(run.recipe.checksums)
     inputs = prepare_inputs(run)
     if _skip(run.prepared_folder, inputs, "prepare"):
-        if (
-            run.learners_from_gold and run.recipe.task != "translation"
-        ):  # perhaps more of them than there were
-            check_gold(run.prepared.train.examples, run.recipe.task, run.learners_from_gold)
+        # There may be more of them than when it was prepared.
+        check_learners(run.prepared.train.examples, run.recipe.task, run.learners_from_gold)
         return
     with _writing(run, run.prepared_folder, inputs) as folder:
         run.write_prepared(

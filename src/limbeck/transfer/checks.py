@@ -55,6 +55,16 @@ def check_gold(examples: Sequence[Example], task: Task, learners: Sequence[str] 
         raise LimbeckError(f"every example has the same label, '{labels[0]}'", fix=fix)
 
 
+def check_learners(train: Sequence[Example], task: Task, learners: Sequence[str]) -> None:
+    """Refuse to let anybody learn from gold where train has none.
+
+    Raises:
+        LimbeckError: It has none, and somebody would.
+    """
+    if learners and not any(example.labelled for example in train):
+        raise _without_gold(task, learners)
+
+
 def _without_gold(task: Task, learners: Sequence[str]) -> LimbeckError:
     """What is wrong where no training example has gold."""
     what = f"no training example has {'' if task in PLURAL else 'a '}{HAS[task]}"
