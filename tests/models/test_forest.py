@@ -54,7 +54,7 @@ def student(values, texts, seconds=(), targets=None, seed=1):
     settings = models.settings_for("forest", values)
     known = [*texts, *seconds]
     own = models.tokeniser_for(settings, teacher_tokeniser=None, texts=known)
-    examples = [Example(str(n), text, second=seconds[n] if seconds else "") for n, text in enumerate(texts)]
+    examples = [Example(str(n), text, second=seconds[n] if seconds else None) for n, text in enumerate(texts)]
     encoded = encode(own, examples, None, 64)
     model = models.build("forest", settings, labels=LABELS, tokeniser=own, teacher=None, seed=seed)
     aims = targets or Targets(soft(texts))

@@ -22,12 +22,13 @@ from limbeck.cli.predict import write
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import load
-from limbeck.core.sources import Source
+from limbeck.core.sources import Data, Source
 from limbeck.pipeline import Run
 from limbeck.pipeline.plan import plan
 from limbeck.text.encode import collate, encode
 from limbeck.text.readers import read
 from limbeck.text.tokeniser import load_tokeniser
+from limbeck.transfer.prepare import prepare
 from limbeck.transfer.rewrites.masked_lm import Settings
 from limbeck.transfer.transfer_set import TransferSet
 
@@ -82,6 +83,36 @@ def test_a_pair_is_another_text_than_its_first(tmp_path: Path) -> None:
     assert loaded.examples == kept.examples
     swapped = TransferSet((Example("1", "a", second="c"), Example("2", "a", second="b"), alone), ("x", "y"))
     assert len({kept.fingerprint, loaded.fingerprint, swapped.fingerprint}) == 2
+
+
+@pytest.mark.unit
+def test_a_pair_is_read_alike_whatever_stands_beside_it(pair_encoder: Path) -> None:
+    tokeniser = AutoTokenizer.from_pretrained(pair_encoder)
+    without = Example("1", "the film", second="")  # a title without a body
+    alone = encode(tokeniser, [without], None, 30)
+    beside = encode(tokeniser, [without, Example("2", "the film", second="a dull plot")], None, 30)
+    assert alone.tokens.tolist() == beside.tokens[: beside.lengths[0]].tolist()
+    single = encode(tokeniser, [Example("1", "the film")], None, 30)
+    assert len(alone.tokens) == len(single.tokens) + 1  # the separator
+    assert without.content != "the film"
+    both = [Example("3", "the film"), Example("4", "the film", second="a plot")]
+    mixed = encode(tokeniser, both, None, 30)
+    assert mixed.tokens[: mixed.lengths[0]].tolist() == single.tokens.tolist()
+
+
+@pytest.mark.unit
+def test_pairs_beside_single_texts_are_refused(tmp_path: Path) -> None:
+    for name in ("train", "dev", "test"):
+        (tmp_path / f"{name}.csv").write_text(f"text,other,label\n{name} a,b,x\n{name} c,d,y\n")
+    (tmp_path / "more.txt").write_text("a film\n")
+    pairs = {
+        name: {"path": str(tmp_path / f"{name}.csv"), "second": "other"} for name in ("train", "dev", "test")
+    }
+    with pytest.raises(LimbeckError, match="'train' has pairs of texts, and 'unlabelled' has single texts"):
+        prepare(Data.model_validate({**pairs, "unlabelled": [str(tmp_path / "more.txt")]}))
+    del pairs["test"]["second"]
+    with pytest.raises(LimbeckError, match="'train' has pairs of texts, and 'test' has single texts"):
+        prepare(Data.model_validate(pairs))
 
 
 @pytest.mark.unit

@@ -39,9 +39,9 @@ MNLI = (
     "sentence1 sentence2 label1 gold_label"
 )
 GLUE = {
-    "cola": ("CoLA/dev.tsv", 'gj04\t0\t*\tThe "book was.\n', ('The "book was.', "", "0")),
-    "cola-test": ("CoLA/test.tsv", "index\tsentence\n0\tBill fell.\n", ("Bill fell.", "", None)),
-    "sst-2": ("SST-2/a.tsv", 'sentence\tlabel\n"a fine film \t1\n', ('"a fine film', "", "1")),
+    "cola": ("CoLA/dev.tsv", 'gj04\t0\t*\tThe "book was.\n', ('The "book was.', None, "0")),
+    "cola-test": ("CoLA/test.tsv", "index\tsentence\n0\tBill fell.\n", ("Bill fell.", None, None)),
+    "sst-2": ("SST-2/a.tsv", 'sentence\tlabel\n"a fine film \t1\n', ('"a fine film', None, "1")),
     "mrpc": (
         "x/msr_paraphrase_train.txt",
         '\ufeffQuality\t#1 ID\t#2 ID\t#1 String\t#2 String\n1\t7\t8\tHe said "no.\tHe refused.\n',
@@ -103,7 +103,7 @@ def test_glue_where_the_recipe_names_columns_or_the_task(file, tmp_path):
     path = file("a.tsv", "sentence\tlabel\nfine\t1\n")
     assert form_of(Source(path=str(path), text="sentence")) == "tsv"
     plain = file("b.tsv", "x1\t1\t\tgood\n")
-    assert rows(plain, format="glue", subset="cola") == [("good", "", "1")]
+    assert rows(plain, format="glue", subset="cola") == [("good", None, "1")]
     with pytest.raises(LimbeckError, match=r"b\.tsv:1: the first line is not that of a file of GLUE"):
         rows(plain, format="glue")
     with pytest.raises(LimbeckError, match="GLUE has no task 'squad'"):
@@ -121,8 +121,8 @@ def test_qqp_leaves_out_lines_that_are_broken(file, listener):
 
 def test_parts_of_cola(file):
     path = file("cola/dev.tsv", "gj04\t1\t\tIn.\nclc95\t0\t*\tOut.\n")
-    assert rows(path, split="in_domain") == [("In.", "", "1")]
-    assert rows(path, split="out_of_domain") == [("Out.", "", "0")]
+    assert rows(path, split="in_domain") == [("In.", None, "1")]
+    assert rows(path, split="out_of_domain") == [("Out.", None, "0")]
 
 
 TREES = "(3 (2 A) (3 (3 fine) (2 -LRB-film-RRB-)))\n(2 (2 So) (2 so))\n(0 (2 Very) (1 bad))\n"
@@ -132,8 +132,8 @@ def test_trees(file):
     path = file(
         "train.txt", TREES.replace("-LRB-film-RRB-", "(2 -LRB-) ").replace("(2 (2 -LRB-) )", "(2 film)")
     )
-    assert rows(path) == [("A fine film", "", "3"), ("So so", "", "2"), ("Very bad", "", "0")]
-    assert rows(path, classes=2) == [("A fine film", "", "1"), ("Very bad", "", "0")]
+    assert rows(path) == [("A fine film", None, "3"), ("So so", None, "2"), ("Very bad", None, "0")]
+    assert rows(path, classes=2) == [("A fine film", None, "1"), ("Very bad", None, "0")]
     phrases = read(Source(path=str(path), phrases=True))
     assert [e.text for e in phrases[:5]] == ["A fine film", "A", "fine film", "fine", "film"]
     assert [e.id for e in phrases[:2]] == ["train.txt:1", "train.txt:1/1"]
@@ -149,7 +149,7 @@ def test_lines_that_are_no_trees(file, bad):
 
 def test_trec(file):
     path = file("a.label", "NUM:dist How far is Málaga ?\nDESC:def What is it ?\n", "latin-1")
-    assert rows(path) == [("How far is Málaga ?", "", "NUM"), ("What is it ?", "", "DESC")]
+    assert rows(path) == [("How far is Málaga ?", None, "NUM"), ("What is it ?", None, "DESC")]
     assert [label for _, _, label in rows(path, classes=50)] == ["NUM:dist", "DESC:def"]
     with pytest.raises(LimbeckError, match="TREC has 6 or 50 classes, not 5"):
         rows(path, classes=5)
@@ -160,7 +160,7 @@ def test_trec(file):
 def test_intents_of_a_folder(file, tmp_path):
     words = file("atis/seq.in", "show flights\nwhich airline\n")
     label = file("atis/label", "atis_flight\natis_airline#atis_flight\n")
-    expected = [("show flights", "", "atis_flight"), ("which airline", "", "atis_airline#atis_flight")]
+    expected = [("show flights", None, "atis_flight"), ("which airline", None, "atis_airline#atis_flight")]
     assert rows(tmp_path / "atis") == rows(words) == expected
     assert files_of(Source(path=str(tmp_path / "atis"))) == (str(words), str(label))
     label.write_text("atis_flight\n")
@@ -170,7 +170,7 @@ def test_intents_of_a_folder(file, tmp_path):
 
 def test_tagged_words_with_an_intent(file):
     path = file("train", "set:O alarm:O 7:00:B-datetime <=> alarm/set\n")
-    assert rows(path, labels={"alarm/set": "set"}) == [("set alarm 7:00", "", "set")]
+    assert rows(path, labels={"alarm/set": "set"}) == [("set alarm 7:00", None, "set")]
     with pytest.raises(LimbeckError, match=r"b:2: the line has no intent"):
         rows(file("b", "a:O <=> x\na:O\n"))
 
@@ -178,11 +178,11 @@ def test_tagged_words_with_an_intent(file):
 def test_top(file):
     parse = "[IN:GET_EVENT Concerts [SL:DATE_TIME tonight ] ]"
     assert rows(file("a.tsv", f"Concerts  tonight\tConcerts tonight\t{parse}\n")) == [
-        ("Concerts  tonight", "", "GET_EVENT")
+        ("Concerts  tonight", None, "GET_EVENT")
     ]
     v2 = file("b.tsv", f"domain\tutterance\tsemantic_parse\nevent\tconcerts tonight\t{parse}\n")
-    assert rows(v2) == [("concerts tonight", "", "GET_EVENT")]
-    assert rows(file("c.tsv", parse)) == [("Concerts tonight", "", "GET_EVENT")]
+    assert rows(v2) == [("concerts tonight", None, "GET_EVENT")]
+    assert rows(file("c.tsv", parse)) == [("Concerts tonight", None, "GET_EVENT")]
     with pytest.raises(LimbeckError, match=r"d\.tsv:2: the line ends in no whole parse"):
         rows(file("d.tsv", f"a\ta\t{parse}\nb\tb\t{parse[:-2]}\n"))
 
@@ -190,7 +190,7 @@ def test_top(file):
 def test_scicite(file):
     path = file("a.jsonl", json.dumps({"string": "We follow X.", "label": "method", "source": "s"}) + "\n")
     assert form_of(Source(path=str(path))) == "scicite"
-    assert rows(path) == [("We follow X.", "", "method")]
+    assert rows(path) == [("We follow X.", None, "method")]
 
 
 YAML = """version: "3.1"
@@ -241,7 +241,11 @@ OLD_JSON = json.dumps(
 def test_rasa(file, name, text, lines):
     path = file(name, text)
     assert form_of(Source(path=str(path))) == "rasa"
-    assert rows(path) == [("hey there", "", "greet"), ("hello Ann", "", "greet"), ("to Rome", "", "travel")]
+    assert rows(path) == [
+        ("hey there", None, "greet"),
+        ("hello Ann", None, "greet"),
+        ("to Rome", None, "travel"),
+    ]
     assert [e.id for e in read(Source(path=str(path)))] == [f"{name}:{line}" for line in lines]
 
 
@@ -264,7 +268,7 @@ def test_what_rasa_cannot_hold(tmp_path):
     with pytest.raises(LimbeckError, match="mark of an entity"):
         rasa.write(tmp_path / "a.yml", [Example("1", "see [this](url)", "x")])
     rasa.write(tmp_path / "a.json", [Example("1", "see [this](url)", "x")])
-    assert rows(tmp_path / "a.json") == [("see [this](url)", "", "x")]
+    assert rows(tmp_path / "a.json") == [("see [this](url)", None, "x")]
     with pytest.raises(LimbeckError, match="has no label"):
         rasa.write(tmp_path / "a.md", [Example("1", "hi")])
     with pytest.raises(LimbeckError, match="no training files that end in '.csv'"):

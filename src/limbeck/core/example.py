@@ -18,7 +18,7 @@ class Example:
         tags: Their gold tags, one a word, or None for unlabelled text.
         before: Words of its document that stand before it, for a teacher that reads them.
         after: Words that stand after it.
-        second: The second text of a pair; empty where there is one text only.
+        second: The second text of a pair, which may be empty; None where there is one text only.
         targets: Translations of the text, the one to learn first, then further references; empty where there is none.
         score: Its gold score, where texts have scores.
         labels: All its gold labels, where a text may have several: sorted, perhaps none; None for unlabelled text.
@@ -32,7 +32,7 @@ class Example:
     tags: tuple[str, ...] | None = None
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
-    second: str = ""
+    second: str | None = None
     targets: tuple[str, ...] = ()
     score: float | None = None
     labels: tuple[str, ...] | None = None
@@ -41,16 +41,21 @@ class Example:
     def content(self) -> str:
         """What a model reads of it, as one string: two examples that share it get the same answer."""
         if not self.words:
-            return "\x1d".join((self.text, self.second)) if self.second else self.text
+            return "\x1d".join(self.texts)
         sentence = "\x1f".join(("", *self.words))
         if not (self.before or self.after):
             return sentence
         return "\x1e".join(("\x1f".join(self.before), sentence, "\x1f".join(self.after)))
 
     @property
+    def texts(self) -> tuple[str, ...]:
+        """The text, or both of a pair."""
+        return (self.text,) if self.second is None else (self.text, self.second)
+
+    @property
     def shown(self) -> str:
         """The text as a person reads it; a pair on one line."""
-        return f"{self.text} | {self.second}" if self.second else self.text
+        return " | ".join(self.texts)
 
     @property
     def alone(self) -> Example:

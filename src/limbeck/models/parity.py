@@ -134,9 +134,11 @@ def _of_classifier(
     max_length: int,
     precisions: Sequence[Precision],
 ) -> dict[Precision, Parity]:
-    pairs = [(text, "") if isinstance(text, str) else (str(text[0]), str(text[1])) for text in texts]
-    examples = [Example(str(number), first, second=second) for number, (first, second) in enumerate(pairs)]
-    asked = pairs if any(second for _, second in pairs) else [first for first, _ in pairs]
+    asked = [text if isinstance(text, str) else (str(text[0]), str(text[1])) for text in texts]
+    examples = [
+        Example(str(number), one) if isinstance(one, str) else Example(str(number), one[0], second=one[1])
+        for number, one in enumerate(asked)
+    ]
     expected = predict(model, encode(tokeniser, examples, None, max_length))
     found = {}
     for precision in precisions:

@@ -121,7 +121,7 @@ def _sentences(settings: SimilaritySettings) -> list[Words]:
         found = [tuple(line.split()) for line in read_text(path, "utf-8", "error").splitlines()]
     elif settings.run is not None:
         examples = Run.open(settings.run).prepared.test.examples
-        found = [example.words or tuple(f"{example.text} {example.second}".split()) for example in examples]
+        found = [example.words or tuple(" ".join(example.texts).split()) for example in examples]
     else:
         fix = "Name a file with one sentence a line (--text)"
         raise LimbeckError("there is no text on which to compare these models", fix=fix)

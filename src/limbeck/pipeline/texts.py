@@ -102,7 +102,7 @@ class Texts(Chosen):
     @cached_property
     def tokeniser(self) -> PreTrainedTokenizerFast:
         """The student's tokeniser; where a person has it truncate, it does so where the recipe says."""
-        texts = [text for one in self.transfer_set.examples for text in (one.text, one.second) if text]
+        texts = [text for one in self.transfer_set.examples for text in one.texts if text]
         settings = self.student_settings
         assert isinstance(settings, TokeniserSettings)
         chosen = models.tokeniser_for(

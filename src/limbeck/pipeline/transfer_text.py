@@ -78,7 +78,7 @@ def kinds_of(run: Run) -> Iterator[Kind]:
 
 
 def _told(run: Run, kind: Kind, by_id: Mapping[str, Example]) -> dict[str, Any]:
-    words = [len(example.text.split()) + len(example.second.split()) for example in kind.examples]
+    words = [len(" ".join(example.texts).split()) for example in kind.examples]
     sources = {} if kind.name in (GOLD, UNLABELLED) else by_id
     picked = [kind.examples[row] for row in _evenly(len(kind.examples), SAMPLES)]
     return {

@@ -101,7 +101,7 @@ def example_key(example: Example) -> str:
 
     A tagger reads capitals as signs, and where words end, so examples that differ in these are two.
     """
-    return "\n".join(example.words or map(text_key, filter(None, (example.text, example.second))))
+    return "\n".join(example.words or map(text_key, example.texts))
 
 
 def _first_of_equals(examples: Sequence[Example], dropped: Counter[str]) -> list[Example]:

@@ -163,9 +163,9 @@ def encode(
         LimbeckError: A gold label is not among ``labels``, or ``max_length`` leaves no room for text.
     """
     backend = tokeniser.backend_tokenizer
-    paired = any(example.second for example in examples)
+    paired = any(example.second is not None for example in examples)
     check_length(max_length, backend.num_special_tokens_to_add(paired), texts=1 + paired)
-    texts = [(example.text, example.second) if paired else example.text for example in examples]
+    texts = [example.text if example.second is None else example.texts for example in examples]
     typed = paired and "token_type_ids" in tokeniser.model_input_names
     parts: list[NDArray[np.int32]] = []
     types: list[NDArray[np.int8]] = []

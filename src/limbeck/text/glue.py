@@ -174,7 +174,7 @@ def named_task(path: Path, source: Source) -> str | None:
 
 def _row(number: int, cells: Sequence[str], layout: Layout) -> Row:
     label = "" if layout.label is None else cells[layout.label]
-    second = "" if layout.second is None else cells[layout.second]
+    second = None if layout.second is None else cells[layout.second]
     # MNLI marks sentences that its annotators did not agree on by a dash.
     return Row(number, cells[layout.text], None if label == "-" else label, second)
 

@@ -83,7 +83,7 @@ def _check(example: Example, path: Path, *, has_marks: bool) -> None:
     if example.gold is None or not example.text.strip():
         what = f"the example {example.id} has no {'label' if example.gold is None else 'text'}"
         raise LimbeckError(what, where=path, fix="Rasa's examples are texts under an intent")
-    if example.second:
+    if example.second is not None:
         raise LimbeckError(f"the example {example.id} is a pair, and Rasa's are single texts", where=path)
     if has_marks and (ENTITY.search(example.text) or "<!--" in example.text or "\n" in example.gold):
         what = f"Rasa would read part of the example {example.id} as the mark of an entity, or as a comment"

@@ -178,7 +178,7 @@ def _table(
 
 def _examples(table: Table, source: Source, name: str, task: Task) -> list[Example]:
     texts = [text_of(value, table, row) for row, value in enumerate(table.column(source.text, "text"))]
-    seconds = [""] * len(table)
+    seconds: list[str | None] = [None] * len(table)
     if source.second is not None:
         values = table.column(source.second, "second")
         seconds = [text_of(value, table, row) for row, value in enumerate(values)]

@@ -29,14 +29,14 @@ class Row:
         line: Its line, counted from one.
         text: The text.
         label: Its label; None or empty where it has none.
-        second: The second text of a pair.
+        second: The second text of a pair; None of a single text.
         part: Tells rows of one line apart in ids; empty where a line holds one.
     """
 
     line: int
     text: str
     label: str | None
-    second: str = ""
+    second: str | None = None
     part: str = ""
 
 
@@ -87,6 +87,6 @@ def _example(row: Row, source: Source, name: str, task: Task) -> Example:
         clean_word(row.text),
         gold,
         origin,
-        second=clean_word(row.second),
+        second=None if row.second is None else clean_word(row.second),
         score=number_of(label, source.path, row.line) if is_told and task == "regression" else None,
     )

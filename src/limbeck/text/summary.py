@@ -93,7 +93,7 @@ def _summary(
     source: Source, form: str, examples: Sequence[Example], keys: Sequence[str], overlap: int | None
 ) -> Summary:
     golds = Counter(gold for example in examples for gold in _golds(example))
-    filled = [key for key in keys if key]
+    filled = [key for key in keys if key.strip()]
     _, dropped = clean([example for example in examples if example.text], KEEP_DAMAGED)
     return Summary(
         path=source.path,
@@ -102,9 +102,7 @@ def _summary(
         examples=len(examples),
         labels=dict(sorted(golds.items(), key=lambda item: (-item[1], item[0]))),
         unlabelled=sum(not example.labelled for example in examples),
-        lengths=_lengths(
-            len(f"{example.text} {example.second}".split()) for example in examples if example.text
-        ),
+        lengths=_lengths(len(" ".join(example.texts).split()) for example in examples if example.text),
         duplicates=len(filled) - len(set(filled)),
         contradictory=dropped["contradictory"],
         empty=sum(not example.text for example in examples),
@@ -128,7 +126,7 @@ def _golds(example: Example) -> Sequence[str]:
 
 def _columns(examples: Sequence[Example]) -> tuple[str, ...]:
     has = {
-        "second": any(example.second for example in examples),
+        "second": any(example.second is not None for example in examples),
         "label": any(example.gold is not None or example.labels is not None for example in examples),
         "score": any(example.score is not None for example in examples),
         "tags": any(example.tags is not None for example in examples),

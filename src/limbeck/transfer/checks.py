@@ -55,6 +55,22 @@ def check_gold(examples: Sequence[Example], task: Task, learners: Sequence[str] 
         raise LimbeckError(f"every example has the same label, '{labels[0]}'", fix=fix)
 
 
+def check_pairs(**sets: Sequence[Example]) -> None:
+    """Refuse pairs of texts beside single ones: no model reads both.
+
+    Raises:
+        LimbeckError: Some of the sets have them, and others do not, or one set has both.
+    """
+    pairs = [name for name, examples in sets.items() if any(one.second is not None for one in examples)]
+    single = [name for name, examples in sets.items() if any(one.second is None for one in examples)]
+    if pairs and single:
+        raise LimbeckError(
+            f"'{pairs[0]}' has pairs of texts, and '{single[0]}' has single texts",
+            where="data",
+            fix="Name the column of the second text in 'second' of every source, or of none",
+        )
+
+
 def check_learners(train: Sequence[Example], task: Task, learners: Sequence[str]) -> None:
     """Refuse to let anybody learn from gold where train has none.
 

@@ -22,7 +22,7 @@ from limbeck.core.tasks import Task
 from limbeck.text import resources
 from limbeck.text.clean import DUPLICATE, clean, example_key
 from limbeck.transfer import cutting
-from limbeck.transfer.checks import check_gold, check_published
+from limbeck.transfer.checks import check_gold, check_pairs, check_published
 from limbeck.transfer.reading import (
     HELD_OUT,
     HeldOut,
@@ -105,6 +105,7 @@ def prepare(
     unlabelled = [example for source in data.unlabelled for example in reader.read_text(source)]
     if data.unlabelled:
         unlabelled = cleaned(unlabelled, data.clean, "unlabelled", data.unlabelled[0].path, report)
+    check_pairs(train=train, **held_out, unlabelled=unlabelled)
     train = _limited(train, data, report, task)
     bare = _bare(train, held_out, task, learners)
     try:

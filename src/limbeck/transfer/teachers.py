@@ -251,7 +251,7 @@ class FileTeacher:
         row = self._row_of_id.get(example.id)
         if row is None:
             # Of pairs, the first text alone tells nothing.
-            row = -1 if example.second else self._row_of_text.get(_spaced(example.text), -1)
+            row = -1 if example.second is not None else self._row_of_text.get(_spaced(example.text), -1)
         return row
 
 

@@ -87,13 +87,12 @@ class TransferSet:
     @cached_property
     def has_pairs(self) -> bool:
         """Whether any example has a second text."""
-        return any(example.second for example in self.examples)
+        return any(example.second is not None for example in self.examples)
 
     @property
     def asked(self) -> list[str | tuple[str, ...]]:
         """What a student is asked of each example: a text, a sentence of words, or both texts of a set of pairs."""
-        pairs = self.has_pairs
-        return [one.words or ((one.text, one.second) if pairs else one.text) for one in self.examples]
+        return [one.words or (one.text if one.second is None else one.texts) for one in self.examples]
 
     @cached_property
     def _has_context(self) -> bool:
@@ -132,7 +131,7 @@ class TransferSet:
             tags = (json.dumps(example.tags) for example in self.examples)
             parts += [fingerprint.of_strings(words), fingerprint.of_strings(tags)]
         if self.has_pairs:
-            parts.append(fingerprint.of_strings(example.second for example in self.examples))
+            parts.append(fingerprint.of_strings(example.second or "" for example in self.examples))
         if self._has_context:
             parts.append(fingerprint.of_strings(json.dumps([e.before, e.after]) for e in self.examples))
         if self._has_targets:

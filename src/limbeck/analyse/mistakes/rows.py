@@ -112,7 +112,7 @@ def words_of(example: Example) -> list[str]:
     """The words and punctuation marks of an example in small letters; of a pair those of both texts."""
     if example.words:
         return [word.lower() for word in example.words]
-    return words_in(example.text) + (words_in(example.second) if example.second else [])
+    return [word for text in example.texts for word in words_in(text)]
 
 
 def words_in(text: str) -> list[str]:
@@ -170,13 +170,14 @@ def _answers(kept: Kept, name: str) -> Sequence[Any]:
 
 
 def _pairs(examples: Sequence[Example]) -> dict[str, Sequence[Any]]:
-    if not any(example.second for example in examples):
+    if not any(example.second is not None for example in examples):
         return {}
+    seconds = [example.second or "" for example in examples]
     shared = []
-    for example in examples:
-        first, second = set(words_in(example.text)), words_in(example.second)
+    for example, told in zip(examples, seconds, strict=True):
+        first, second = set(words_in(example.text)), words_in(told)
         shared.append(sum(word in first for word in second) / len(second) if second else 0.0)
-    return {"second": [example.second for example in examples], "overlap": shared}
+    return {"second": seconds, "overlap": shared}
 
 
 def _against_training(texts: Sequence[Sequence[str]], background: Background) -> dict[str, Sequence[Any]]:
@@ -198,7 +199,7 @@ def _in_pieces(examples: Sequence[Example], cut: Cut | None) -> dict[str, Sequen
     pieces: dict[str, Sequence[str] | None] = {}
     columns: dict[str, list[Any]] = {"unread": [], "split": []}
     for example in examples:
-        written = example.words or (*_written(example.text), *_written(example.second))
+        written = example.words or [word for text in example.texts for word in _written(text)]
         words = [word for word in written if _has_letter(word)]
         for word in words:
             if word not in pieces:

@@ -207,5 +207,5 @@ def _file(reference: str, key: str) -> Path:
 
 def _texts_of(examples: Sequence[Example]) -> list[str]:
     """The distinct texts of some examples, both of a pair, in their order."""
-    texts = (text for example in examples for text in (example.text, example.second))
+    texts = (text for example in examples for text in example.texts)
     return list(dict.fromkeys(text for text in texts if text))

@@ -163,7 +163,7 @@ def _untagged(text: str, spans: Sequence[tuple[int, int]]) -> Sentence:
 
 def _texts_of(examples: Sequence[Example]) -> list[str]:
     """The distinct texts of some examples, both of a pair, in an order that is not that of the examples."""
-    return sorted({text for example in examples for text in (example.text, example.second) if text})
+    return sorted({text for example in examples for text in example.texts if text})
 
 
 class Sentence(NamedTuple):
