@@ -101,7 +101,8 @@ def write(name: str, content: Mapping[str, Any], results: ResultsFile) -> None:
     """The rows of a run; the one that tells of it as a whole comes last, for then all are there."""
     unit = content["cells"][0]["unit"]
     for row in [*slices(content), *overlaps(content)]:
-        key = {"kind": row["kind"], "run": name, **({"slice": row["slice"]} if "slice" in row else {})}
+        told = {field: row[field] for field in ("slice", "unit") if field in row}
+        key = {"kind": row["kind"], "run": name, **told}
         if not results.has(**key, of=row["of"], over=row["over"]):
             results.append(**key, **{field: value for field, value in row.items() if field not in key})
     whole = content["overall"][unit]

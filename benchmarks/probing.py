@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import command
 from limbeck.analyse.probes.builder import RULES
@@ -39,13 +40,18 @@ from limbeck.pipeline.probed_models import Probed, fresh, probed_models, word_ve
 from limbeck.pipeline.probing import ProbeSettings, filled, make_tasks, probe_model, told_of_task
 from limbeck.transfer.store import AnswerStore
 from results_file import Aim, ResultsFile, Row
-from text_sets import BILSTM, ENCODER, LENGTH, TRAINED, Size, done, draw, recipe
+from text_sets import BILSTM, ENCODER, LENGTH, TRAINED, Size, done, draw, in_steps, recipe
 
 RUNS = Path("runs/probing")
 STUDENTS = {
     "bilstm": BILSTM,
     "transformer": {"kind": "transformer", "from_teacher": [1, 3, 5], "max_length": LENGTH},
 }
+TRAINING: dict[str, dict[str, Any]] = {
+    "bilstm": {},
+    "transformer": {"learning_rate": 2e-4, "embedding_rate": 1.0},
+}
+"""Of the students, where it is not the BiLSTM's."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +171,10 @@ def trained(kind: str, scale: Scale, folder: Path) -> Path:
         student=STUDENTS[kind],
         method="logit_regression",
         control=kind == "bilstm",
+        train=TRAINING[kind],
         out=str(folder / "runs"),
     )
-    return done(made, folder / "teacher", TRAINED).folder
+    return done(in_steps(made, scale.runs.steps), folder / "teacher", TRAINED).folder
 
 
 # Rows.

@@ -471,12 +471,15 @@ TABLES: dict[str, Table] = {
         columns={
             "run": text("run"),
             "slice on which the student is surely worse": text("slice"),
+            "of": text("unit"),
             "units": text("size"),
             "gap": lambda row: points(row.get("gap"), row.get("low"), row.get("high")),
             "elsewhere": lambda row: points(row.get("elsewhere")),
             "worse here than elsewhere": lambda row: "yes" if row.get("worse_here") else "no",
         },
-        words=frozenset({"run", "slice on which the student is surely worse", "worse here than elsewhere"}),
+        words=frozenset(
+            {"run", "slice on which the student is surely worse", "of", "worse here than elsewhere"}
+        ),
         rows=of_kind("slice"),
     ),
     "mistakes-overlap": Table(

@@ -35,6 +35,7 @@ CONTENT = {
         "tried": 4,
         "ranked": [
             slice_of("negation", -0.3, 0.001, -0.25, 0.01),
+            {**slice_of("negation", -0.2, 0.002, -0.1, 0.2), "unit": "sentence"},
             slice_of("gold: 1", -0.1, 0.04, 0.02, 1.0),
             slice_of("questions", -0.1, 0.06, -0.1, 0.2),
             slice_of("numbers", 0.1, 0.01, 0.2, 0.01),
@@ -49,10 +50,14 @@ def test_rows_tell_of_sure_losses_alone(tmp_path: Path) -> None:
     for _ in range(2):  # as after a stop before the last row
         mistakes.write("films", CONTENT, results)
     lost = results.find(kind="slice", run="films")
-    assert [(row["slice"], row["worse_here"]) for row in lost] == [("negation", True), ("gold: 1", False)]
+    assert [(row["slice"], row["unit"], row["worse_here"]) for row in lost] == [
+        ("negation", "text", True),
+        ("negation", "sentence", False),
+        ("gold: 1", "text", False),
+    ]
     assert [row["share"] for row in results.find(kind="overlap")] == [0.6, 0.7]
     told = results.find(kind="run")[0]
-    assert (told["units"], told["student"], told["slices_tried"], told["slices_lost"]) == (90, 0.8, 4, 2)
+    assert (told["units"], told["student"], told["slices_tried"], told["slices_lost"]) == (90, 0.8, 4, 3)
 
 
 def test_the_aim_is_held_against_luck() -> None:

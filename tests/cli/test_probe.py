@@ -12,6 +12,7 @@ import pytest
 
 from conftest import BAD, GOOD, PLAIN
 from limbeck.analyse.probes.senteval import FILES
+from limbeck.pipeline.probing import ProbeSettings, make_tasks
 
 Limbeck = Callable[..., Any]
 
@@ -114,6 +115,12 @@ def test_tagged_text_is_named_by_its_path_alone(
         assert [task["name"] for task in content["tasks"]] == ["pos"]
 
 
+def test_what_was_asked_and_has_no_text_is_told(published: Path) -> None:
+    found = make_tasks(ProbeSettings(models=["any"], senteval=str(published), tasks=["tense", "pos"]))
+    assert [task.name for task in found.tasks] == ["tense"]
+    assert found.lacking == {"pos": "pos: it is read off tags, and the text has none"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -121,6 +128,11 @@ def test_tagged_text_is_named_by_its_path_alone(
         (["probe", "ENCODER"], "there is nothing to probe for"),
         (["probe", "SENTEVAL", "--senteval", "SENTEVAL"], "no model can be loaded"),
         (["probe", "ENCODER", "--senteval", "gone"], "gone: no such folder of SentEval's tasks"),
+        (
+            ["probe", "ENCODER", "--senteval", "gone", "--treebank", "trees.mrg"],
+            "gone: no such folder of SentEval's tasks",
+        ),
+        (["probe", "ENCODER", "--senteval", "SENTEVAL", "--set", "penalties=[0]"], "'penalties"),
         (
             ["probe", "ENCODER", "--senteval", "SENTEVAL", "--task", "tree_depth"],
             "tree_depth.txt: no such file",

@@ -28,7 +28,7 @@ from limbeck.text.resources import resolve
 from limbeck.transfer.store import AnswerStore
 
 RESULTS = "probes.json"
-NAMES = (*builder.RULES, *edges.NAMES)
+NAMES = (*builder.RULES, *edges.RULES)
 """Every task: of sentences, then of spans."""
 
 
@@ -54,7 +54,7 @@ class ProbeSettings(Settings):
     for those that mean something for it."""
     classifiers: Annotated[list[Kind], BeforeValidator(one_or_many)] = Field(["logistic"], min_length=1)
     """``logistic`` regression, or a ``perceptron`` with one hidden layer."""
-    penalties: list[float] = Field([0.1, 1.0, 10.0], min_length=1)
+    penalties: list[Annotated[float, Field(gt=0)]] = Field([0.1, 1.0, 10.0], min_length=1)
     """Strengths of the classifiers' L2 penalty that dev chooses from."""
     seeds: int = Field(3, gt=0)
     """Probes of a kind; each learns from its own draw of train, and from the student of its own seed."""
@@ -174,24 +174,19 @@ def make_tasks(settings: ProbeSettings) -> Tasks:
     sentence_names = (
         None if settings.tasks is None else [name for name in settings.tasks if name in builder.RULES]
     )
-    found: dict[str, SentenceTask] = {}
-    if settings.senteval is not None:
-        folder = Path(resolve(settings.senteval))
-        has_text = bool(settings.treebank or settings.tagged)
-        there = [name for name in senteval.FILES if (folder / senteval.FILES[name]).is_file()]
-        asked = there if sentence_names is None else sentence_names
-        wanted = [name for name in asked if name in there] if has_text else sentence_names
-        read = senteval.read(folder, wanted, settings.sizes, settings.seed) if wanted != [] else []
-        found = {task.name: task for task in read}
+    found = {} if settings.senteval is None else _published(settings, settings.senteval, sentence_names)
+    made, spans = dict(found), list[EdgeTask]()
+    lacking: dict[str, str] = {}
     corpus = Corpus.of(_sentences(settings))
-    names = builder.RULES if sentence_names is None else sentence_names
-    missing = [name for name in names if name not in found]
-    built = builder.build(corpus, missing, settings.sizes, settings.seed) if corpus.sentences else None
-    made = {**found, **({task.name: task for task in built.tasks} if built else {})}
-    spans, without = (
-        edges.build(corpus, settings.tasks, settings.sizes, settings.seed) if corpus.sentences else ([], {})
-    )
-    lacking = {**(built.lacking if built else {}), **without}
+    if (
+        corpus.sentences or settings.tasks is not None
+    ):  # where neither is there, nobody misses what is not built
+        names = builder.RULES if sentence_names is None else sentence_names
+        missing = [name for name in names if name not in found]
+        built = builder.build(corpus, missing, settings.sizes, settings.seed)
+        made |= {task.name: task for task in built.tasks}
+        spans, without = edges.build(corpus, settings.tasks, settings.sizes, settings.seed)
+        lacking = {**built.lacking, **without}
     tasks: list[Task] = [*(made[name] for name in builder.RULES if name in made), *spans]
     if not tasks:
         reason = next(iter(lacking.values()), "no text is named")
@@ -200,6 +195,19 @@ def make_tasks(settings: ProbeSettings) -> Tasks:
     for why in lacking.values() if settings.tasks is not None else ():
         progress.warn(f"left out: {why}")
     return Tasks(tasks, frozenset(found), lacking)
+
+
+def _published(settings: ProbeSettings, place: str, names: Sequence[str] | None) -> dict[str, SentenceTask]:
+    """SentEval's tasks as published; where there is text to build of, those whose files are there."""
+    folder = Path(resolve(place))
+    if settings.treebank or settings.tagged:
+        asked = list(senteval.FILES) if names is None else names
+        names = [name for name in asked if (folder / senteval.FILES[name]).is_file()]
+        if asked and not names and folder.is_dir():
+            progress.warn(
+                f"{folder} holds none of SentEval's files asked for, such as {senteval.FILES[asked[0]]}"
+            )
+    return {task.name: task for task in senteval.read(folder, names, settings.sizes, settings.seed)}
 
 
 def _sentences(settings: ProbeSettings) -> Iterable[Parsed]:

@@ -91,7 +91,7 @@ def all_table(found: Findings, model: Model) -> Numbers:
             str(row["classifier"]),
             str(row["layer"]),
             spread(row),
-            words.fixed(100 * row["deviation"], 1),
+            words.MISSING if row["deviation"] is None else words.fixed(100 * row["deviation"], 1),
             words.percent(row["control"]) if "control" in row else words.MISSING,
             words.significant(row["penalty"]),
         ]

@@ -39,12 +39,12 @@ def test_tense_is_that_of_the_main_verb_and_modals_have_none() -> None:
     assert label_of(semantics.tense, inner) == ["present"]
 
 
-def test_tense_without_a_tree_is_told_where_all_finite_verbs_agree() -> None:
-    words = ("he", "said", "they", "left", "early")
+def test_tense_without_a_tree_is_told_of_one_finite_verb_alone() -> None:
+    words = ("he", "didn't", "want", "them", "here")
     for tags, wanted in (
-        (("PRP", "VBD", "PRP", "VBD", "RB"), ["past"]),
-        (("PRP", "VBZ", "PRP", "VBD", "RB"), []),
-        (("PRP", "VBD", "PRP", "MD", "VB"), []),
+        (("PRP", "VBD", "VB", "PRP", "RB"), ["past"]),
+        (("PRP", "MD", "VB", "PRP", "RB"), []),
+        (("PRP", "VBD", "VBD", "PRP", "RB"), []),  # another one would tell
     ):
         found = semantics.tense(Corpus.of([Parsed(words, tags)]), SIZES, RANDOM)
         assert [each.label for each in found] == wanted
@@ -85,6 +85,13 @@ def test_clauses_change_places_and_capitals_do_not_tell() -> None:
     assert " ".join(inverted.words).startswith("He ran off , and the dog")
     assert inverted.words[-2:] == ("barked", ".")
     assert Counter(each.label for each in found) == {"original": 3, "inverted": 3}
+
+
+def test_after_an_opening_quote_capitals_do_not_tell_either() -> None:
+    quoted = JOINED.replace("(S (S ", "(S (`` ``) (S ", 1)
+    found = misplaced.coordination_inversion(Corpus.of([parsed(JOINED), parsed(quoted)]), SIZES, RANDOM)
+    inverted = next(each for each in found if each.label == "inverted")
+    assert [word for word in inverted.words if word[0].isupper()] == ["He"]
 
 
 def test_clauses_are_found_by_tags_alone() -> None:
@@ -166,8 +173,30 @@ def test_no_word_that_is_asked_about_is_in_two_parts(treebank: Corpus, name: str
     assert not parts["train"] & parts["dev"]
     assert not parts["dev"] & parts["test"]
     assert verb_lemma("moved") == verb_lemma("move") == verb_lemma("moves") == verb_lemma("moving")
-    assert verb_lemma("was") == verb_lemma("is")
+    assert verb_lemma("was") == verb_lemma("is") == verb_lemma("wasn't")
+    assert verb_lemma("didn't") == verb_lemma("does") and verb_lemma("n't") == "n't"
     assert noun_lemma("companies") == noun_lemma("company")
+
+
+def test_a_part_draws_from_all_its_groups_and_not_from_the_largest_alone() -> None:
+    verbs = {"be": 400, "have": 300, **{f"v{n}": 12 for n in range(80)}}
+    candidates = [
+        Candidate((verb, str(n)), "past" if n % 2 else "present", verb)
+        for verb, count in verbs.items()
+        for n in range(count)
+    ]
+    task = draw("tense", candidates, SIZES, np.random.default_rng(0))
+    groups = {each.words: each.group for each in candidates}
+    for part, rows in rows_of(task).items():
+        counts = Counter(groups[task.sentences[row]] for row in rows)
+        assert len(counts) > 8, part
+        assert max(counts.values()) < (0.7 if part == "train" else 0.25) * len(rows), part
+
+
+def test_fewer_examples_than_classes_are_refused() -> None:
+    candidates = [Candidate((str(n),), f"c{n % 20}") for n in range(9000)]
+    with pytest.raises(TooFewError, match="'sizes.dev' is 10, and there are 20 classes"):
+        draw("word_content", candidates, Sizes(train=240, dev=10, test=120), RANDOM)
 
 
 def test_the_same_seed_builds_the_same(treebank: Corpus, built: dict[str, SentenceTask]) -> None:
@@ -216,7 +245,29 @@ def test_brown_is_read_with_penns_tags(tmp_path: Path) -> None:
 def test_spans_come_from_marked_text(tmp_path: Path) -> None:
     (tmp_path / "a.conll").write_text("Jo B-PER\nran O\n\nIn O\nOld B-LOC\nYork I-LOC\n", encoding="utf-8")
     found = list(from_tagged(Source(path=str(tmp_path / "a.conll"))))
-    assert [tuple(each.spans or ()) for each in found] == [(("PER", 0, 1),), (("LOC", 1, 3),)]
+    assert [each.entities for each in found] == [(("PER", 0, 1),), (("LOC", 1, 3),)]
+
+
+def test_which_set_tags_are_of_is_told_by_the_whole_source(tmp_path: Path) -> None:
+    penn = "We/PRP like/VBP them/PRP ./.\nThe/DT dog/NN ran/VBD ./.\n"
+    other = "We/PRON like/VERB them/PRON ./PUNCT\nThe/DET dog/NOUN ran/VERB ./PUNCT\n"
+    for name, text in (("penn", penn), ("other", other)):
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    found = [each.tags for each in from_tagged(Source(path=str(tmp_path / "penn")))]
+    assert found == [("PRP", "VBP", "PRP", "."), ("DT", "NN", "VBD", ".")]
+    corpus = Corpus.of(from_tagged(Source(path=str(tmp_path / "other"))))
+    assert not corpus.tagged and not corpus.with_entities
+    assert [label for _, label in edges._pos(corpus.tagged_otherwise[0])] == ["PRON", "VERB", "PRON", "PUNCT"]
+
+
+def test_a_sentence_of_two_sources_keeps_what_both_tell(tmp_path: Path) -> None:
+    (tmp_path / "chunks.conll").write_text("Jo B-NP\nran B-VP\n", encoding="utf-8")
+    (tmp_path / "names.conll").write_text("Jo B-PER\nran O\n", encoding="utf-8")
+    names = ("chunks.conll", "names.conll")
+    corpus = Corpus.of(each for name in names for each in from_tagged(Source(path=str(tmp_path / name))))
+    (only,) = corpus.sentences
+    assert [label for _, label in edges._chunks(only)] == ["NP", "VP"]
+    assert [label for _, label in edges._entities(only)] == ["PER"]
 
 
 def test_a_word_without_a_tag_is_told_with_its_line(tmp_path: Path) -> None:
@@ -226,6 +277,15 @@ def test_a_word_without_a_tag_is_told_with_its_line(tmp_path: Path) -> None:
 
 
 # Edges.
+
+
+def test_phrases_of_the_same_words_are_one_edge() -> None:
+    alone = (
+        "(S (NP-SBJ (PRP he)) (VP (VBD wanted) (S (VP (TO to) (VP (VB run) (NP (DT a) (NN mile)))))) (. .))"
+    )
+    found = list(edges._constituents(parsed(alone)))
+    assert [label for ((span,), label) in found if span == (2, 6)] == ["S"]
+    assert len({spans for spans, _ in found}) == len(found)
 
 
 def test_edges_of_a_sentence() -> None:

@@ -1,14 +1,14 @@
 """Corpus: sentences with what people have written about them, out of which tasks are built.
 
-A treebank gives words, tags and phrases; tagged text gives words and tags, or spans (entities, chunks). Tags of Penn's
-set and of Brown's are understood; of others only that they differ.
+A treebank gives words, tags and phrases; tagged text gives words and tags, or spans (entities, chunks). Which set tags
+are of, a whole source tells: those of Penn's and of Brown's are understood; of others only that they differ.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -23,8 +23,14 @@ from limbeck.text.treebank import Tree, read_trees
 
 SLASHED = re.compile(r"\S+/[^\s/]+(?:\s+\S+/[^\s/]+)*")
 """A sentence as the Brown corpus has it: ``The/at jury/nn said/vbd``."""
-PENN = frozenset({"NN", "DT", "IN", "VBD", "VBZ"})
-"""Tags of which a text in Penn's set has some."""
+PENN_TAGS = """
+CC CD DT EX FW IN JJ JJR JJS LS MD NN NNS NNP NNPS PDT POS PRP PRP$ RB RBR RBS RP SYM TO UH VB VBD VBG VBN VBP VBZ WDT
+WP WP$ WRB
+"""
+PENN = frozenset(PENN_TAGS.split())
+"""Penn's set, but for marks; most tags of a text that is tagged so."""
+BROWN_ALONE = frozenset({"at", "bez", "bedz", "ber", "hvd", "dod", "pps", "ppss"})
+"""Tags, in small letters, that a text in Brown's set has some of, and no other set has."""
 BROWN: tuple[tuple[str, str], ...] = (
     (r"(vbd|hvd|dod|bed|bedz)", "VBD"),
     (r"(vbz|hvz|doz|bez)", "VBZ"),
@@ -52,6 +58,8 @@ BROWN: tuple[tuple[str, str], ...] = (
     (r"w.*", "W"),
 )
 """Brown's tags as Penn's; what is not here, punctuation above all, stays."""
+CHUNKS = frozenset({"NP", "VP", "PP", "ADVP", "SBAR", "ADJP", "PRT", "CONJP", "INTJ", "LST", "UCP"})
+"""Spans of a text that has no others are chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +68,24 @@ class Parsed:
 
     Attributes:
         words: Its words.
-        tags: Part of speech of each, None where nobody says.
+        tags: Part of speech of each in Penn's set, None where nobody says.
         tree: Its phrases.
-        spans: Marked spans, entities or chunks; None where nobody marked any.
+        other_tags: Tags of each in another set.
+        chunks: Marked chunks; None where nobody marked any.
+        entities: Marked entities, likewise.
     """
 
     words: Words
     tags: tuple[str, ...] | None = None
     tree: Tree | None = None
-    spans: tuple[Span, ...] | None = None
+    other_tags: tuple[str, ...] | None = None
+    chunks: tuple[Span, ...] | None = None
+    entities: tuple[Span, ...] | None = None
+
+    def with_(self, other: Parsed) -> Parsed:
+        """With what another reading of the same sentence says beside."""
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return Parsed(**{name: getattr(other, name) if one is None else one for name, one in told.items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +100,13 @@ class Corpus:
 
     @classmethod
     def of(cls, sentences: Iterable[Parsed]) -> Corpus:
-        """Without repetitions: of equal sentences, upper and lower case apart, the one that is told most of."""
-        best: dict[Words, Parsed] = {}
+        """Without repetitions: of equal sentences, upper and lower case apart, the first, with all that others tell."""
+        found: dict[Words, Parsed] = {}
         for each in sentences:
             key = tuple(word.lower() for word in each.words)
-            if key and (key not in best or _told(each) > _told(best[key])):
-                best[key] = each
-        return cls(list(best.values()))
+            if key:
+                found[key] = found[key].with_(each) if key in found else each
+        return cls(list(found.values()))
 
     @cached_property
     def tagged(self) -> list[Parsed]:
@@ -102,13 +119,19 @@ class Corpus:
         return [each for each in self.sentences if each.tree is not None]
 
     @cached_property
-    def spanned(self) -> list[Parsed]:
-        """Sentences with marked spans."""
-        return [each for each in self.sentences if each.spans is not None]
+    def tagged_otherwise(self) -> list[Parsed]:
+        """Sentences whose words have tags of another set."""
+        return [each for each in self.sentences if each.other_tags is not None]
 
+    @cached_property
+    def chunked(self) -> list[Parsed]:
+        """Sentences with marked chunks."""
+        return [each for each in self.sentences if each.chunks is not None]
 
-def _told(sentence: Parsed) -> tuple[bool, bool, bool]:
-    return sentence.tree is not None, sentence.tags is not None, sentence.spans is not None
+    @cached_property
+    def with_entities(self) -> list[Parsed]:
+        """Sentences with marked entities."""
+        return [each for each in self.sentences if each.entities is not None]
 
 
 def from_treebank(path: Path) -> Iterator[Parsed]:
@@ -128,29 +151,30 @@ def from_tagged(source: Source) -> Iterator[Parsed]:
     Raises:
         LimbeckError: It cannot be read, or has no tags.
     """
-    files = _slashed_files(source)
-    if files:
-        for file in files:
-            yield from _slashed(file)
-        return
-    examples = read(source, task="tagging")
-    tags = {tag for example in examples for tag in example.tags or ()}
-    if not tags:
+    if files := _slashed_files(source):
+        sentences = [each for file in files for each in _slashed(file)]
+    else:
+        examples = read(source, task="tagging")
+        sentences = [(example.words, example.tags) for example in examples if example.tags is not None]
+    found = {tag for _, tags in sentences for tag in tags}
+    if not found:
         raise LimbeckError("the text has no tags", where=source.path, fix="Name their column in 'tags'")
-    marked, known = mark_spans(tags), len(tags & PENN) > 1
-    brown = "nn" in tags and "vbd" in tags
-    for example in examples:
-        if example.tags is None:
-            continue
-        if marked:
-            yield Parsed(example.words, spans=tuple(spans(example.tags)))
-        elif known:
-            yield Parsed(example.words, example.tags)
-        elif brown:
-            yield Parsed(example.words, tuple(map(as_penn, example.tags)))
-        else:  # plain tags of another set: each word is a span of its own
-            places = enumerate(example.tags)
-            yield Parsed(example.words, spans=tuple(Span(tag, place, place + 1) for place, tag in places))
+    if mark_spans(found):
+        marked = [(words, tuple(spans(tags))) for words, tags in sentences]
+        chunked = {span.type for _, spans_of in marked for span in spans_of} <= CHUNKS
+        for words, spans_of in marked:
+            yield Parsed(words, chunks=spans_of) if chunked else Parsed(words, entities=spans_of)
+        return
+    brown = "nn" in found or not BROWN_ALONE.isdisjoint(map(str.lower, found))
+    named = [tag for tag in found if any(map(str.isalpha, tag))]
+    penn = sum(tag in PENN for tag in named) > len(named) / 2
+    for words, tags in sentences:
+        if brown:
+            yield Parsed(words, tuple(map(as_penn, tags)))
+        elif penn:
+            yield Parsed(words, tags)
+        else:
+            yield Parsed(words, other_tags=tags)
 
 
 def _slashed_files(source: Source) -> list[Path]:
@@ -168,16 +192,15 @@ def _first_line(path: Path) -> str:
     return next((line.strip() for line in head.splitlines() if line.strip()), "")
 
 
-def _slashed(path: Path) -> Iterator[Parsed]:
+def _slashed(path: Path) -> Iterator[tuple[Words, tuple[str, ...]]]:
+    """Words and tags of each sentence of a file."""
     for number, line in enumerate(read_text(path, "utf-8", "error").splitlines(), 1):
         if not line.strip():
             continue
         pairs = [cell.rpartition("/") for cell in line.split()]
         if not all(word and tag for word, _, tag in pairs):
             raise LimbeckError("a word has no tag", where=path, line=number, fix="Write word/TAG word/TAG")
-        tags = [tag for _, _, tag in pairs]
-        known = any(tag in PENN for tag in tags)
-        yield Parsed(tuple(word for word, _, _ in pairs), tuple(tags if known else map(as_penn, tags)))
+        yield tuple(word for word, _, _ in pairs), tuple(tag for _, _, tag in pairs)
 
 
 @cache

@@ -65,6 +65,9 @@ def draw(
     _check(name, found, classes)
     rows: list[tuple[Candidate, Part]] = []
     for part in PARTS:
+        if sizes.of(part) < len(classes):
+            what = f"{name}: 'sizes.{part}' is {sizes.of(part)}, and there are {len(classes)} classes"
+            raise TooFewError(what)
         each = min(sizes.of(part) // len(classes), *(len(found[part][label]) for label in classes))
         rows += [(one, part) for label in classes for one in found[part][label][:each]]
     rows = [rows[row] for row in random.permutation(len(rows))]
@@ -95,7 +98,11 @@ def _at_random(candidates: Sequence[Candidate], sizes: Sizes) -> Sorted:
 
 
 def _by_group(candidates: Sequence[Candidate], sizes: Sizes) -> Sorted:
-    """Whole groups, the largest first, each to the part that still lacks most of what the group holds."""
+    """Whole groups, the largest first, each to the part that still lacks most of what the group holds.
+
+    One that would be more than a quarter of test goes to train while that lacks anything. In a part groups take turns,
+    so that what is drawn of it is not of the largest ones alone.
+    """
     groups: dict[str, list[Candidate]] = defaultdict(list)
     for each in candidates:
         groups[each.group].append(each)
@@ -104,15 +111,27 @@ def _by_group(candidates: Sequence[Candidate], sizes: Sizes) -> Sorted:
         part: {label: count * sizes.of(part) / sizes.total for label, count in whole.items()}
         for part in PARTS
     }
-    found: Sorted = {part: {label: [] for label in whole} for part in PARTS}
-    for members in sorted(groups.values(), key=len, reverse=True):
+    part_of: dict[str, Part] = {}
+    for group, members in sorted(groups.items(), key=lambda item: len(item[1]), reverse=True):
         counts = Counter(each.label for each in members)
-        part = max(
+        part: Part = max(
             PARTS, key=lambda part: min(lacking[part][label] - count for label, count in counts.items())
         )
-        for each in members:
-            found[part][each.label].append(each)
-            lacking[part][each.label] -= 1
+        most = {label: whole[label] * sizes.test / sizes.total / 4 for label in counts}
+        if any(counts[label] > most[label] and lacking["train"][label] > 0 for label in counts):
+            part = "train"
+        part_of[group] = part
+        for label, count in counts.items():
+            lacking[part][label] -= count
+    turns: dict[int, list[Candidate]] = defaultdict(list)
+    taken: Counter[tuple[str, str]] = Counter()
+    for each in candidates:
+        taken[each.group, each.label] += 1
+        turns[taken[each.group, each.label]].append(each)
+    found: Sorted = {part: {label: [] for label in whole} for part in PARTS}
+    for turn in sorted(turns):
+        for each in turns[turn]:
+            found[part_of[each.group]][each.label].append(each)
     return found
 
 

@@ -1,8 +1,9 @@
 """Edges: labels of spans of words, and of pairs of spans (Tenney et al. 2019, "What do you learn from context?").
 
 Of a treebank: ``pos`` (each word), ``constituents`` (phrases of two words or more), ``relations`` (a verb and a noun
-phrase of its clause: subject, object or neither). Of tagged text: ``pos``; ``chunks`` or ``entities``, as spans are
-marked. Sentences are in one part each. Classes are as frequent as they are in the text, rare ones are left out.
+phrase of its clause: subject, object or neither). Of tagged text: ``pos``, of Penn's tags where there are any;
+``chunks`` and ``entities``, as spans are marked. Sentences are in one part each. Classes are as frequent as they are in
+the text, rare ones are left out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from types import MappingProxyType
 
 import numpy as np
 
-from limbeck.analyse.probes.builder import Needs
 from limbeck.analyse.probes.corpus import Corpus, Parsed
 from limbeck.analyse.probes.drawing import TooFewError
 from limbeck.analyse.probes.grammar import VERBS, direct_object
@@ -24,20 +24,23 @@ RAREST = 25
 """Examples that a class must have."""
 LONGEST = 60
 """Words of the longest sentence."""
-CHUNKS = frozenset({"NP", "VP", "PP", "ADVP", "SBAR", "ADJP", "PRT", "CONJP", "INTJ", "LST", "UCP"})
 Found = Iterator[tuple[Spans, str]]
 
 
 def _pos(sentence: Parsed) -> Found:
-    for place, tag in enumerate(sentence.tags or ()):
+    for place, tag in enumerate(sentence.tags or sentence.other_tags or ()):
         yield ((place, place + 1),), tag
 
 
 def _constituents(sentence: Parsed) -> Found:
+    """Of phrases of the same words (an S that is a VP alone) the topmost."""
     assert sentence.tree is not None
+    found: dict[tuple[int, int], str] = {}
     for phrase in sentence.tree.phrases():
         if phrase.end - phrase.start > 1 and phrase is not sentence.tree:
-            yield ((phrase.start, phrase.end),), phrase.category
+            found.setdefault((phrase.start, phrase.end), phrase.category)
+    for span, category in found.items():
+        yield (span,), category
 
 
 def _relations(sentence: Parsed) -> Found:
@@ -70,36 +73,43 @@ def _lowest(phrase: Tree) -> Tree:
     return phrase if inner is None else _lowest(inner)
 
 
-def _spans(sentence: Parsed) -> Found:
-    for kind, start, end in sentence.spans or ():
+def _chunks(sentence: Parsed) -> Found:
+    for kind, start, end in sentence.chunks or ():
         yield ((start, end),), kind
 
 
-RULES: Mapping[str, tuple[Callable[[Parsed], Found], Needs]] = MappingProxyType(
-    {"pos": (_pos, "tags"), "constituents": (_constituents, "trees"), "relations": (_relations, "trees")}
+def _entities(sentence: Parsed) -> Found:
+    for kind, start, end in sentence.entities or ():
+        yield ((start, end),), kind
+
+
+RULES: Mapping[str, tuple[Callable[[Parsed], Found], str]] = MappingProxyType(
+    {
+        "pos": (_pos, "tags"),
+        "constituents": (_constituents, "trees"),
+        "relations": (_relations, "trees"),
+        "chunks": (_chunks, "marked chunks"),
+        "entities": (_entities, "marked entities"),
+    }
 )
-"""What can be read off tags and trees; spans are read as they are marked."""
-NAMES = (*RULES, "chunks", "entities")
+"""The tasks, each with what gives its edges and what this reads."""
 
 
 def build(
     corpus: Corpus, names: Sequence[str] | None, sizes: Sizes, seed: int
 ) -> tuple[list[EdgeTask], dict[str, str]]:
     """Build edge tasks; arguments and answer as of :func:`limbeck.analyse.probes.builder.build`."""
-    held = {"tags": corpus.tagged, "trees": corpus.parsed}
-    rules = {name: (rule, held[needs], needs) for name, (rule, needs) in RULES.items()}
-    marked = (
-        "chunks"
-        if {span.type for each in corpus.spanned for span in each.spans or ()} <= CHUNKS
-        else "entities"
-    )
-    spanned = {
-        name: (_spans, corpus.spanned if name == marked else [], f"marked {name}") for name in NAMES[-2:]
+    held = {
+        "tags": corpus.tagged or corpus.tagged_otherwise,
+        "trees": corpus.parsed,
+        "marked chunks": corpus.chunked,
+        "marked entities": corpus.with_entities,
     }
     tasks, lacking = [], {}
-    for number, (name, (rule, sentences, needs)) in enumerate({**rules, **spanned}.items()):
+    for number, (name, (rule, needs)) in enumerate(RULES.items()):
         if names is not None and name not in names:
             continue
+        sentences = held[needs]
         if not sentences:
             lacking[name] = f"{name}: it is read off {needs}, and the text has none"
             continue

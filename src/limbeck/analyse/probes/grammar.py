@@ -103,8 +103,11 @@ def head_noun(phrase: Tree) -> Tree | None:
 
 @cache
 def verb_lemma(form: str) -> str:
-    """What forms of one verb share, as far as regular endings tell: ``move`` and ``moved`` are both ``mov``."""
-    lowered = form.lower()
+    """What forms of one verb share, as far as regular endings tell: ``move`` and ``moved`` are both ``mov``.
+
+    What is negated in one word (``didn't``) is a form of its verb.
+    """
+    lowered = re.sub(r"n['’]t$", "", form.lower()) or form
     return (
         IRREGULAR.get(lowered)
         or re.sub(r"(ies|ied)$", "y", re.sub(r"(?<=..)(?<!s)(ed|es|s|e|d|ing)$", "", lowered))

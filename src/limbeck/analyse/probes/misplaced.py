@@ -12,7 +12,7 @@ from limbeck.analyse.probes.corpus import Corpus, Parsed
 from limbeck.analyse.probes.drawing import Candidate
 from limbeck.analyse.probes.grammar import FINITE, PLURAL, SINGULAR, VERBS, noun_lemma, verb_lemma
 from limbeck.analyse.probes.surface import readable
-from limbeck.analyse.probes.task import Sizes
+from limbeck.analyse.probes.task import Sizes, Words
 from limbeck.text.treebank import Tree
 
 
@@ -80,23 +80,24 @@ def _stranger(
 ) -> str | None:
     """A word to put there; the first that fits best of some drawn, None where there is no other."""
 
-    def classes(word: str) -> tuple[int, ...]:
+    def classes(word: str, own: int = 0) -> tuple[int, ...]:
         beside = (
             (words[place - 1], word) if place else None,
             (word, words[place + 1]) if place + 1 < len(words) else None,
         )
-        return tuple(min(2, pairs[pair[0].lower(), pair[1].lower()]) for pair in beside if pair)
+        return tuple(min(2, pairs[pair[0].lower(), pair[1].lower()] - own) for pair in beside if pair)
 
-    own = words[place].lower()
-    # What the sentence's own word makes is counted without the sentence itself.
-    wanted = tuple(min(2, max(0, count - 1)) if count < 2 else count for count in classes(words[place]))
+    wanted = classes(words[place], own=1)  # without the sentence itself
+    word = words[place].lower()
     drawn = [others[row] for row in random.integers(0, len(others), TRIES)]
     drawn = [
-        word for word in drawn if verb_lemma(word) != verb_lemma(own) and noun_lemma(word) != noun_lemma(own)
+        each
+        for each in drawn
+        if verb_lemma(each) != verb_lemma(word) and noun_lemma(each) != noun_lemma(word)
     ]
     return min(
         drawn,
-        key=lambda word: sum(abs(a - b) for a, b in zip(classes(word), wanted, strict=True)),
+        key=lambda each: sum(abs(a - b) for a, b in zip(classes(each), wanted, strict=True)),
         default=None,
     )
 
@@ -122,12 +123,17 @@ def coordination_inversion(corpus: Corpus, sizes: Sizes, random: np.random.Gener
         words = each.words
         if inverted := len(found) % 2 == 1:
             first, second = words[start:end], words[next_start:next_end]
-            if words[0][0].isupper() and start == 0:  # or else capitals would tell
-                first = first if _is_name(each, 0) else (_with_first(first[0], str.lower), *first[1:])
+            if words[start][0].isupper() and _opens(words, start):  # or else capitals would tell
+                first = first if _is_name(each, start) else (_with_first(first[0], str.lower), *first[1:])
                 second = (_with_first(second[0], str.upper), *second[1:])
             words = (*words[:start], *second, *words[end:next_start], *first, *words[next_end:])
         found.append(Candidate(words, "inverted" if inverted else "original"))
     return found
+
+
+def _opens(words: Words, place: int) -> bool:
+    """Whether the sentence begins there, but for quotes and the like."""
+    return not any(char.isalnum() for word in words[:place] for char in word)
 
 
 def _with_first(word: str, change: Callable[[str], str]) -> str:

@@ -159,7 +159,7 @@ def _score(right: Sequence[NDArray[np.bool_]], how: Scoring) -> Row:
         "accuracy": float(np.mean(of_seeds)),
         "low": low,
         "high": high,
-        "deviation": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else 0.0,
+        "deviation": float(np.std(of_seeds, ddof=1)) if len(of_seeds) > 1 else None,
         "seeds": of_seeds,
     }
 

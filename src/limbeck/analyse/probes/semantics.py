@@ -1,6 +1,7 @@
 """Tasks of meaning: the tense of the main clause, and whether its subject and its object are one or many.
 
-Verbs (nouns) of one lemma are in one part, so that no form is in two.
+Verbs (nouns) of one lemma are in one part, so that no form that is asked about is in two. Of a tree it is the main
+clause's that is asked about, as in SentEval; other verbs of the sentence may be in any part.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from limbeck.text.treebank import Tree
 
 
 def tense(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> list[Candidate]:
-    """Past or present, of the main clause's verb; without a tree, of all finite verbs where they agree."""
+    """Past or present, of the main clause's verb; without a tree, of the only finite one."""
     found = []
     for each in readable(corpus.tagged):
         told = _tense_by_tree(each.tree) if each.tree is not None else _tense_by_tags(each)
@@ -44,11 +45,10 @@ def _tense_by_tree(tree: Tree) -> tuple[str, str] | None:
 
 
 def _tense_by_tags(sentence: Parsed) -> tuple[str, str] | None:
-    """Tag and form of the first finite verb, where all are of one tense and there is no modal."""
+    """Tag and form of the finite verb, where there is one and it is no modal: others would tell its tense."""
     assert sentence.tags is not None
     finite = [(tag, word) for tag, word in zip(sentence.tags, sentence.words, strict=True) if tag in FINITE]
-    tags = {tag for tag, _ in finite}
-    return finite[0] if finite and (tags <= PAST or tags <= PRESENT) else None
+    return finite[0] if len(finite) == 1 and finite[0][0] in PAST | PRESENT else None
 
 
 def subject_number(corpus: Corpus, sizes: Sizes, random: np.random.Generator) -> list[Candidate]:

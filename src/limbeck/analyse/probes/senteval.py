@@ -50,7 +50,7 @@ def read(folder: Path, names: Sequence[str] | None, sizes: Sizes, seed: int) -> 
     if not folder.is_dir():
         raise LimbeckError("no such folder of SentEval's tasks", where=folder)
     wanted = [name for name in FILES if (folder / FILES[name]).is_file()] if names is None else names
-    if not wanted:
+    if names is None and not wanted:
         raise LimbeckError(
             "the folder holds none of SentEval's tasks", where=folder, fix=f"Such as {FILES['tense']}"
         )
