@@ -15,6 +15,8 @@ from limbeck.cli.init import write_recipe
 from limbeck.cli.predict import write
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
+from limbeck.models.outputs import predict
+from limbeck.pipeline import chain, steps
 from limbeck.pipeline.inputs import prepare_inputs
 from limbeck.pipeline.plan import plan
 from limbeck.transfer.answer_files import read_answers
@@ -126,6 +128,31 @@ def test_models_of_scores_start_at_the_mean_of_gold(recipe_file: Callable[..., P
 
 
 @pytest.mark.unit
+@pytest.mark.recipe
+@pytest.mark.parametrize("task", ["regression", "multilabel"])
+@pytest.mark.parametrize("method", [{"name": "assistant", "sizes": [{"relu": 12}]}, {"name": "born_again"}])
+def test_models_between_teacher_and_student_learn_what_logits_mean(
+    recipe_file: Callable[..., Path], texts: Path, encoder: Path, task: str, method: dict[str, object]
+) -> None:
+    train = {"epochs": 6, "learning_rate": 0.03, "evaluate": 1, "tokens_per_batch": 256}
+    fine_tune = {"epochs": 15, "learning_rate": 0.01, "evaluate": 1, "tokens_per_batch": 256}
+    teacher = {"model": str(encoder), "fine_tune": fine_tune, "max_length": 32}
+    path = recipe(
+        recipe_file, texts, task, seeds=1, train=train, teacher=teacher, method=method, control=False
+    )
+    run = Run.of(load(path))
+    for step in steps.ALL[: steps.ALL.index(steps.train) + 1]:
+        step(run)
+    title, number, stage = next(chain.successors(run))
+    assert {stage.objective.task for stage in run.stages_of(title)} == {task}
+    journal = run.successor_folder(title, stage).path / "journal.jsonl"
+    rows = map(json.loads, journal.read_text().splitlines())
+    assert min(row["loss"] for row in rows if row["kind"] == "step") > 0
+    if task == "regression":
+        untaught = predict(chain.untaught(run, stage, number), run.encoded_dev)
+        assert abs(untaught.mean() - np.mean([one.score for one in run.prepared.train.labelled])) < 0.3
+
+
 def test_a_key_that_says_nothing_changes_no_inputs(recipe_file: Callable[..., Path], texts: Path) -> None:
     run = Run.of(load(recipe(recipe_file, texts, "multilabel")))
     (source,) = prepare_inputs(run)["data"]["train"]

@@ -92,14 +92,16 @@ def settings_of(run: Run, stage: Stage) -> Training:
 def untaught(run: Run, stage: Stage, number: int) -> PreTrainedModel:
     """The model that a stage trains, as it begins."""
     kind, settings = shape_of(run, stage)
-    return models.build(
-        kind,
-        settings,
-        labels=run.labels,
-        tokeniser=run.tokeniser,
-        teacher=run.teacher_model,
-        seed=SEED + number,
-        task=run.recipe.task,
+    return run.started(
+        models.build(
+            kind,
+            settings,
+            labels=run.labels,
+            tokeniser=run.tokeniser,
+            teacher=run.teacher_model,
+            seed=SEED + number,
+            task=run.recipe.task,
+        )
     )
 
 
@@ -131,6 +133,7 @@ def successor_inputs(run: Run, title: str, number: int) -> dict[str, Any]:
     method, settings = run.methods[title]
     kind, shape = shape_of(run, stage)
     return {
+        "task": run.recipe.task,
         "stage": stage.name,
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": kind, **shape.model_dump(mode="json")},

@@ -89,7 +89,7 @@ class Chosen(Folders):
             found.setdefault(CONTROL, (methods.get(self.task.control), {}))
         for title, (method, settings) in found.items():
             self._check_keys(title, method, settings)
-            self._check_method(title, method, method.stages(settings, self.recipe.task))
+            self._check_method(title, method, settings)
         return found
 
     @property
@@ -104,8 +104,14 @@ class Chosen(Folders):
 
     def stages_of(self, title: str) -> tuple[Stage, ...]:
         """The stages of a method, in order."""
-        method, settings = self.methods[title]
-        return method.stages(settings, self.recipe.task)
+        return self._stages(*self.methods[title])
+
+    def _stages(self, method: Method, settings: dict[str, Any]) -> tuple[Stage, ...]:
+        """Those of a method, with objectives that know what logits mean."""
+        stages = method.stages(settings, self.recipe.task)
+        for stage in stages:
+            stage.objective.for_task(self.recipe.task)
+        return stages
 
     def students_stages(self, title: str) -> list[Stage]:
         """Those that train the student."""
@@ -139,10 +145,11 @@ class Chosen(Folders):
                 what = f"'{key}' of '{title}' is for {suited}, and this recipe's task is {self.recipe.task}"
                 raise LimbeckError(what, where=f"method.{key}", fix="Leave it out")
 
-    def _check_method(self, title: str, method: Method, stages: Sequence[Stage]) -> None:
+    def _check_method(self, title: str, method: Method, settings: dict[str, Any]) -> None:
         """Insist that a method teaches this task, and reads what its students say."""
         task = self.recipe.task
         methods.require(method, task, title)
+        stages = self._stages(method, settings)
         for stage in stages:
             strange = sorted((stage.objective.reads | stage.objective.needs) - SAID[task] - OF_TOKENS)
             if strange:
@@ -152,7 +159,6 @@ class Chosen(Folders):
                     where="method",
                     fix=f"Methods for {task}: {', '.join(suited)}",
                 )
-            stage.objective.for_task(task)
         if self.grows:
             self._check_growable(title, stages)
 

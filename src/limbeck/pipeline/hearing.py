@@ -78,9 +78,7 @@ def fitted(run: Run, stage: Stage, student: PreTrainedModel, seed: int) -> Stage
     teacher = run.teacher_model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        stage.objective.for_task(run.recipe.task).fit(
-            shape_of(student), None if teacher is None else shape_of(teacher)
-        )
+        stage.objective.fit(shape_of(student), None if teacher is None else shape_of(teacher))
         if "vocabulary" in stage.objective.needs:
             stage.objective.take_head(head_for(student, run.masked_lm))
     return stage

@@ -199,9 +199,9 @@ class Run(Texts):
 
     def _fresh_encoder(self, reference: Path | str, seed: int) -> PreTrainedModel:
         """An encoder with a fresh head."""
-        return self._started(self.task.untaught(reference, self.labels, seed))
+        return self.started(self.task.untaught(reference, self.labels, seed))
 
-    def _started(self, model: PreTrainedModel) -> PreTrainedModel:
+    def started(self, model: PreTrainedModel) -> PreTrainedModel:
         """A fresh model; one of scores starts at the mean of gold, where train has none of that of dev."""
         if self.recipe.task == "regression":
             scored = self.prepared.train.labelled or self.prepared.dev
@@ -280,7 +280,7 @@ class Run(Texts):
 
     def new_student(self, seed: int, first: Stage | None = None) -> PreTrainedModel:
         """An untrained student; what it takes of a teacher is that of the one whom its first stage hears."""
-        return self._started(
+        return self.started(
             models.build(
                 self.recipe.student.kind,
                 self.student_settings,
