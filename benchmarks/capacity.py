@@ -26,7 +26,7 @@ from typing import Any
 import command
 import translators
 from limbeck.core.recipe import Recipe
-from limbeck.evaluate.cost import parameters
+from limbeck.models.weights import learnt
 from limbeck.pipeline import distill, steps
 from limbeck.pipeline.run import CONTROL, TEACHER
 from limbeck.pipeline.translation import TranslationRun
@@ -110,7 +110,7 @@ def fill(size: str, student: str, full: bool, results: ResultsFile) -> None:
     distill(run)
     found = translators.scores(run)
     if not results.has(kind="teacher", teacher=size):
-        count = parameters(run.teacher.models[0])
+        count = learnt(run.teacher.models[0])
         results.append(kind="teacher", teacher=size, parameters=count, **found[TEACHER])
     for text, title in texts.items():
         where = {"kind": "student", **place(size, text), "student": student}

@@ -22,10 +22,10 @@ from limbeck import models
 from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Export
-from limbeck.evaluate.cost import parameters
 from limbeck.losses.translation_objective import TranslationObjective
 from limbeck.models.translators.export import export_translator
 from limbeck.models.translators.passes import PassStudent, TorchPasses
+from limbeck.models.weights import learnt
 from limbeck.pipeline.costs import ENGINES
 from limbeck.serve.decoders import PassByPass
 from limbeck.serve.opening import open_bundle
@@ -170,7 +170,7 @@ class Limbeck:
     @property
     def parameters(self) -> int:
         """Weights, each counted once."""
-        return parameters(self.student)
+        return learnt(self.student)
 
     def step(self, rows: Sequence[int]) -> tuple[float, float]:
         """Seconds of a training step on rows of the data, as the training loop takes it, and of its update."""

@@ -41,9 +41,9 @@ from limbeck.core.decoding import Decoding
 from limbeck.core.example import Example
 from limbeck.core.recipe import Export, Recipe
 from limbeck.evaluate.bleu import score
-from limbeck.evaluate.cost import parameters
 from limbeck.evaluate.speed import Speed, alternate
 from limbeck.models.translators.export import export_translator
+from limbeck.models.weights import learnt
 from limbeck.pipeline import steps
 from limbeck.pipeline.costs import ENGINES, translating
 from limbeck.pipeline.translation import TranslationRun
@@ -215,7 +215,7 @@ def time_them(size: str, pair: Pair, examples: Sequence[Example], results: Resul
             model=name,
             search=search,
             engine=engine,
-            parameters=parameters(pair.models[name]),
+            parameters=learnt(pair.models[name]),
             **told(speed, speeds["beam 5", "pytorch"], pair.natural),
             **quality(written[search, engine], examples),
             sentences=len(texts),

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 from limbeck.core.errors import LimbeckError
-from limbeck.evaluate.cost import parameters, tensor_bytes, weight_bytes
+from limbeck.evaluate.cost import tensor_bytes, weight_bytes
 from limbeck.evaluate.speed import alternate, one_thread
+from limbeck.models.weights import learnt
 
 pytestmark = pytest.mark.unit
 
@@ -123,7 +124,7 @@ class Tied(nn.Module):
 
 def test_shared_parameters_count_once():
     model = Tied()
-    assert parameters(model) == 16 + 4 + 4
+    assert learnt(model) == 16 + 4 + 4
     assert tensor_bytes(model) == 4 * (16 + 4 + 4) + 16
 
 

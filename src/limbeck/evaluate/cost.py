@@ -37,11 +37,6 @@ class Cost:
     speed: Speed | None = None
 
 
-def parameters(model: nn.Module) -> int:
-    """Parameters of a model; those shared between layers count once."""
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
 def weight_bytes(path: Path) -> int:
     """Bytes on disk of a model's weights.
 

@@ -16,6 +16,7 @@ import numpy as np
 from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import write_error
+from limbeck.models.weights import learnt
 from limbeck.serve.exported import CARD, FORMAT
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def provenance(model: PreTrainedModel, folder: Path, card: Mapping[str, Any]) ->
     return {
         "format": FORMAT,
         "model": type(model).__name__,
-        "parameters": model.num_parameters(),
+        "parameters": learnt(model),
         "files": {path.name: fingerprint.sha256(path) for path in files},
         "bytes": {path.name: path.stat().st_size for path in files},
         "card": dict(card),

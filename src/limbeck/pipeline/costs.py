@@ -16,7 +16,7 @@ from limbeck.core.decoding import Decoding
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.recipe import Export
-from limbeck.evaluate.cost import Cost, Engine, parameters, tensor_bytes, weight_bytes
+from limbeck.evaluate.cost import Cost, Engine, tensor_bytes, weight_bytes
 from limbeck.evaluate.speed import Contender, Speed, alternate
 from limbeck.models.export import export
 from limbeck.models.outputs import potentials_of
@@ -24,6 +24,7 @@ from limbeck.models.student import readable
 from limbeck.models.taggers.tagger import Tagger
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.export import export_translator
+from limbeck.models.weights import learnt
 from limbeck.pipeline.run import TEACHER, Run
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.serve.exported import ENDINGS, Precision, read_card
@@ -144,7 +145,7 @@ def costs(run: Run) -> list[Cost]:
         }
         speeds = _speeds(run, {key: answer for key, (_, _, answer) in shapes.items()})
         return [
-            Cost(name, engine, sum(map(parameters, each.models)), size, speeds.get((name, engine)))
+            Cost(name, engine, sum(map(learnt, each.models)), size, speeds.get((name, engine)))
             for (name, engine), (each, size, _) in shapes.items()
         ]
 

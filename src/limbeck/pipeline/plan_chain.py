@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from limbeck.evaluate.cost import parameters, tensor_bytes
+from limbeck.evaluate.cost import tensor_bytes
+from limbeck.models.weights import learnt
 from limbeck.pipeline import chain
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.loop import total_steps
@@ -28,6 +29,6 @@ def successors(run: Run, taught: bool) -> Iterator[tuple[str, float, int, bool]]
         inputs = chain.successor_inputs(run, title, number)
         done = taught and run.successor_folder(title, stage).is_done(inputs)
         kind, _ = chain.shape_of(run, stage)
-        what = f"{title}, {stage.name}: a {kind} of {parameters(model):,} parameters, {count:,} steps"
+        what = f"{title}, {stage.name}: a {kind} of {learnt(model):,} parameters, {count:,} steps"
         seconds = 0 if done else count * seconds_per_step(model, lengths, settings)
         yield what, seconds, tensor_bytes(model), done

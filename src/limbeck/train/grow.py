@@ -24,6 +24,7 @@ from limbeck.models.forest_told import told
 from limbeck.models.growing import grow as grow_trees
 from limbeck.models.outputs import answered
 from limbeck.models.student import classes
+from limbeck.models.weights import learnt
 from limbeck.text.encode import Encoded
 from limbeck.train.journal import Journal
 from limbeck.train.loop import Score, Trained, save_model
@@ -94,7 +95,7 @@ def grow(
         threads=torch.get_num_threads(),
         device=str(CPU),
         precision="fp32",
-        parameters=model.num_parameters(),
+        parameters=learnt(model),
         key=fingerprint.of_value([settings.model_dump(mode="json"), fingerprint.of_strings(data.ids), seed]),
     )
     write_json(folder / "trained.json", asdict(trained))

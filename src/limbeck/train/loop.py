@@ -29,6 +29,7 @@ from limbeck.core.files import read_json, write_error, write_json
 from limbeck.core.objective import Objective
 from limbeck.core.recipe import Training
 from limbeck.models.translators.translator import ParallelTranslator
+from limbeck.models.weights import learnt
 from limbeck.text.encode import Encoded
 from limbeck.text.subwords import Subwords
 from limbeck.train.checkpoint import put_back, system_error, tensors_of
@@ -301,7 +302,7 @@ def _summary(run: Run) -> Trained:
         threads=torch.get_num_threads(),
         device=str(lesson.device),
         precision="bf16" if lesson.bf16 else "fp32",
-        parameters=sum(parameter.numel() for parameter in lesson.model.parameters()),
+        parameters=learnt(lesson.model),
         key=run.key,
     )
 

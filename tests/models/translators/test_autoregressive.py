@@ -17,6 +17,7 @@ from limbeck.models.translators.decode import translate
 from limbeck.models.translators.guesses import decoder_inputs, guesses_of
 from limbeck.models.translators.loading import load_translator
 from limbeck.models.translators.next_tokens import next_tokens
+from limbeck.models.weights import learnt
 from limbeck.text.encode import collate
 
 from .conftest import END, START, built, encoded_of, sentences, subwords_of
@@ -33,8 +34,9 @@ def settings(**keys):
 def test_the_sizes_have_the_papers_weights(size, millions):
     with torch.device("meta"):
         model = MarianMTModel(autoregressive.config_for(settings(size=size), subwords_of(41_000)))
-    weights = {id(weight): weight.numel() for weight in model.parameters() if weight.requires_grad}
-    assert round(sum(weights.values()) / 1e6) == millions
+    learnt_ones = {id(weight): weight.numel() for weight in model.parameters() if weight.requires_grad}
+    assert learnt(model) == sum(learnt_ones.values()) < model.num_parameters()  # positions are computed
+    assert round(learnt(model) / 1e6) == millions
 
 
 def test_a_scale_keeps_the_sizes_proportions():
