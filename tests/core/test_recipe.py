@@ -6,6 +6,7 @@ import pytest
 
 from limbeck.core import recipe
 from limbeck.core.errors import LimbeckError
+from limbeck.core.sources import Source
 
 MINIMAL = """\
 data:
@@ -113,6 +114,8 @@ def test_a_misspelt_key_is_told_before_what_is_then_missing(tmp_path: Path) -> N
     ("content", "sentence"),
     [
         (b"data: [", "not valid YAML"),
+        (b"data: " + b"[" * 5000, "unreadable YAML"),
+        (b"data: 2024-06-31", r"unreadable YAML \(day is out of range for month\)"),
         (b"data: \xff\xfe", "not UTF-8"),
         (b"- a\n- b\n", "a recipe is a mapping"),
         (b"", "a recipe is a mapping"),
@@ -123,6 +126,15 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes, sentence: str)
     path.write_bytes(content)
     with pytest.raises(LimbeckError, match=sentence):
         recipe.load(path)
+
+
+def test_what_is_written_once_for_two_keys_is_set_for_one(tmp_path: Path) -> None:
+    text = (
+        "data:\n  dev: &held {path: d.csv, text: tweet}\n  test: *held\n  train: t.csv\nteacher: {model: m}\n"
+    )
+    loaded = recipe.load(written(tmp_path, text), ["data.dev.text=title"]).data
+    assert isinstance(loaded.dev, Source) and isinstance(loaded.test, Source)
+    assert (loaded.dev.text, loaded.test.text) == ("title", "tweet")
 
 
 def test_a_missing_recipe(tmp_path: Path) -> None:

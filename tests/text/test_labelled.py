@@ -275,7 +275,50 @@ def test_what_rasa_cannot_hold(tmp_path):
         rasa.write(tmp_path / "a.csv", [])
 
 
+@pytest.mark.parametrize("name", ["a.yml", "a.md", "a.json"])
+@pytest.mark.parametrize(
+    ("text", "intent"),
+    [
+        ("hi -->", "x<!--"),
+        ("hi", " x "),
+        ("hi", "  "),
+        ("hi", "null\x852020"),
+        ("hi", "a\nb"),
+        ("#", "x"),
+        ("a", "~"),
+    ],
+)
+def test_what_is_written_for_rasa_is_read_again_or_refused(tmp_path, name, text, intent):
+    refused = ""
+    try:
+        rasa.write(tmp_path / name, [Example("1", text, intent), Example("2", "ok", "y")])
+    except LimbeckError as error:
+        refused = str(error)
+    if refused:
+        assert "Rasa would read" in refused and name != "a.json"
+        assert not (tmp_path / name).exists()
+    else:
+        found = list(rasa.read(tmp_path / name, Source(path=str(tmp_path / name))))
+        assert [(row.text, row.label) for row in found] == [(text, intent), ("ok", "y")]
+
+
+def test_half_a_character_is_refused(tmp_path):
+    with pytest.raises(LimbeckError, match="the example 1 holds half of a character"):
+        rasa.write(tmp_path / "a.md", [Example("1", "a \ud800", "x")])
+
+
+def test_examples_of_one_line_have_ids_of_their_own(file):
+    path = file("a.yml", 'nlu:\n- {intent: x, examples: [a, b]}\n- {intent: y, examples: "- c\\n- d\\n"}\n')
+    found = read(Source(path=str(path)))
+    assert [e.text for e in found] == ["a", "b", "c", "d"]
+    assert [e.id for e in found] == ["a.yml:2", "a.yml:2/1", "a.yml:3", "a.yml:3/1"]
+
+
 def test_bad_rasa_files(file):
+    with pytest.raises(LimbeckError, match=r"a\.json: 'common_examples' is no list of examples"):
+        read(Source(path=str(file("a.json", '{"rasa_nlu_data": {"common_examples": 5}}'))))
+    with pytest.raises(LimbeckError, match=r"b\.yml: unreadable YAML"):
+        read(Source(path=str(file("b.yml", "nlu: " + "[" * 5000))))
     with pytest.raises(LimbeckError, match=r"a\.yml:3: the intent has no 'examples'"):
         read(Source(path=str(file("a.yml", 'version: "3.1"\nnlu:\n- intent: x\n'))))
     with pytest.raises(LimbeckError, match=r"a\.yml:4: the example does not begin with '- '"):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,21 +100,45 @@ def load_as(
     """
     try:
         text = path.read_text(encoding="utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
     except FileNotFoundError:
         raise LimbeckError(f"no such {called}", where=path, fix=fix) from None
     except UnicodeDecodeError:
         raise LimbeckError(f"the {called} is not UTF-8", where=path) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise LimbeckError(f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1) from None
+    with reading_yaml(path):
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = _apart(yaml.safe_load(text))
     if not isinstance(values, dict):
         raise LimbeckError(f"a {called} is a mapping of keys to values", where=path)
     for override in overrides:
         keys.apply(override, values)
     return validate(schema, values, where=path, lines=keys.lines(node))
+
+
+@contextmanager
+def reading_yaml(path: Path) -> Iterator[None]:
+    """While YAML that somebody wrote is read.
+
+    Args:
+        path: Its file, for errors.
+
+    Raises:
+        LimbeckError: It is not YAML, or nobody could read it: nested thousands deep, a 31st of June.
+    """
+    try:
+        yield
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise LimbeckError(f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1) from None
+    except (ValueError, RecursionError) as error:
+        raise LimbeckError(f"unreadable YAML ({error})", where=path) from None
+
+
+def _apart(value: Any) -> Any:
+    """The value, of which no two parts are one, though the file writes them once (``&it``, ``*it``)."""
+    if isinstance(value, dict):
+        return {key: _apart(each) for key, each in value.items()}
+    return [_apart(each) for each in value] if isinstance(value, list) else value
 
 
 def _most_telling(errors: list[Any]) -> Any:

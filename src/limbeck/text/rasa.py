@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,11 @@ import yaml
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write, parse_json
+from limbeck.core.schema import reading_yaml
 from limbeck.core.sources import Source
 from limbeck.text.delimited import lines_of
 from limbeck.text.rows import Row
+from limbeck.text.sentences import SURROGATES
 from limbeck.text.tables import ending_of, read_text
 
 ENTITY = re.compile(r"\[(?P<words>[^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")
@@ -49,10 +53,11 @@ def read(path: Path, source: Source) -> Iterator[Row]:
     Raises:
         LimbeckError: The file is not what its ending says, or an example is malformed.
     """
-    text = read_text(path, source.encoding, source.undecodable)
-    ending = ending_of(path)
-    reader = {MARKDOWN: _markdown, JSON: _json}.get(ending, _yaml)
-    return reader(path, text)
+    return _reader(ending_of(path))(path, read_text(path, source.encoding, source.undecodable))
+
+
+def _reader(ending: str) -> Callable[[Path, str], Iterator[Row]]:
+    return {MARKDOWN: _markdown, JSON: _json}.get(ending, _yaml)
 
 
 def write(path: Path, examples: Iterable[Example]) -> None:
@@ -73,21 +78,36 @@ def write(path: Path, examples: Iterable[Example]) -> None:
         raise LimbeckError(what, where=path, fix="Name it .yml, .md or .json")
     intents: dict[str, list[str]] = {}
     for example in examples:
-        _check(example, path, has_marks=ending != JSON)
+        _check(example, path)
         intents.setdefault(str(example.gold), []).append(" ".join(example.text.split()))
+    written = writers[ending](intents)
+    _check_told(path, ending, written, intents)
     with atomic_write(path) as file:
-        file.write(writers[ending](intents))
+        file.write(written)
 
 
-def _check(example: Example, path: Path, *, has_marks: bool) -> None:
+def _check(example: Example, path: Path) -> None:
     if example.gold is None or not example.text.strip():
         what = f"the example {example.id} has no {'label' if example.gold is None else 'text'}"
         raise LimbeckError(what, where=path, fix="Rasa's examples are texts under an intent")
     if example.second is not None:
         raise LimbeckError(f"the example {example.id} is a pair, and Rasa's are single texts", where=path)
-    if has_marks and (ENTITY.search(example.text) or "<!--" in example.text or "\n" in example.gold):
-        what = f"Rasa would read part of the example {example.id} as the mark of an entity, or as a comment"
-        raise LimbeckError(what, where=path, fix="Write a .json file, which has no marks in texts")
+    if any(SURROGATES.search(text) for text in (example.text, example.gold)):
+        raise LimbeckError(f"the example {example.id} holds half of a character", where=path)
+
+
+def _check_told(path: Path, ending: str, written: str, intents: Mapping[str, list[str]]) -> None:
+    """Insist that what is written is read as it was meant."""
+    meant = [(text, intent) for intent, texts in intents.items() for text in texts]
+    try:
+        told = [(row.text, row.label or "") for row in _reader(ending)(path, written)]
+    except LimbeckError:
+        told = []
+    for number, one in enumerate(meant):
+        if told[number : number + 1] != [one]:
+            what = f"Rasa would read '{one[0]}' of the intent '{one[1]}' otherwise: as the mark of an entity, a comment"
+            fix = "Write a .json file, which has no marks in texts" if ending != JSON else None
+            raise LimbeckError(what + ", or without the space at its ends", where=path, fix=fix)
 
 
 def _plain(text: str) -> str:
@@ -120,22 +140,22 @@ def _as_yaml(intents: Mapping[str, list[str]]) -> str:
 
 
 def _yaml(path: Path, text: str) -> Iterator[Row]:
-    try:
+    with reading_yaml(path):
         root = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise LimbeckError(f"not YAML ({error.problem})", where=path, line=line) from None
-    except yaml.YAMLError as error:
-        raise LimbeckError(f"not YAML ({str(error).partition(chr(10))[0]})", where=path) from None
     nlu = _keys(root).get("nlu")
+    rows_of: Counter[int] = Counter()
     if not isinstance(nlu, yaml.SequenceNode):
         raise LimbeckError(
             "there is no list 'nlu'", where=path, fix="Write nlu: [{intent: ..., examples: ...}]"
         )
     for node in nlu.value:
         keys = _keys(node)
-        if "intent" in keys:
-            yield from _of_intent(path, node, keys)
+        if "intent" not in keys:
+            continue
+        for row in _of_intent(path, node, keys):
+            before = rows_of[row.line]
+            rows_of[row.line] += 1
+            yield replace(row, part=str(before)) if before else row
 
 
 def _of_intent(path: Path, node: yaml.Node, keys: Mapping[str, yaml.Node]) -> Iterator[Row]:
@@ -165,8 +185,7 @@ def _of_block(path: Path, block: yaml.ScalarNode, intent: str) -> Iterator[Row]:
         number = start + place if is_block else start
         if not (found := ITEM.fullmatch(line.rstrip())):
             raise LimbeckError("the example does not begin with '- '", where=path, line=number)
-        part = "" if is_block else str(place)
-        yield Row(number, _plain(found[1]), intent, part=part)
+        yield Row(number, _plain(found[1]), intent)
 
 
 def _keys(node: yaml.Node | None) -> dict[str, yaml.Node]:
@@ -217,7 +236,11 @@ def _json(path: Path, text: str) -> Iterator[Row]:
     data = root.get("rasa_nlu_data") if isinstance(root, dict) else None
     if not isinstance(data, dict):
         raise LimbeckError("there is no object 'rasa_nlu_data'", where=path, line=1)
-    examples: list[Any] = [one for key in JSON_LISTS for one in data.get(key) or ()]
+    lists = {key: data.get(key) or [] for key in JSON_LISTS}
+    for key, value in lists.items():
+        if not isinstance(value, list):
+            raise LimbeckError(f"'{key}' is no list of examples", where=path)
+    examples: list[Any] = [one for value in lists.values() for one in value]
     for number, one in enumerate(examples, 1):
         if not isinstance(one, dict) or not isinstance(one.get("text"), str):
             raise LimbeckError(f"example {number} has no 'text'", where=path)
