@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,15 @@ def shared(*parts: str) -> Path:
         what = f"LIMBECK_DATA names no folder that holds {'/'.join(parts)}"
         raise LimbeckError(what, fix="export LIMBECK_DATA=FOLDER")
     return path
+
+
+def copied(source: Path, target: Path) -> None:
+    """Copy a folder to where there is none; it is there whole or not at all."""
+    if source.is_dir() and not target.exists():
+        partial = target.with_name(f"{target.name}.copying")
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed copy left
+        shutil.copytree(source, partial)
+        partial.replace(target)
 
 
 def asked_for_all(doc: str | None, arguments: Sequence[str] | None, full: str) -> bool:

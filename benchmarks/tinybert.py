@@ -20,7 +20,6 @@ predictions (``changed``) than a bundle may by default.
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -203,12 +202,10 @@ def evaluated(made: Recipe, task: str) -> Run:
 def taught(made: Recipe, of: str) -> Run:
     """A run with its teacher, which all of a task and size share."""
     run, teacher = Run(made), RUNS / f"{of}-teacher"
-    if teacher.is_dir() and not run.teacher_folder.path.exists():
-        shutil.copytree(teacher, run.teacher_folder.path)
+    command.copied(teacher, run.teacher_folder.path)
     steps.prepare(run)
     steps.teach(run)
-    if not teacher.exists():
-        shutil.copytree(run.teacher_folder.path, teacher)
+    command.copied(run.teacher_folder.path, teacher)
     return run
 
 

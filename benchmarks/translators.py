@@ -6,7 +6,6 @@ LIMBECK_DATA names the folder that holds both.
 
 from __future__ import annotations
 
-import shutil
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -117,9 +116,7 @@ SHARED = ("teacher", "successors", "distilled")
 def adopt(run: TranslationRun, earlier: TranslationRun) -> None:
     """Take over the teacher, its successors and their texts from a run with another student."""
     for part in SHARED:
-        source, target = earlier.folder / part, run.folder / part
-        if source.is_dir() and not target.exists():
-            shutil.copytree(source, target)
+        command.copied(earlier.folder / part, run.folder / part)
 
 
 # Rows.

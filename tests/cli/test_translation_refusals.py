@@ -36,7 +36,10 @@ AUTOREGRESSIVE = "{kind: autoregressive, layers: 1, width: 32, heads: 2, max_len
         (["student={kind: bilstm}"], "vanilla"),
         (["teacher={model: some/hub-name}", "method=born_again"], "trains successors of the teacher"),
         (["method={name: sequence_level, decoding: {beams: 2, keep: 3}}"], "'keep' is 3"),
-        (["evaluate.decoding.search=importance"], "exported students draw nothing"),
+        (
+            ["evaluate.decoding.search=importance"],
+            "'search: importance' is for flowseq, and the student is of kind vanilla",
+        ),
         (
             ["method={name: sequence_level, decoding: {search: importance}}"],
             "'search: importance' is for flowseq, and the teacher is of kind autoregressive",

@@ -489,6 +489,20 @@ def test_rewritten_texts_are_translated_by_the_teacher(tmp_path: Path) -> None:
     assert "Transfer text" in (folder / "report.html").read_text()
 
 
+def test_importance_weighted_students_stand_beside_a_teacher_that_beams(tmp_path: Path) -> None:
+    """In PyTorch students draw; teacher and bundle search as they can."""
+    search = {**BEAM, "search": "importance", "latents": 2, "samples": 2}
+    shape = {"kind": "flowseq", **SIZE, "max_length": 16}
+    made = distill(
+        run_of(tmp_path, student=shape, control=False, evaluate={"latency_sentences": 2, "decoding": search})
+    )
+    run = Run.open(made.folder)
+    assert (run.students_search.search, run.teachers_search.search) == ("importance", "beam")
+    (faults,) = (one for one in made.evaluation["faults"] if one["name"] == "sequence_level")
+    assert faults["passes"] == 2 * (1 + 2)
+    assert json.loads((made.bundle / "bundle.json").read_text())["decoding"]["search"] == "beam"
+
+
 def test_a_teachers_label_smoothing_is_the_recipes() -> None:
     assert TASKS["translation"].gold(FineTune(label_smoothing=0.3)).label_smoothing == 0.3
     assert TASKS["translation"].gold(FineTune()).label_smoothing == 0.1

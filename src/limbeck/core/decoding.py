@@ -14,7 +14,8 @@ class Decoding(Settings):
 
     search: Literal["beam", "greedy", "sampling", "importance"] = "beam"
     """``beam`` and ``greedy`` look for the likeliest translation, ``sampling`` draws one word after the other;
-    ``importance`` is importance weighted decoding, which flowseq students know (all others of them mean argmax)."""
+    ``importance`` is importance weighted decoding, which flowseq models know in PyTorch: bundles and other models that
+    are asked for it search by ``beam``, which of a model that writes all tokens at once is argmax."""
     beams: int = Field(5, gt=0)
     """Of beam search: unfinished translations kept at every step."""
     length_penalty: float = 1.0
@@ -28,10 +29,12 @@ class Decoding(Settings):
     max_length: int = Field(128, gt=1)
     """Tokens of a translation, its end included."""
     candidates: int = Field(1, gt=0)
-    """Of parallel students: lengths that are tried, the likeliest ones; the best-scored translation is taken."""
+    """Of parallel students that say a length first: lengths that are tried, the likeliest ones; the best-scored
+    translation is taken."""
     passes: int = Field(10, gt=0)
     """Of parallel students that refine what they wrote: most passes of a translation; of ``levenshtein`` most
-    iterations, of up to three passes each."""
+    iterations, of up to three passes each. ``insertion`` that inserts one token in each pass takes as many as it
+    wants."""
     latents: int = Field(4, gt=0)
     """Of importance weighted decoding: latent sequences tried for each length, the likeliest one and random ones."""
     samples: int = Field(4, gt=0)
@@ -48,6 +51,11 @@ class Decoding(Settings):
     def draws(self) -> bool:
         """Whether it needs random numbers."""
         return self.search in ("sampling", "importance")
+
+    @property
+    def without_draws(self) -> Decoding:
+        """How those search who are asked for this, and draw nothing."""
+        return self.model_copy(update={"search": "beam"}) if self.draws else self
 
     @model_validator(mode="after")
     def _kept_were_found(self) -> Decoding:

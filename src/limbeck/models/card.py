@@ -177,6 +177,8 @@ def _said_of_task(report: Mapping[str, Any]) -> dict[str, str]:
 def _decoding(report: Mapping[str, Any]) -> str:
     settings = report["decoding"]
     if "loop" in report:
+        if report["loop"].get("greedy"):
+            return "one token in each pass"
         return PASSES.get(report["loop"]["kind"], "all tokens at once, in up to {passes} passes").format(
             **settings
         )

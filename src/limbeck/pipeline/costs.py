@@ -153,7 +153,7 @@ def costs(run: Run) -> list[Cost]:
 def _teacher(run: Run, bundle: Path) -> Iterator[Timed]:
     """The teacher, exported for the purpose where ONNX can express it; nothing for a file of answers."""
     if isinstance(run, TranslationRun):
-        asked, decoding = run.teacher, run.recipe.evaluate.decoding
+        asked, decoding = run.teacher, run.teachers_search
         answer = translating(asked.models, asked.subwords, asked.max_length, decoding, asked.prefix)
         _try_export(run, lambda: _export_translator(run, bundle))
         yield Timed(TEACHER, asked.models, answer, bundle)
@@ -220,7 +220,7 @@ def _export_translator(run: TranslationRun, bundle: Path) -> None:
         bundle,
         texts=[example.text for example in run.prepared.dev.examples[:200]],
         max_length=run.teacher.max_length,
-        decoding=run.recipe.evaluate.decoding,
+        decoding=run.teachers_search.without_draws,
         settings=ANY_CHANGE,
         card={"name": TEACHER},
     )
@@ -230,7 +230,7 @@ def _student(run: Run) -> Timed:
     title, seed = run.best
     model, longest = run.load_student(title, seed), run.recipe.student.max_length
     if isinstance(run, TranslationRun):
-        answer = translating([model], run.tokeniser, longest, run.recipe.evaluate.decoding)
+        answer = translating([model], run.tokeniser, longest, run.students_search)
     else:
         answer = _in_pytorch(model, run.tokeniser, longest)
     return Timed(title, [model], answer, run.bundle_folder.path)

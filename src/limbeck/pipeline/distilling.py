@@ -92,7 +92,7 @@ def decode_shard(run: TranslationRun, shard: Shard) -> None:
     """
     for decoding, stages in decodings(run).items():
         decode(run.teacher, text_to_decode(run, stages).examples, decoding, run.store, shard)
-    decode(run.teacher, run.prepared.test.examples, run.recipe.evaluate.decoding, run.store, shard)
+    decode(run.teacher, run.prepared.test.examples, run.teachers_search, run.store, shard)
 
 
 def text_of(run: TranslationRun, title: str, stage: Stage) -> TransferSet:

@@ -143,10 +143,10 @@ def _of_words(run: Run, chain: Chain) -> dict[str, Any]:
 
 def _translators(run: TranslationRun) -> Iterator[TranslationModel]:
     """The teacher by what it was asked, and every student and control, translating test."""
-    decoding = run.recipe.evaluate.decoding
+    decoding = run.students_search
     found = [run.test_translations[id][0] for id in run.prepared.test.ids]
     texts = [text for text, _ in found]
-    sure = run.teacher.log_probabilities(found, decoding)
+    sure = run.teacher.log_probabilities(found, run.teachers_search)
     yield TranslationModel(TEACHER, "teacher", None, texts, log_probabilities=sure)
     for title, role, seed, model in _trained(run):
         hypotheses = [best[0] for best in translate(model, run.encoded_test, decoding)]

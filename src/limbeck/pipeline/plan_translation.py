@@ -87,7 +87,7 @@ def asking(run: TranslationRun, taught: bool) -> Iterator[tuple[str, float, bool
                 yield _succession(run, title, number, timed, taught)
             elif stage.objective.needs:
                 yield _next_tokens(run, title, number, timed, taught)
-    test, decoding = run.prepared.test.examples, run.recipe.evaluate.decoding
+    test, decoding = run.prepared.test.examples, run.teachers_search
     left = count_undecoded(run.teacher, test, decoding, run.store)
     what = f"{len(test):,} test sentences translated by {describe(decoding)}"
     yield what, timed.translating(left, decoding), not left

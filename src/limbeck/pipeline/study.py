@@ -246,7 +246,7 @@ class _Modes:
 
     def _said(self, title: str) -> list[list[str]]:
         """By seed, what the students of a method say."""
-        encoded, decoding = self.run.encoded(self.texts), self.run.recipe.evaluate.decoding
+        encoded, decoding = self.run.encoded(self.texts), self.run.students_search
         models = (self.run.load_student(title, seed) for seed in self.run.recipe.seeds)
         return [
             [self.run.tokeniser.decode(best.tokens) for best, *_ in translate(model, encoded, decoding)]

@@ -20,6 +20,8 @@ from limbeck.pipeline.folders import require
 from limbeck.pipeline.inputs import lasting
 from limbeck.pipeline.run import Run
 from limbeck.pipeline.translation_checks import (
+    AUTOREGRESSIVE,
+    FLOWSEQ,
     check_decodings,
     check_engine,
     check_lengths,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
+    from limbeck.core.decoding import Decoding
     from limbeck.core.example import Example
     from limbeck.core.files import StepFolder
     from limbeck.core.method import Stage
@@ -335,6 +338,22 @@ class TranslationRun(Run):
         """The same of the teacher and its successors, which may write other pieces of words."""
         return scorer(self.teacher_tokeniser, self.prepared.dev.examples, self.language)
 
+    @property
+    def teachers_kind(self) -> str:
+        """What the teacher is; what was not built here writes one token after the other."""
+        scratch = self.recipe.teacher.scratch
+        return AUTOREGRESSIVE if scratch is None else scratch.kind
+
+    @property
+    def teachers_search(self) -> Decoding:
+        """How the teacher translates test: as students do, as far as it can."""
+        return _known_to(self.teachers_kind, self.recipe.evaluate.decoding)
+
+    @property
+    def students_search(self) -> Decoding:
+        """How students do."""
+        return _known_to(self.recipe.student.kind, self.recipe.evaluate.decoding)
+
     def write_bundle(self, folder: Path, method: str, seed: int, card: dict[str, Any]) -> dict[str, Any]:
         """Export a student; what its ``bundle.json`` says."""
         return export_translator(
@@ -343,7 +362,7 @@ class TranslationRun(Run):
             folder,
             texts=[example.text for example in self.prepared.dev.examples],
             max_length=self.recipe.student.max_length,
-            decoding=self.recipe.evaluate.decoding,
+            decoding=self.recipe.evaluate.decoding.without_draws,
             settings=self.recipe.export,
             card=card,
         )
@@ -351,5 +370,9 @@ class TranslationRun(Run):
     @cached_property
     def test_translations(self) -> Decoded:
         """The teacher's translations of the test set."""
-        decoding = self.recipe.evaluate.decoding
-        return decode(self.teacher, self.prepared.test.examples, decoding, self.store)
+        return decode(self.teacher, self.prepared.test.examples, self.teachers_search, self.store)
+
+
+def _known_to(kind: str, decoding: Decoding) -> Decoding:
+    """A search as a model of this kind does it."""
+    return decoding if kind == FLOWSEQ else decoding.without_draws

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from limbeck.core.errors import LimbeckError
@@ -10,12 +10,15 @@ from limbeck.models.translators.shape import POSITIONS
 from limbeck.pipeline.distilling import decodings
 
 if TYPE_CHECKING:
+    from limbeck.core.decoding import Decoding
     from limbeck.core.method import Stage
     from limbeck.core.recipe import Recipe
     from limbeck.pipeline.translation import TranslationRun
 
 AUTOREGRESSIVE = "autoregressive"
 """The kind of student that writes one token after the other."""
+FLOWSEQ = "flowseq"
+"""The kind that knows importance weighted decoding."""
 
 
 def stages_by_title(run: TranslationRun) -> Iterator[tuple[str, Stage]]:
@@ -49,24 +52,32 @@ def check_decodings(run: TranslationRun) -> None:
     Raises:
         LimbeckError: Students would draw translations, or models that write all tokens at once draw, or find several.
     """
-    teacher, student = run.recipe.teacher, run.recipe.student
+    student = run.recipe.student
     judged = run.recipe.evaluate.decoding
-    if judged.draws:
-        what = f"'evaluate.decoding.search' is {judged.search}, and exported students draw nothing"
+    if judged.search == "sampling":
+        what = "'evaluate.decoding.search' is sampling, and exported students draw nothing"
         raise LimbeckError(what, where="evaluate.decoding.search", fix="Choose beam or greedy")
-    asked = {"teacher": teacher.scratch.kind if teacher.scratch else AUTOREGRESSIVE, "student": student.kind}
+    asked = {"teacher": run.teachers_kind, "student": student.kind}
     wanted = {"teacher": [judged, *decodings(run)], "student": [judged]}
+    _check_importance(asked, judged, decodings(run))
     for role, kind in asked.items():
         where = f"{role}.kind" if role == "student" else "teacher.scratch.kind"
-        if kind != "flowseq" and any(each.search == "importance" for each in wanted[role]):
-            what = f"'search: importance' is for flowseq, and the {role} is of kind {kind}"
-            raise LimbeckError(what, where=where, fix="Choose another search in 'decoding'")
         if kind == AUTOREGRESSIVE:
             continue
         if any(each.keep > 1 or each.search == "sampling" for each in wanted[role]):
             what = f"the {role} ({kind}) finds one translation of a text, its likeliest, and others are asked for"
             fix = "Leave 'keep' and 'search: sampling' out of 'decoding', or choose an autoregressive one"
             raise LimbeckError(what, where=where, fix=fix)
+
+
+def _check_importance(asked: Mapping[str, str], judged: Decoding, teachers: Iterable[Decoding]) -> None:
+    """Insist on a model that knows importance weighted decoding, where it is asked for."""
+    if any(each.search == "importance" for each in teachers) and asked["teacher"] != FLOWSEQ:
+        what = f"'search: importance' is for flowseq, and the teacher is of kind {asked['teacher']}"
+        raise LimbeckError(what, where="teacher.scratch.kind", fix="Choose another search in 'decoding'")
+    if judged.search == "importance" and FLOWSEQ not in asked.values():
+        what = f"'search: importance' is for flowseq, and the student is of kind {asked['student']}"
+        raise LimbeckError(what, where="student.kind", fix="Choose another search in 'evaluate.decoding'")
 
 
 def check_pieces(run: TranslationRun) -> None:
@@ -90,7 +101,7 @@ def check_engine(run: TranslationRun) -> None:
     """
     if run.recipe.teacher.engine == "pytorch":
         return
-    for decoding in {*decodings(run), run.recipe.evaluate.decoding}:
+    for decoding in {*decodings(run), run.teachers_search}:
         run.teacher.decode(run.prepared.dev.examples[:1], decoding.model_copy(update={"max_length": 2}))
 
 
@@ -98,7 +109,7 @@ def _check_one_after_the_other(run: TranslationRun, title: str) -> None:
     """Both models write one token after the other, and as many."""
     teacher, student = run.recipe.teacher, run.recipe.student
     fix = "Choose sequence_level without 'word_level', which hands over text"
-    kinds = {"student": student.kind, "teacher": teacher.scratch.kind if teacher.scratch else AUTOREGRESSIVE}
+    kinds = {"student": student.kind, "teacher": run.teachers_kind}
     for role, kind in kinds.items():
         if kind != AUTOREGRESSIVE:
             what = f"'{title}' compares token after token, and the {role} ({kind}) writes all at once"

@@ -2,7 +2,8 @@
 
 A bundle is a folder: ``bundle.json`` (task, length, digests of the other files; of a classifier or tagger its labels,
 of a tagger the chain, of a translator how it decodes), ``tokenizer.json``, ``model.onnx`` and ``model.int8.onnx``; of a
-translator that decodes word by word ``encoder`` and ``decoder`` for ``model``. Nothing in this room, and nothing that
+translator that decodes word by word ``encoder`` and ``decoder`` for ``model``, of one that makes several passes
+``encoder`` and the graphs of a pass. Nothing in this room, and nothing that
 it imports, needs PyTorch or transformers.
 """
 

@@ -45,7 +45,8 @@ class Translation:
     Attributes:
         text: As a person reads it.
         score: Its log-probability over its length, the end counted, to the power of ``decoding.length_power``; of a
-            parallel translator the mean log-probability of a token; in nats.
+            parallel translator the mean log-probability of a token (flowseq's with that of the length, levenshtein's of
+            the tokens filled in last); in nats.
         tokens: Its token ids, without start and end.
         passes: How often the decoder ran for it.
     """

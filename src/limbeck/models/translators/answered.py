@@ -11,7 +11,6 @@ from limbeck.core.signals import TOKENS, Guess
 from limbeck.losses.translation import summed
 from limbeck.models.translators.decode import translate
 from limbeck.models.translators.guesses import guesses_of
-from limbeck.models.translators.translator import ParallelTranslator
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, Targets, collate
 
@@ -37,8 +36,6 @@ def greedily(
     """
     longest = int(targets.lengths.max(initial=1)) + ROOM
     decoding = Decoding(search="greedy", max_length=longest)
-    if isinstance(model, ParallelTranslator):
-        decoding = decoding.model_copy(update={"passes": model.passes_for(longest)})
     return [best.tokens for best, *_ in translate(model, encoded, decoding, device=device)]
 
 

@@ -294,9 +294,11 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
 
         Returns:
             Scores are, in nats, the log-probability of translation and length, over the length: by argmax of the
-            translation given its latent sequence; importance weighted, with a second pass, an estimate of its own.
+            translation given its latent sequence; importance weighted, an estimate of its own. Passes are 1, or one for
+            each latent sequence and each sample of its estimate.
         """
         weighted = decoding.search == "importance"
+        passes = decoding.latents * (1 + decoding.samples) if weighted else 1
         candidates = min(decoding.candidates, self.most_candidates)
         longest = min(decoding.max_length - 1, self.config.max_position_embeddings)
         texts = inputs["input_ids"], inputs["attention_mask"]
@@ -306,7 +308,7 @@ class FlowseqForSeq2SeqLM(ParallelStudent):
             else self.search(*texts, candidates, longest)
         )
         return [
-            Hypothesis(tuple(row[row != self.pad_id].tolist()), score, passes=1 + weighted)
+            Hypothesis(tuple(row[row != self.pad_id].tolist()), score, passes)
             for row, score in zip(tokens.cpu(), scores.tolist(), strict=True)
         ]
 

@@ -18,8 +18,8 @@ predicted: a translation grows from an empty canvas until every slot says that i
   :mod:`limbeck.models.translators.insertion_targets`. The paper's loss is a mean over the slots of a canvas; a
   translation of ``n`` tokens counts ``n + 1`` times that, as it does with its end token for a translator that writes
   word by word, so that the sum over a batch is on the scale of sums over tokens.
-- *Decoding*: an insertion into every slot in each pass, about ``log2 n`` passes, or one insertion in each pass, up to
-  ``decoding.passes`` passes (:mod:`limbeck.serve.loops.insertion`). Of two equal tokens in a row, a canvas with one
+- *Decoding*: an insertion into every slot in each pass, about ``log2 n`` passes and at most ``decoding.passes``, or one
+  insertion in each pass (:mod:`limbeck.serve.loops.insertion`). Of two equal tokens in a row, a canvas with one
   does not say which it is; the slots on both sides are then as likely to lack the other, and insertions into both at
   once are none or one too many. One insertion in each pass has no such trouble.
 
@@ -61,8 +61,8 @@ class Settings(CommonSettings):
     tau: float = Field(1.0, gt=0)
     """Of the binary tree: the smaller, the more the middle counts (the paper's temperature)."""
     insertions: Literal["parallel", "greedy"] = "parallel"
-    """Where a pass of decoding inserts: in all slots; or the likeliest token alone, for which ``decoding.passes`` must
-    be as many as a translation has tokens, and one."""
+    """Where a pass of decoding inserts: in all slots; or the likeliest token alone: then a translation takes as many
+    passes as it has tokens, and one, whatever ``decoding.passes`` says."""
     end_penalty: float = Field(0.5, ge=0)
     """In decoding, a slot is complete where that is likelier than any token by so many nats: there is one end, and
     several tokens share what is left."""
@@ -147,10 +147,6 @@ class InsertionForSeq2SeqLM(PassStudent):
         scores = self.lm_head(states[is_slot]).index_select(0, number[rows, slots])
         factor = (lengths + 1) / (kept.sum(1) + 1)  # of the mean over a canvas's slots
         return (Guess(TOKENS, scores, truth, (weights * factor[rows]).to(scores.dtype)),)
-
-    def passes_for(self, tokens: int) -> int:
-        """One a token and one more, where a pass inserts one alone."""
-        return tokens + 1 if self.config.insertions == "greedy" else super().passes_for(tokens)
 
     def graphs(self) -> dict[str, PassGraph]:
         """One: what to insert into each slot."""

@@ -60,10 +60,6 @@ class ParallelTranslator(PreTrainedModel):
         """How many translations of a text can be tried side by side."""
         raise NotImplementedError
 
-    def passes_for(self, tokens: int) -> int:
-        """Passes in which a translation of so many tokens can be written, where nobody says how many may be made."""
-        return Decoding().passes
-
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess | Penalty, ...]:
         """What it is scored on for a batch, with the graph for gradients.
 

@@ -49,7 +49,7 @@ class Loop:
         end: The token that stands after all others.
         padding: The token that stands where there is none.
         longest: Most tokens of a translation.
-        greedy: Whether a pass inserts one token only.
+        greedy: Whether a pass inserts one token only; then there are as many as a translation asks for.
         end_penalty: By so many nats the end of a slot must be likelier than a token.
         deduplicate: Whether of equal tokens in a row only the first is kept.
     """
@@ -68,12 +68,13 @@ class Loop:
         found: dict[int, Found] = {}
         texts = np.arange(len(sources))
         canvas = Canvas.empty(len(sources))
-        for number in range(1, decoding.passes + 1):
+        most = longest + 1 if self.greedy else decoding.passes
+        for number in range(1, most + 1):
             read = framed(canvas.rows, self.start, self.end, self.padding)
             tokens, gained, ends = passes.run(INSERT, tokens=read)
             wanted = self._wanted(canvas.rows.lengths, gained, ends, longest)
             canvas = canvas.grown(wanted, tokens, gained)
-            done = ~wanted.any(1) | (canvas.rows.lengths == longest) | (number == decoding.passes)
+            done = ~wanted.any(1) | (canvas.rows.lengths == longest) | (number == most)
             for row in np.flatnonzero(done):
                 found[int(texts[row])] = self._found(canvas, int(row), ends[row, 0], number)
             if done.all():
