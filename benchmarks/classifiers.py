@@ -12,7 +12,7 @@ recommends for the shape of data. The control is the same student on the labels 
 That is, for a set: 110 s to fine-tune the teacher, 20 s to ask it, 110 s to train three students and three controls
 two at a time, 40 s to export and score; rte, whose texts are long, takes three times as long, questions and intents
 less, but that teachers of many classes take three times as many passes. Rows of a set (teacher, control, student) are
-written as it is finished; run again, it goes on where it stopped. Intervals are of a paired bootstrap over test examples.
+written as it is finished; run again, it goes on where it stopped. Intervals: paired bootstrap over test examples.
 """
 
 from __future__ import annotations
