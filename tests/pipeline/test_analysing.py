@@ -8,6 +8,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,8 @@ from limbeck.core.recipe import load
 from limbeck.evaluate.calibration import binned, ece
 from limbeck.evaluate.kept import read_kept
 from limbeck.pipeline import distill
-from limbeck.pipeline.analysing import analyse
+from limbeck.pipeline.analysing import _side_by_side, analyse
+from limbeck.pipeline.asking import _alike
 from limbeck.pipeline.run import Run
 from limbeck.report.page import write as write_report
 from pipeline.tagging_recipe import recipe as tagging_recipe
@@ -180,6 +182,27 @@ def test_several_runs_on_one_page(tmp_path: Path) -> None:
         ("a:soft_labels", "b:logit_regression"),
         ("b:logit_regression", "a:soft_labels"),
     }
+
+
+@pytest.mark.unit
+def test_agreement_of_scores_that_never_change_is_a_number() -> None:
+    kept: Any = SimpleNamespace(task="regression", labels=("score",))
+    said = np.array([0.1, 0.2, 0.3])
+    every = np.ones(3, dtype=bool)
+    assert _alike(kept, [np.ones(3)], said, every) == 0
+    assert _alike(kept, [said], said, every) == pytest.approx(1)
+    assert _alike(kept, [said], said, np.array([True, False, False])) is None
+
+
+@pytest.mark.unit
+def test_slices_of_runs_are_one_where_their_units_are() -> None:
+    def run(members: str) -> dict[str, Any]:
+        gaps = {"teacher": {"gap": -0.1}}
+        row = {"name": "rare words", "unit": "text", "members": members, "size": 9, "gaps": gaps}
+        return {"slices": {"ranked": [row]}}
+
+    assert len(_side_by_side([run("x"), run("x")], ["a", "b"])) == 1
+    assert _side_by_side([run("x"), run("y")], ["a", "b"]) == []
 
 
 @pytest.mark.unit

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from limbeck.core.errors import LimbeckError
+from limbeck.pipeline import similarity
+from limbeck.pipeline.probed_models import Probed
 from limbeck.report import page, probed, probed_tables, similar
 from limbeck.report.probed_facts import Findings
 
@@ -154,6 +156,26 @@ def test_numbers_of_similarity_are_in_its_tables(alike: Path) -> None:
     content = json.loads((alike / "similarity.json").read_text(encoding="utf-8"))
     assert all(f"{value:.3f}" in text for pair in content["pairs"] for row in pair["cka"] for value in row)
     assert "mapping: \\[2, 5, 12\\]" in text
+
+
+def test_the_headline_says_whom_each_model_is_held_against() -> None:
+    def pair(down: str, across: str) -> similar.Pair:
+        return similar.Pair(
+            down=down, across=across, role="student", cka=[[0.5]], mapping=None, examples=9, width=2
+        )
+
+    several = [pair("r1: soft", "r1: teacher"), pair("other", "r1: teacher"), pair("r2: soft", "r2: teacher")]
+    found = similar.Content(sentences=9, words=20, over="mean", pairs=several)
+    assert similar.headline(found) == (
+        "CKA of the last layer with that of r1: teacher: r1: soft 0.50, other 0.50; of r2: teacher: r2: soft 0.50."
+    )
+
+
+def test_every_model_that_is_named_is_compared() -> None:
+    named = (("r1: teacher", "teacher", "a"), ("r1: soft", "student", "a"), ("other", "model", "b"))
+    models = [Probed(name, role, (), folder) for name, role, folder in named]
+    pairs = [(one.name, other.name) for one, other in similarity._pairs(models)]
+    assert pairs == [("r1: teacher", "r1: soft"), ("r1: teacher", "other")]
 
 
 @pytest.mark.parametrize(("module", "name"), [(probed, "probes"), (similar, "similarity")])

@@ -166,20 +166,24 @@ def _teacher(run: Judged, one: Mapping[str, Any]) -> str | None:
 
 
 def _side_by_side(found: Sequence[Mapping[str, Any]], students: Sequence[str]) -> list[dict[str, Any]]:
-    """Slices that all runs tried, with every student's gap to its own teacher (or control), as the first run ranks."""
-    tables = [{(row["unit"], row["name"]): row for row in one["slices"]["ranked"]} for one in found]
+    """Slices that all runs tried, with every student's gap to its own teacher (or control), as the first run ranks.
+
+    Rare words, say, are others where runs have learnt from other text: a slice is shared where its units are the same.
+    """
+    tables = [
+        {(row["unit"], row["name"], row["members"]): row for row in one["slices"]["ranked"]} for one in found
+    ]
     shared = [key for key in tables[0] if all(key in table for table in tables)]
     return [
         {
-            "name": name,
-            "unit": unit,
-            "size": tables[0][unit, name]["size"],
+            "name": tables[0][key]["name"],
+            "unit": tables[0][key]["unit"],
+            "size": tables[0][key]["size"],
             "gaps": {
-                student: _main(table[unit, name]["gaps"])
-                for student, table in zip(students, tables, strict=True)
+                student: _main(table[key]["gaps"]) for student, table in zip(students, tables, strict=True)
             },
         }
-        for unit, name in shared
+        for key in shared
     ]
 
 

@@ -23,6 +23,7 @@ from limbeck.core.example import Example
 from limbeck.core.files import DONE, StepFolder, read_json
 from limbeck.core.tasks import OF_SENTENCES, Task
 from limbeck.evaluate.calibration import softmax
+from limbeck.evaluate.correlation import pearson
 from limbeck.evaluate.judged import Entrant
 from limbeck.evaluate.kept import Kept
 from limbeck.evaluate.metrics import Floats
@@ -225,11 +226,11 @@ def agreement_by_source(kept: Kept, asked: Asked, names: Mapping[str, str]) -> l
 
 def _alike(kept: Kept, ours: Sequence[Floats], teacher: Floats, rows: Any) -> float | None:
     by = yardstick(kept.task, kept.labels)
-    if not rows.sum():
+    if not rows.sum() or (kept.task == "regression" and rows.sum() < 2):
         return None
     theirs = by.read(teacher[rows])
     if kept.task == "regression":
-        return float(np.mean([np.corrcoef(by.read(one[rows]), theirs)[0, 1] for one in ours]))
+        return float(np.mean([pearson(by.read(one[rows]), theirs) for one in ours]))
     same = [by.read(one[rows]) == theirs for one in ours]
     return float(np.mean([each.reshape(len(each), -1).all(axis=1).mean() for each in same]))
 

@@ -104,14 +104,15 @@ def run_similarity(settings: SimilaritySettings) -> Path:
 
 
 def _pairs(models: Sequence[Probed]) -> list[tuple[Probed, Probed]]:
-    """Of a run, teacher and each student or control; else the first model and each other one."""
+    """Of each run, teacher and each student or control; the first model and each one that is in no such pair."""
     if len(models) < 2:
         fix = "Name two models, or a run with a teacher that is a model"
         raise LimbeckError(
             "there is one model only to compare", where=models[0].folder if models else None, fix=fix
         )
     teachers = [(a, b) for a, b in combinations(models, 2) if a.role == "teacher" and a.folder == b.folder]
-    return teachers or [(models[0], other) for other in models[1:]]
+    paired = {each.name for pair in teachers for each in pair}
+    return [*teachers, *((models[0], other) for other in models[1:] if other.name not in paired)]
 
 
 def _sentences(settings: SimilaritySettings) -> list[Words]:

@@ -91,8 +91,11 @@ def headline(found: Content) -> str:
             few.examples, found.over.removesuffix("s") if found.over == "words" else "sentence"
         )
         return f"Too little text to tell: CKA of {what} comes out too high for layers {few.width} wide."
-    told = ", ".join(f"{pair.down} {pair.cka[-1][-1]:.2f}" for pair in found.pairs)
-    return f"CKA of the last layer with that of {found.pairs[0].across}: {told}."
+    by_across: dict[str, list[str]] = {}
+    for pair in found.pairs:
+        by_across.setdefault(pair.across, []).append(f"{pair.down} {pair.cka[-1][-1]:.2f}")
+    told = "; ".join(f"of {across}: {', '.join(each)}" for across, each in by_across.items())
+    return f"CKA of the last layer with that {told}."
 
 
 def _map(pair: Pair, number: int) -> Panel:

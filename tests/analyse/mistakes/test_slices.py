@@ -157,6 +157,16 @@ def test_values_of_each_kind_make_slices() -> None:
     }  # fmt: skip
 
 
+def test_names_of_bins_have_the_digits_that_tell_them_apart() -> None:
+    assert len(by([1230.1, 1230.2, 1230.3, 1230.4, 1230.5, 1230.6])) == 4
+    assert list(by([0.123, 0.456])) == ["it: 0.123", "it: 0.456"]
+
+
+def test_of_many_texts_of_a_size_the_same_are_kept() -> None:
+    texts = [f"t{n:02}" for n in range(60)]
+    assert by(texts) == {f"it: {text}": [n] for n, text in enumerate(texts[:50])}
+
+
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=60))
 def test_bins_part_all_numbers_and_no_two_equal_ones(values: list[int]) -> None:
@@ -321,6 +331,7 @@ def test_nothing_else_is_an_expression(told: str) -> None:
         ("no_such_module:function", "'no_such_module' cannot be imported"),
         ("json:no_such", "'json' has no function 'no_such'"),
         ("nowhere.py:function", "there is no file 'nowhere.py'"),
+        ("(" * 3000 + "1" + ")" * 3000, r".* is no expression"),
     ],
 )
 def test_bad_slices_are_told_in_a_sentence(told: str, what: str) -> None:
@@ -332,6 +343,29 @@ def test_what_fails_on_a_row_names_it() -> None:
     (feature,) = features_of({"mine": "confidence + text"})
     with pytest.raises(LimbeckError, match=r"analyse.slices.mine: on example 't:1' it fails \(TypeError"):
         feature.value(ROW)
+
+
+def test_a_module_that_cannot_be_run_is_told_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_slices.py").write_text("def f(:\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(LimbeckError, match="'broken_slices' cannot be imported .SyntaxError"):
+        features_of({"mine": "broken_slices:f"})
+
+
+def test_values_of_numpy_sets_and_numbers_without_bounds(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import numpy as np\n\ndef count(row):\n    return np.int64(3)\n\ndef flag(row):\n    return np.bool_(True)\n\n"
+        "def several(row):\n    return {'b', 'a', 'c'}\n\ndef endless(row):\n    return float('inf')\n"
+    )
+    (count, flag, several, endless) = (
+        features_of({"mine": f"{file}:{name}"})[0].value for name in ("count", "flag", "several", "endless")
+    )
+    assert (count(ROW), flag(ROW), several(ROW)) == (3, True, ("a", "b", "c"))
+    with pytest.raises(LimbeckError, match="it gives a number without bounds"):
+        endless(ROW)
 
 
 def test_a_function_in_a_file_is_given_rows(tmp_path: Path) -> None:

@@ -19,12 +19,15 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from limbeck.analyse.mistakes.rows import COLUMNS, OF_SPANS, Row
 from limbeck.analyse.mistakes.slices import Feature, Value
 from limbeck.core.errors import LimbeckError
 
 Walk = Callable[[Row], Any]
 
+LARGEST = sys.float_info.max
 FUNCTION = re.compile(r"(?P<place>[^\s:'\"]+\.py|[A-Za-z_][\w.]*):(?P<name>[A-Za-z_]\w*)")
 
 OPERATORS: Mapping[type[ast.AST], Callable[..., Any]] = {
@@ -107,8 +110,13 @@ def _guarded(walk: Walk, where: str) -> Callable[[Row], Value]:
         except Exception as error:  # noqa: BLE001  (a person's own code may raise anything)
             what = f"on example '{row['id']}' it fails ({type(error).__name__}: {error})"
             raise LimbeckError(what, where=where, fix="Mend the slice, or leave it out") from None
+        if isinstance(found, np.generic):
+            found = found.item()
         if isinstance(found, tuple | list | set | frozenset):
-            return tuple(map(str, found))
+            return tuple(sorted(map(str, found)))
+        if isinstance(found, int | float) and abs(found) > LARGEST:
+            what = f"on example '{row['id']}' it gives a number without bounds"
+            raise LimbeckError(what, where=where, fix="Give a finite one, or None")
         if found is None or isinstance(found, bool | int | float | str):
             return found
         what = f"on example '{row['id']}' it gives no value of a slice ({type(found).__name__})"
@@ -124,8 +132,8 @@ def _parsed(told: str, where: str) -> tuple[Walk, set[str]]:
     """How an expression is found for a row, and which columns it reads."""
     try:
         tree = ast.parse(told.strip(), mode="eval")
-    except (SyntaxError, ValueError) as error:
-        reason = getattr(error, "msg", None) or str(error)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        reason = getattr(error, "msg", None) or str(error) or "nested too deep"
         raise LimbeckError(f"'{told}' is no expression ({reason})", where=where, fix=_known()) from None
     columns: set[str] = set()
     return _walk(tree.body, columns, where), columns
@@ -229,8 +237,9 @@ def _function(place: str, name: str, where: str) -> Callable[[SimpleNamespace], 
 def _module(name: str, where: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ImportError as error:
-        raise LimbeckError(f"'{name}' cannot be imported ({error})", where=where) from None
+    except Exception as error:  # noqa: BLE001  (a person's own code may raise anything)
+        what = f"'{name}' cannot be imported ({type(error).__name__}: {error})"
+        raise LimbeckError(what, where=where) from None
 
 
 def _file(path: Path, where: str) -> ModuleType:

@@ -19,6 +19,7 @@ are one family: p-values are adjusted by Holm's step-down ("A Simple Sequentiall
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -72,6 +73,7 @@ class Tested:
         name: The slice's.
         feature: What it was cut by.
         unit: What is in it.
+        members: Digest of which units are in it: slices of two runs with one name may differ in them.
         size: How many units.
         share: Of all units.
         quality: Mean quality of student, teacher and control on it, by role.
@@ -81,6 +83,7 @@ class Tested:
     name: str
     feature: str
     unit: str
+    members: str
     size: int
     share: float
     quality: Mapping[str, float]
@@ -136,6 +139,7 @@ def _tested(units: Units, slices: Sequence[Slice], cast: Cast, settings: Evaluat
             one.name,
             one.feature,
             units.name,
+            hashlib.sha256(one.members.tobytes()).hexdigest()[:16],
             int(sizes[number]),
             float(sizes[number] / len(units)),
             {role: float(mean[one.members].mean()) for role, mean in means.items()},

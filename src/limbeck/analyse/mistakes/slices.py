@@ -20,6 +20,8 @@ from limbeck.analyse.mistakes.units import Bools
 
 Value = bool | float | str | tuple[str, ...] | None
 
+DIGITS, EXACT = 3, 17
+"""Of numbers in names: as few as this where they tell parts apart, and never more than a float has."""
 BINS = 4
 """Parts that numbers are cut into, of about as many units each."""
 MOST = 50
@@ -159,7 +161,7 @@ def _by(feature: Feature, values: Sequence[Value]) -> Iterator[Slice]:
         for value in sets:
             for each in value:
                 sizes[each] = sizes.get(each, 0) + 1
-        for name in sorted(sorted(sizes, key=lambda name: -sizes[name])[:MOST]):
+        for name in sorted(sorted(sizes, key=lambda name: (-sizes[name], name))[:MOST]):
             yield Slice(f"{feature.name}: {name}", feature.name, np.array([name in value for value in sets]))
 
 
@@ -171,23 +173,27 @@ def _bins(feature: Feature, values: np.ndarray[tuple[int], np.dtype[np.float64]]
     upper = np.unique(np.quantile(known, np.arange(1, BINS) / BINS, method="inverted_cdf"))
     upper = upper[upper < known.max()]
     number = np.searchsorted(upper, values)
-    for bin_ in range(len(upper) + 1):
-        members = (number == bin_) & ~np.isnan(values)
-        if members.any():
-            low, high = float(values[members].min()), float(values[members].max())
-            yield Slice(f"{feature.name}: {_span(low, high)}", feature.name, members)
+    bins = [(number == bin_) & ~np.isnan(values) for bin_ in range(len(upper) + 1)]
+    bins = [members for members in bins if members.any()]
+    ends = [(float(values[members].min()), float(values[members].max())) for members in bins]
+    for digits in range(DIGITS, EXACT + 1):  # as few as tell them apart
+        names = [_span(*each, digits) for each in ends]
+        if len(set(names)) == len(names):
+            break
+    for members, name in zip(bins, names, strict=True):
+        yield Slice(f"{feature.name}: {name}", feature.name, members)
 
 
-def _span(low: float, high: float) -> str:
-    return _number(low) if low == high else f"{_number(low)} to {_number(high)}"
+def _span(low: float, high: float, digits: int) -> str:
+    return _number(low, digits) if low == high else f"{_number(low, digits)} to {_number(high, digits)}"
 
 
-def _number(value: float) -> str:
+def _number(value: float, digits: int) -> str:
     if value == int(value):
         return f"{value:,.0f}"
     if 0.95 <= value < 1:  # what is all but sure is told apart by how far it is from one
-        return f"{value:.{max(4, 1 - math.floor(math.log10(1 - value)))}f}"
-    return f"{value:.3g}"
+        return f"{value:.{max(digits + 1, 1 - math.floor(math.log10(1 - value)))}f}"
+    return f"{value:.{digits}g}"
 
 
 def _up_to(count: int, most: int) -> str:
