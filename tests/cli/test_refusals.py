@@ -13,6 +13,8 @@ Limbeck = Callable[..., Any]
     ("changes", "words"),
     [
         (["train.epohs=3"], "unknown key 'train.epohs'. Did you mean 'epochs'?"),
+        (["method=."], "no method '.'"),
+        (["method=.mine"], "no method '.mine'"),
         (["method=logit_regresion"], "no method 'logit_regresion'. Did you mean 'logit_regression'?"),
         (
             ["method={name: soft_labels, temprature: 3}"],

@@ -91,6 +91,9 @@ def test_evaluation_reaches_its_methods() -> None:
         ([{"name": "sequence_level"}], "'sequence_level' trains in a way of its own"),
         ([{"name": "gold", "begins": 0.5, "ends": 0.1}], "'ends' comes before 'begins'"),
         ([], "objectives"),
+        ([{"name": "jacobian"}, {"name": "jacobian", "label": "more"}], "draw directions of their own"),
+        ([{"name": "gold", "weight": 0}], "the weights of all objectives are nought"),
+        ([{"name": "soft_labels", "temprature": 2}], "of the objective 'soft_labels', unknown key"),
     ],
 )
 def test_what_cannot_be_combined_is_told(objectives: list[dict[str, object]], told: str) -> None:
@@ -98,7 +101,8 @@ def test_what_cannot_be_combined_is_told(objectives: list[dict[str, object]], to
         combined(*objectives)
 
 
-def test_two_that_draw_directions_are_told() -> None:
-    taught = combined({"name": "jacobian"}, {"name": "jacobian", "label": "again"}).objective
-    with pytest.raises(LimbeckError, match="2 of the methods draw directions"):
-        taught.directions(BATCH, 3)
+def test_a_name_alone_stands_for_its_method() -> None:
+    (stage,) = methods.get("combined").stages({"objectives": ["gold", "soft_labels"]})
+    assert [part.title for part in stage.objective.parts] == ["gold", "soft_labels"]
+    with pytest.raises(LimbeckError, match="none of the objectives hears anybody"):
+        methods.get("assistant").stages({"objectives": ["gold"]})

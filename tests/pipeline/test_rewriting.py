@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import ready
+from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.pipeline import Run, distill, inputs, steps
 from limbeck.pipeline.plan import plan
@@ -121,6 +122,14 @@ def test_the_report_shows_what_was_made(recipe_file: Callable[..., Path], review
                 assert sample["of"] is None
     page, markdown = ((folder / f"report.{kind}").read_text() for kind in ("html", "md"))
     assert "Transfer text" in page and "## Transfer text" in markdown and "rules (3)" in markdown
+
+
+def test_a_mask_that_is_text_to_the_teacher_is_refused(recipe_file: Callable[..., Path]) -> None:
+    run = Run.of(load(recipe_file(rewrite=[{"name": "rules", "mask": "<mask>"}])))
+    assert run.teacher_tokeniser is not None
+    run.teacher_tokeniser.mask_token = "[MASK]"
+    with pytest.raises(LimbeckError, match="'rules' writes '<mask>' for a masked word"):
+        run.check_text()
 
 
 def test_text_that_is_all_gold_is_not_told_of(recipe_file: Callable[..., Path], reviews: Path) -> None:

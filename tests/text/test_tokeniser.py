@@ -15,6 +15,13 @@ def test_words_in_their_order_without_special_tokens():
     assert set(tokeniser("the")) == {"input_ids", "attention_mask"}
 
 
+def test_a_mask_is_one_token_however_it_is_spelt():
+    tokeniser = word_tokeniser(["a", "film", "mask"], mask="[MASK]")
+    assert tokeniser.tokenize("A [MASK] film, mask") == ["a", "[MASK]", "film", "[UNK]", "mask"]
+    assert tokeniser("[MASK]")["input_ids"] == [2]
+    assert word_tokeniser(["a"]).mask_token is None
+
+
 def test_a_tokeniser_comes_back_the_same(tmp_path, pieces):
     for name, tokeniser in {"words": word_tokeniser(["good", "film"]), "pieces": pieces}.items():
         tokeniser.save_pretrained(tmp_path / name)

@@ -1,12 +1,14 @@
 """Causal-LM rewriting: draws against an oracle of single steps, training, provenance, what a kill leaves."""
 
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -154,6 +156,18 @@ def test_sketch_and_dev() -> None:
     assert len(rewrite(before, [ours], {"dev": unseen}, tune=adapt).transfer_set) == len(free) - 1
     with pytest.raises(LimbeckError, match="nothing to train its model with"):
         list(ours.rewrite(examples()))
+
+
+def test_what_a_step_costs_is_told_of_a_model_that_reads_less_than_is_asked(
+    model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(model, tmp_path / "short")
+    config = AutoConfig.from_pretrained(model)
+    config.n_positions = 6
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path / "short")
+    ours = Settings(**SMALL, model=str(tmp_path / "short"))
+    assert ours.seconds([Example("1", "the film was good and the story was bad", "x")]) > 0
+    assert ours.seconds([Example("1", "", "x")]) == 0
 
 
 def test_bad_models_are_told(tmp_path: Path, encoder: Path) -> None:

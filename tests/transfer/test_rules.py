@@ -139,6 +139,7 @@ def test_induced_classes_part_what_stands_in_other_places() -> None:
     assert tagger(nouns)[0] != tagger(verbs)[0]
     assert tagger(["zebra"]) == ["unknown"]
     assert InducedTagger(sentences[::-1], classes=4).classes == tagger.classes
+    assert InducedTagger([])(["a"]) == ["unknown"]
 
 
 @pytest.mark.parametrize(

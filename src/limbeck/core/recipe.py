@@ -22,7 +22,7 @@ from limbeck.core import tasks
 from limbeck.core.decoding import Decoding
 from limbeck.core.files import atomic_write
 from limbeck.core.schema import Settings, load_as
-from limbeck.core.sources import Data, TeacherLabels, one_or_many
+from limbeck.core.sources import Data, TeacherLabels, named
 
 
 def _counted(value: Any) -> Any:
@@ -245,10 +245,6 @@ class MethodChoice(Choice):
         return self.label or self.name.rpartition(".")[2]
 
 
-def _name_alone(value: Any) -> Any:
-    return [{"name": one} if isinstance(one, str) else one for one in one_or_many(value)]
-
-
 class Evaluation(Settings):
     """What is measured at the end."""
 
@@ -314,16 +310,14 @@ class Recipe(Settings):
     """Of two classes the one whose F1 is ``binary_f1``; null is the second by name, of 0 and 1 the 1."""
     data: Data
     """Where examples come from."""
-    rewrite: Annotated[list[Choice], BeforeValidator(_name_alone)] = []
+    rewrite: Annotated[list[Choice], BeforeValidator(named)] = []
     """Ways to make more text of the transfer set: rules, ngrams, masked_lm or causal_lm; each sees what the ones before
     it left."""
     teacher: TeacherChoice
     """Who teaches."""
     student: StudentChoice = StudentChoice()
     """Who is taught."""
-    method: Annotated[list[MethodChoice], BeforeValidator(_name_alone), Field(min_length=1)] = [
-        MethodChoice()
-    ]
+    method: Annotated[list[MethodChoice], BeforeValidator(named), Field(min_length=1)] = [MethodChoice()]
     """One method, or a list of methods to compare."""
     control: bool = True
     """Train the same student without a teacher too, on the same budget of steps."""

@@ -13,9 +13,14 @@ def _path_alone(value: Any) -> Any:
     return {"path": value} if isinstance(value, str) else value
 
 
+def named(value: Any) -> Any:
+    """A list of groups of keys, where a name stands for a group that says no more than it."""
+    return [{"name": one} if isinstance(one, str) else one for one in one_or_many(value)]
+
+
 def one_or_many(value: Any) -> Any:
     """A list as it is, and anything else as a list of one."""
-    return value if isinstance(value, list) else [value]
+    return value if isinstance(value, list | tuple) else [value]
 
 
 def _none_or_many(value: Any) -> Any:

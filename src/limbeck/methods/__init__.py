@@ -74,7 +74,7 @@ def get(name: str) -> Method:
     Raises:
         LimbeckError: There is no such method, or the module lacks one of its parts.
     """
-    module_name = name if "." in name else f"{__name__}.{name}"
+    module_name = name if "." in name.strip(".") else f"{__name__}.{name.strip('.')}"
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Size, Stage
 from limbeck.core.objective import Objective
-from limbeck.methods.combined import Part, combined_stage
+from limbeck.methods.combined import Parts, combined_stage
 from limbeck.methods.soft_labels import SoftLabelObjective
 
 CARD = Card(
@@ -45,7 +45,7 @@ class Settings(MethodSettings):
     """T."""
     gold_weight: float = Field(0.0, ge=0, le=1)
     """w: share of gold beside the answers; a sentence without gold goes without it."""
-    objectives: tuple[Part, ...] = ()
+    objectives: Parts = ()
     """What each model is taught in the place of soft labels: a list of methods with weights that may move, as of
     ``combined``; they compare answers, and not states or derivatives."""
 
@@ -79,6 +79,9 @@ class Settings(MethodSettings):
         if not self.objectives:
             return SoftLabelObjective(self.temperature, self.gold_weight)
         objective = combined_stage(self.objectives).objective
+        if not objective.needs:
+            what = "assistants teach one another, and none of the objectives hears anybody"
+            raise LimbeckError(what, where="method.objectives", fix="Add soft_labels, say")
         if objective.aligned_by == "token":
             what = "assistants are asked for answers, and one of the objectives compares tokens"
             raise LimbeckError(

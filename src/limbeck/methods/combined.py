@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from limbeck import methods
@@ -13,6 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.method import Card, MethodSettings, Stage
 from limbeck.core.objective import Alignment, Batch, Loss, Objective, Shape
 from limbeck.core.signals import Signals
+from limbeck.core.sources import named
 from limbeck.core.tasks import Task
 from limbeck.losses.ramp import Shape as RampShape, ramp
 
@@ -74,10 +75,13 @@ class Part(BaseModel):
         return ramp(done, self.weight, end, self.begins, self.ends, self.shape)
 
 
+Parts = Annotated[tuple[Part, ...], BeforeValidator(named)]
+
+
 class Settings(MethodSettings):
     """Which methods."""
 
-    objectives: tuple[Part, ...] = Field(min_length=1)
+    objectives: Parts = Field(min_length=1)
     """A list of methods: ``name``, the method's own keys, and ``weight``, ``to``, ``begins``, ``ends`` and ``shape``:
     the weight of its loss at the start and at the end, the shares of the training at which it begins to move and has
     arrived, and ``linear`` or ``cosine``. A ``label`` names its terms, where one method is listed twice."""
@@ -99,6 +103,13 @@ def combined_stage(parts: tuple[Part, ...]) -> Stage:
         fix = "Give each a 'label' of its own"
         raise LimbeckError(f"it lists '{twice[0]}' twice", where="method.objectives", fix=fix)
     taught = CombinedObjective(parts, [stage.objective for stage in stages])
+    if not any(part.weight or part.to for part in parts):
+        raise LimbeckError("the weights of all objectives are nought", where="method.objectives")
+    kinds = {title: type(stage.objective) for title, stage in zip(titles, stages, strict=True)}
+    drawing = [title for title, kind in kinds.items() if kind.directions is not Objective.directions]
+    if len(drawing) > 1:
+        what = f"{' and '.join(drawing)} draw directions of their own"
+        raise LimbeckError(what, where="method.objectives", fix="List 'jacobian' once")
     heard = {stage.hears for stage in stages}
     return Stage("combined", taught, hears=heard.pop() if len(heard) == 1 else "all")
 
@@ -109,7 +120,13 @@ def _only_stage(part: Part) -> Stage:
     Raises:
         LimbeckError: It has several, or its stage trains on other text, keeps other weights or hears another teacher.
     """
-    stages, where = methods.get(part.name).stages(part.settings), "method.objectives"
+    where = "method.objectives"
+    try:
+        stages = methods.get(part.name).stages(part.settings)
+    except LimbeckError as error:
+        raise LimbeckError(
+            f"of the objective '{part.title}', {error.what}", where=where, fix=error.fix
+        ) from None
     if len(stages) > 1:
         what = f"'{part.name}' has several stages ({', '.join(stage.name for stage in stages)})"
         raise LimbeckError(what, where=where, fix="Combine methods of one training run, and list it apart")
@@ -158,16 +175,9 @@ class CombinedObjective(Objective):
         self._each(lambda one: one.take_head(head) if "vocabulary" in one.needs else None)
 
     def directions(self, batch: Batch, classes: int) -> Tensor | None:
-        """Those of the one that wants some.
-
-        Raises:
-            LimbeckError: Several do.
-        """
-        found = [each for each in self._each(lambda one: one.directions(batch, classes)) if each is not None]
-        if len(found) > 1:
-            what = f"{len(found)} of the methods draw directions of their own"
-            raise LimbeckError(what, where="method.objectives", fix="List 'jacobian' once")
-        return found[0] if found else None
+        """Those of the one that wants some."""
+        found = self._each(lambda one: one.directions(batch, classes))
+        return next((each for each in found if each is not None), None)
 
     def layers_read(self) -> frozenset[int] | None:
         """Those that one of them reads."""

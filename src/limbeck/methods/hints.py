@@ -17,7 +17,7 @@ from limbeck.methods.soft_labels import SoftLabelObjective
 CARD = Card(
     title="Hints (FitNets)",
     paper="Romero et al., 2015: FitNets: Hints for thin deep nets",
-    equation="1. L_HT = 1/2 ||u_h(x) - r(v_g(x))||²; 2. L_KD = (1 - w) T² KL(p_t || p_s) + w CE(gold)",
+    equation="1. L_HT = 1/2 MSE(u_h(x), r(v_g(x))); 2. L_KD = (1 - w) T² KL(p_t || p_s) + w CE(gold)",
     what="First a hidden layer of the student, the guided one, learns to say through a regressor r what the teacher's "
     "hint layer says; then the whole student learns the answers. The regressor is learnt along and left behind.",
     when="Deep or narrow students that are hard to train; teacher and student share their tokeniser, their widths are "

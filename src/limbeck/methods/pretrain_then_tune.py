@@ -18,8 +18,8 @@ CARD = Card(
     title="Distil, then fine-tune (pre-distillation)",
     paper="Turc et al., 2019: Well-read students learn better: On the importance of pre-training compact models, for "
     "distilling before fine-tuning; Sanh et al., 2019: DistilBERT, for a teacher that does not know the task yet",
-    equation="1. L = T² KL(softmax(z_teacher / T) || softmax(z_student / T)) on all text, or 1/2 ||mean_t h_teacher - "
-    "W mean_t h_student||² of the encoder before it was fine-tuned; 2. L = - log softmax(z_student)[gold] on labelled "
+    equation="1. L = T² KL(softmax(z_teacher / T) || softmax(z_student / T)) on all text, or 1/2 MSE(mean_t h_teacher, "
+    "W mean_t h_student) of the encoder before it was fine-tuned; 2. L = - log softmax(z_student)[gold] on labelled "
     "text",
     what="The student first learns from the teacher on the whole transfer text, most of it unlabelled maybe, and is "
     "then fine-tuned on gold; 'order: tune_first' turns this round: gold first, and the teacher has the last word.",

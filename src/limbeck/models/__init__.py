@@ -84,6 +84,7 @@ def tokeniser_for(
     teacher_tokeniser: PreTrainedTokenizerFast | None,
     texts: Sequence[str],
     task: Task = "classification",
+    mask: str | None = None,
 ) -> PreTrainedTokenizerFast:
     """The student's tokeniser: the teacher's, or one of words (of what stands between spaces, for a tagger).
 
@@ -92,13 +93,14 @@ def tokeniser_for(
         teacher_tokeniser: None where the teacher is a file of answers.
         texts: The transfer set; a tokeniser of words takes its vocabulary from them first.
         task: What the student shall do.
+        mask: What stands in these texts for a word that was left out.
 
     Raises:
         LimbeckError: The settings ask for the teacher's tokeniser, and there is none.
     """
     from limbeck.models.embeddings import tokeniser_for as choose
 
-    return choose(settings, teacher_tokeniser, texts, punctuation=task != "tagging")
+    return choose(settings, teacher_tokeniser, texts, punctuation=task != "tagging", mask=mask)
 
 
 def build(

@@ -79,6 +79,7 @@ def tokeniser_for(
     teacher_tokeniser: PreTrainedTokenizerFast | None,
     texts: Sequence[str],
     punctuation: bool = True,
+    mask: str | None = None,
 ) -> PreTrainedTokenizerFast:
     """The student's tokeniser; see :func:`limbeck.models.tokeniser_for`.
 
@@ -87,6 +88,7 @@ def tokeniser_for(
         teacher_tokeniser: None where there is none.
         texts: The transfer set.
         punctuation: Whether a tokeniser of words makes marks tokens of their own.
+        mask: What stands in these texts for a word that was left out.
     """
     encoder = getattr(settings, "encoder", None)
     if encoder is not None:
@@ -96,7 +98,7 @@ def tokeniser_for(
     if settings.tokeniser == "words" or (settings.tokeniser == "auto" and wants_words):
         own = [] if path is None else _open(settings, path).words
         vocabulary = _vocabulary(texts, own, settings, punctuation)
-        return word_tokeniser(vocabulary, settings.lowercase, punctuation, settings.tells_sides)
+        return word_tokeniser(vocabulary, settings.lowercase, punctuation, settings.tells_sides, mask)
     if teacher_tokeniser is None:
         fix = "Choose tokeniser: words"
         raise LimbeckError("'student.tokeniser': a file of answers has no tokeniser to share", fix=fix)

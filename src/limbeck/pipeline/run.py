@@ -136,6 +136,16 @@ class Run(Texts):
         Raises:
             LimbeckError: It is not there.
         """
+        theirs = None if self.teacher_tokeniser is None else self.teacher_tokeniser.mask_token
+        for rewriter in self.rewriters:
+            if theirs is not None and rewriter.marks and theirs not in rewriter.marks:
+                said = rewriter.marks[0]
+                what = (
+                    f"'{rewriter.name}' writes '{said}' for a masked word, which the teacher takes for text"
+                )
+                raise LimbeckError(
+                    what, where=f"rewrite.{rewriter.name}", fix=f"Set its 'mask' to '{theirs}'"
+                )
         settings = self.student_settings
         if not (isinstance(settings, TokeniserSettings) and settings.of_pairs):
             return

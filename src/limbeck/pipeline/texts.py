@@ -110,6 +110,7 @@ class Texts(Chosen):
             teacher_tokeniser=self.teacher_tokeniser,
             texts=texts,
             task=self.recipe.task,
+            mask=next((mark for one in self.rewriters for mark in one.marks), None),
         )
         tokeniser = copy.deepcopy(chosen)  # it may be the teacher's own
         tokeniser.model_max_length = self.recipe.student.max_length

@@ -64,12 +64,16 @@ def open_tokeniser(ref: str | Path) -> PreTrainedTokenizerBase:
 
 
 def word_tokeniser(
-    words: Sequence[str], lowercase: bool = True, punctuation: bool = True, sides: bool = False
+    words: Sequence[str],
+    lowercase: bool = True,
+    punctuation: bool = True,
+    sides: bool = False,
+    mask: str | None = None,
 ) -> PreTrainedTokenizerFast:
     """A tokeniser whose tokens are words and punctuation marks, split as BERT does before it cuts pieces.
 
-    No special tokens are added to a sentence. ``[PAD]`` is 0, ``[UNK]`` 1, then the words in their order;
-    a word that comes twice keeps its first place.
+    No special tokens are added to a sentence. ``[PAD]`` is 0, ``[UNK]`` 1, then the mask, where there is one, and the
+    words in their order; a word that comes twice keeps its first place.
 
     Args:
         words: The vocabulary.
@@ -77,11 +81,13 @@ def word_tokeniser(
         punctuation: Whether marks are tokens of their own; else words are what stands between spaces, as a tagger
             is given them.
         sides: Whether its models are told which of a pair's texts a token is of.
+        mask: What stands in texts for a word that was left out: one token, however it is spelt.
     """
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    vocabulary = {word: number for number, word in enumerate(dict.fromkeys((PAD, UNKNOWN, *words)))}
+    first = (PAD, UNKNOWN, *([] if mask is None else [mask]))
+    vocabulary = {word: number for number, word in enumerate(dict.fromkeys((*first, *words)))}
     backend = Tokenizer(models.WordLevel(vocabulary, unk_token=UNKNOWN))
     backend.normalizer = normalizers.BertNormalizer(lowercase=lowercase, strip_accents=False)
     backend.pre_tokenizer = (
@@ -91,6 +97,7 @@ def word_tokeniser(
         tokenizer_object=backend,
         pad_token=PAD,
         unk_token=UNKNOWN,
+        mask_token=mask,
         model_input_names=["input_ids", *["token_type_ids"] * sides, "attention_mask"],
     )
 

@@ -72,6 +72,9 @@ class InducedTagger:
         lowered = [[word.lower() for word in words] for words in sentences]
         counts = Counter(word for words in lowered for word in words)
         words = sorted(counts, key=lambda word: (-counts[word], word))
+        if not words:
+            self.classes: dict[str, str] = {}
+            return
         frequencies = np.array([counts[one] for one in words], dtype=np.int64)
         found = _clusters(_described(words, lowered), frequencies, classes)
         self.classes = {word: f"class {number}" for word, number in zip(words, found, strict=True)}

@@ -76,6 +76,11 @@ class RewriteSettings(Settings):
         """
         raise NotImplementedError
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """Tokens of its new text that are no words."""
+        return ()
+
     def sketch(self, examples: Sequence[Example]) -> Iterator[Example | None]:
         """About as many examples, of about the same lengths, as ``rewrite`` makes, at once: for a plan."""
         return self.rewrite(examples)

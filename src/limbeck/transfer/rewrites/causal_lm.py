@@ -178,6 +178,8 @@ class Settings(RewriteSettings):
         """As long as training steps and draws take on this machine, from a sample of the sentences."""
         openings = self._openings(examples)
         sample = openings[:: max(1, len(openings) // TIMED)][:TIMED]
+        if not sample:
+            return 0.0
         with tempfile.TemporaryDirectory() as folder, progress.silently():
             if self.model is None:
                 self._start(_texts_of(examples), Path(folder))
@@ -222,8 +224,7 @@ class Author(NamedTuple):
 
     def texts_of(self, openings: Sequence[Opening]) -> list[list[str]]:
         """Continuations of each text's first words."""
-        mine = self.settings
-        longest = min(mine.max_length, longest_input(self.model) or mine.max_length)
+        mine, longest = self.settings, self.longest
         beginnings = [" ".join(one.text.split()[: mine.opening]) for one in openings]
         rows = self.tokeniser(beginnings).input_ids if beginnings else []
         return continued(
@@ -241,12 +242,17 @@ class Author(NamedTuple):
         digest = np.frombuffer(hashlib.sha256(one.name.encode()).digest(), dtype="<i4")
         return uniforms(digest, self.settings.seed, one.wanted, steps)
 
+    @property
+    def longest(self) -> int:
+        """Tokens of a text that it can read."""
+        return min(self.settings.max_length, longest_input(self.model) or self.settings.max_length)
+
     def step(self, openings: Sequence[Opening]) -> None:
         """What a training step costs, without its update."""
         self.tokeniser.padding_side = "right"
         texts = [one.text for one in openings]
         inputs = self.tokeniser(
-            texts, padding=True, truncation=True, max_length=self.settings.max_length, return_tensors="pt"
+            texts, padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
         ).to(self.model.device)
         logits = self.model(input_ids=inputs.input_ids, attention_mask=inputs.attention_mask).logits
         functional.cross_entropy(logits[:, :-1].flatten(0, 1), inputs.input_ids[:, 1:].flatten()).backward()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from limbeck.core.example import Example
 from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of, remade, sides
@@ -26,6 +26,12 @@ class Settings(RewriteSettings):
     """Words in the longest run; null goes up to one less than the sentence has. Tang et al. take 5."""
     seed: int = Field(0, ge=0)
     """Of the draws."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Settings:
+        if self.longest is not None and self.shortest > self.longest:
+            raise ValueError("'shortest' is more than 'longest'")
+        return self
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None

@@ -46,7 +46,8 @@ class Settings(RewriteSettings):
     longest: int = Field(5, gt=0)
     """Words in the longest run."""
     mask: str = Field("[MASK]", min_length=1)
-    """What stands for a masked word: the teacher's mask token, e.g. ``<mask>`` for RoBERTa's kin."""
+    """What stands for a masked word: the teacher's mask token, e.g. ``<mask>`` for RoBERTa's kin. A student with words
+    of its own has one token for it, too."""
     tagger: str | None = None
     """Dotted path of a function from a sentence's words to their tags; null induces classes of words from the text."""
     seed: int = Field(0, ge=0)
@@ -61,6 +62,11 @@ class Settings(RewriteSettings):
         if self.shortest > self.longest:
             raise ValueError("'shortest' is more than 'longest'")
         return self
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What stands for a masked word."""
+        return (self.mask,)
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None
