@@ -166,6 +166,7 @@ def measure(name: str, kind: str, size: Size, text: Text, theirs: Fairseq, resul
         "parameters": ours.parameters,
         "fairseq_parameters": built["parameters"],
         "fairseq": built["fairseq"],
+        "fairseq_torch": built["torch"],
         "load": load,
     }
     for what in missing(results, name, kind):

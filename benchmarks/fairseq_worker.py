@@ -244,7 +244,11 @@ def main() -> None:
         if do == "build":
             torch.manual_seed(1)
             side = Fairseq(**request)
-            answer = {"parameters": side.parameters, "fairseq": fairseq.__version__}
+            answer = {
+                "parameters": side.parameters,
+                "fairseq": fairseq.__version__,
+                "torch": torch.__version__,
+            }
         else:
             answer = getattr(side, do)(**request)
         gc.collect()

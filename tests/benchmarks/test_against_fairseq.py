@@ -33,7 +33,7 @@ import json, sys
 for line in sys.stdin:
     request = json.loads(line)
     if request["do"] == "build":
-        answer = {"parameters": 7, "fairseq": "0"}
+        answer = {"parameters": 7, "fairseq": "0", "torch": "2"}
     elif request["do"] == "step":
         answer = {"seconds": 60.0, "update": 30.0}
     else:

@@ -118,3 +118,8 @@ def test_a_saved_student_has_the_loss_of_its_task_in_transformers(
     said = loaded(**tokeniser(*texts, padding=True, return_tensors="pt"), labels=labels)
     wanted = mse_loss if task == "regression" else binary_cross_entropy_with_logits
     torch.testing.assert_close(said.loss, wanted(said.logits, labels))
+
+
+def test_an_objective_is_that_of_its_task() -> None:
+    assert "logits" in methods.objective("born_again", stage="born_again", task="classification").reads
+    assert "logits" not in methods.objective("born_again", stage="born_again", task="translation").reads

@@ -113,18 +113,19 @@ def require(method: Method, task: Task, title: str | None = None) -> None:
     )
 
 
-def objective(name: str, *, stage: str | None = None, **settings: Any) -> Objective:
+def objective(name: str, *, stage: str | None = None, task: Task | None = None, **settings: Any) -> Objective:
     """What a method teaches, for a training loop of one's own, such as :class:`limbeck.DistillationTrainer`.
 
     Args:
         name: As of :func:`get`.
         stage: Which one, of a method of several.
+        task: What the student does, of a method whose stages depend on it, as those of ``born_again`` do.
         settings: The recipe's keys under ``method``, e.g. ``temperature=4``.
 
     Raises:
         LimbeckError: No such method or stage, settings that do not fit, or a method of several stages and none named.
     """
-    stages = {one.name: one.objective for one in get(name).stages(settings)}
+    stages = {one.name: one.objective for one in get(name).stages(settings, task)}
     if stage is None and len(stages) == 1:
         return next(iter(stages.values()))
     if stage not in stages:
