@@ -47,6 +47,17 @@ def test_a_gain_that_is_clear(make_run: MakeRun) -> None:
     )
 
 
+def test_a_teacher_that_knows_no_more_than_the_control_is_told_of(make_run: MakeRun) -> None:
+    def edit(content: dict) -> None:
+        roles = {one["role"]: one for one in content["summary"]}
+        roles["teacher"]["mean"]["accuracy"] = roles["control"]["mean"]["accuracy"] - 0.01
+
+    assert not any("Who knows no more" in told for told in edited(make_run(), lambda content: None).basis)
+    found = edited(make_run("weak"), edit)
+    (told,) = (told for told in found.basis if "Who knows no more" in told)
+    assert told.startswith("Beware: the teacher scores ")
+
+
 def test_a_gain_that_is_not_clear_of_zero(make_run: MakeRun) -> None:
     told = edited(make_run(), with_gain(0.004, -0.003, 0.011))
     assert told.sentence.endswith(

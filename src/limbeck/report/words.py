@@ -325,6 +325,8 @@ def _basis(run: Run, student: Summary) -> list[str]:
         basis.append(chosen if named else "It is the first method of the recipe.")
     if warning := _no_better_than_guessing(run, student):
         basis.append(warning)
+    if warning := _weak_teacher(run):
+        basis.append(warning)
     ours = run.deployed(student.name)
     if ours and known(ours.p50_ms):
         basis.append(_speed_basis(run, ours))
@@ -342,6 +344,19 @@ def _no_better_than_guessing(run: Run, student: Summary) -> str | None:
     if accuracy > share:
         return None
     return f"Beware: always answering '{label}' would be right on {percent(share)} of these sentences too."
+
+
+def _weak_teacher(run: Run) -> str | None:
+    """A warning where the control, which learns from the same labels, scores as well as the teacher."""
+    if run.teacher is None or run.control is None:
+        return None
+    theirs, controls = run.teacher.mean.get(run.main), run.control.mean.get(run.main)
+    if theirs is None or controls is None or not theirs <= controls:
+        return None
+    return (
+        f"Beware: the teacher scores {score(run.main, theirs)}, and the student without it "
+        f"{score(run.main, controls)}. Who knows no more has little to teach: train it longer, or choose another one."
+    )
 
 
 def _speed_basis(run: Run, ours: Cost) -> str:
