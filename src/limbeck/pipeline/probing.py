@@ -178,9 +178,7 @@ def make_tasks(settings: ProbeSettings) -> Tasks:
     made, spans = dict(found), list[EdgeTask]()
     lacking: dict[str, str] = {}
     corpus = Corpus.of(_sentences(settings))
-    if (
-        corpus.sentences or settings.tasks is not None
-    ):  # where neither is there, nobody misses what is not built
+    if corpus.sentences or settings.tasks is not None:  # else nobody misses what is not built
         names = builder.RULES if sentence_names is None else sentence_names
         missing = [name for name in names if name not in found]
         built = builder.build(corpus, missing, settings.sizes, settings.seed)
