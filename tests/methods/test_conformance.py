@@ -128,3 +128,17 @@ def test_hard_labels_ignore_gold_and_logit_regression_mixes_as_its_equation_says
     for gold, target in ((0, 0), (NO_GOLD, 1)):
         mixed = stage.objective(student, teacher, batch(torch.tensor([gold])))
         assert float(mixed.total) == pytest.approx(0.25 * cross_entropy[target] + 0.75 * (1 + 9))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "told"),
+    [
+        ("pretrain_then_tune", {"layer": 1}, "with 'learns: answers' nothing reads 'layer'"),
+        ("pretrain_then_tune", {"learns": "states", "temperature": 3}, "nothing reads 'temperature'"),
+        ("pretrain_then_tune", {"learns": "states", "order": "tune_first"}, "states teach no answers"),
+        ("tinybert", {"layer_weights": [0, 0, 0]}, "all of 'layer_weights' are nought"),
+    ],
+)
+def test_keys_that_would_do_nothing_are_refused(name: str, keys: dict[str, object], told: str) -> None:
+    with pytest.raises(LimbeckError, match=told):
+        methods.get(name).stages(keys)

@@ -50,6 +50,13 @@ class Settings(MethodSettings):
     """T of the answers."""
 
     @model_validator(mode="after")
+    def _all_read(self) -> Settings:
+        unread = {"answers": ("layer", "teacher_layer"), "states": ("temperature",)}[self.learns]
+        if said := [key for key in unread if key in self.model_fields_set]:
+            raise ValueError(f"with 'learns: {self.learns}' nothing reads '{said[0]}'")
+        return self
+
+    @model_validator(mode="after")
     def _in_order(self) -> Settings:
         if self.learns == "states" and self.order == "tune_first":
             raise ValueError("states teach no answers, so they come first: 'order: distil_first'")

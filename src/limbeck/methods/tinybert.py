@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
-from pydantic import Field, NonNegativeFloat
+from pydantic import Field, NonNegativeFloat, model_validator
 from torch import Tensor, nn
 
 from limbeck.core.errors import LimbeckError
@@ -67,6 +67,12 @@ class Settings(MethodSettings):
     """Lambda of the embeddings and of each layer; null is 1 for all."""
     temperature: float = Field(1.0, gt=0)
     """T of the answers."""
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Settings:
+        if self.layer_weights is not None and not any(self.layer_weights):
+            raise ValueError("all of 'layer_weights' are nought: nothing would be learnt of the layers")
+        return self
 
     def stages(self) -> tuple[Stage, ...]:
         """General, intermediate, and prediction or gold, those that are asked for."""
