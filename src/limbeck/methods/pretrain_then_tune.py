@@ -52,8 +52,9 @@ class Settings(MethodSettings):
     @model_validator(mode="after")
     def _all_read(self) -> Settings:
         unread = {"answers": ("layer", "teacher_layer"), "states": ("temperature",)}[self.learns]
-        if said := [key for key in unread if key in self.model_fields_set]:
-            raise ValueError(f"with 'learns: {self.learns}' nothing reads '{said[0]}'")
+        for key in unread:
+            if getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"with 'learns: {self.learns}' nothing reads '{key}'")
         return self
 
     @model_validator(mode="after")
