@@ -176,15 +176,15 @@ def _said_of_task(report: Mapping[str, Any]) -> dict[str, str]:
 
 def _decoding(report: Mapping[str, Any]) -> str:
     settings = report["decoding"]
+    count = min(settings["candidates"], report.get("candidates", settings["candidates"]))
+    tried = f"{count} length{'s' * (count > 1)} tried"
     if "loop" in report:
         if report["loop"].get("greedy"):
             return "one token in each pass"
-        return PASSES.get(report["loop"]["kind"], "all tokens at once, in up to {passes} passes").format(
-            **settings
-        )
+        usual = f"all tokens at once, in up to {{passes}} passes, {tried}"
+        return PASSES.get(report["loop"]["kind"], usual).format(**settings)
     if "candidates" in report:
-        count = min(settings["candidates"], report["candidates"])
-        return f"all tokens at once, {count} length{'s' * (count > 1)} tried"
+        return f"all tokens at once, {tried}"
     if settings["search"] == "greedy":
         return "greedy search"
     return f"beam search, {settings['beams']} beams, length penalty {settings['length_penalty']:g}"

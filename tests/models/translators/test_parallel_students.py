@@ -164,7 +164,7 @@ def test_its_bundle_translates_as_pytorch_does(kind, tmp_path):
         "vanilla": "all tokens at once, 1 length tried.",
         "insertion": "tokens into all slots at once, in up to 10 passes.",
         "levenshtein": "tokens at all places at once, in up to 10 iterations of up to three passes.",
-    }.get(kind, "all tokens at once, in up to 10 passes.")
+    }.get(kind, "all tokens at once, in up to 10 passes, 1 length tried.")
     assert f"Decoding: {told}" in (tmp_path / "bundle" / "README.md").read_text()
 
 
