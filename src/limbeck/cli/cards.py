@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from limbeck import methods, models
@@ -245,7 +245,8 @@ def _named(annotation: Any) -> str:
 
 
 def _bounded(bounds: Iterable[Any]) -> str:
-    told = ", ".join(_bound(str(bound)) for bound in bounds)
+    """What values are held to; how they may be written otherwise (a validator) the key's own words say."""
+    told = ", ".join(_bound(str(bound)) for bound in bounds if not isinstance(bound, BeforeValidator))
     return told and f" ({told})"
 
 
