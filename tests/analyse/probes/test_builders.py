@@ -256,8 +256,13 @@ def test_which_set_tags_are_of_is_told_by_the_whole_source(tmp_path: Path) -> No
     found = [each.tags for each in from_tagged(Source(path=str(tmp_path / "penn")))]
     assert found == [("PRP", "VBP", "PRP", "."), ("DT", "NN", "VBD", ".")]
     corpus = Corpus.of(from_tagged(Source(path=str(tmp_path / "other"))))
-    assert not corpus.tagged and not corpus.with_entities
-    assert [label for _, label in edges._pos(corpus.tagged_otherwise[0])] == ["PRON", "VERB", "PRON", "PUNCT"]
+    assert not corpus.tagged and not corpus.marked("entities")
+    assert [label for _, label in edges._pos(corpus.marked("other_tags")[0])] == [
+        "PRON",
+        "VERB",
+        "PRON",
+        "PUNCT",
+    ]
 
 
 def test_a_sentence_of_two_sources_keeps_what_both_tell(tmp_path: Path) -> None:

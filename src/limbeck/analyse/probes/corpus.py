@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Literal
 
 from limbeck.analyse.probes.task import Words
 from limbeck.core.errors import LimbeckError
@@ -82,8 +83,8 @@ class Parsed:
     chunks: tuple[Span, ...] | None = None
     entities: tuple[Span, ...] | None = None
 
-    def with_(self, other: Parsed) -> Parsed:
-        """With what another reading of the same sentence says beside."""
+    def joined(self, other: Parsed) -> Parsed:
+        """With what another source says of the same sentence."""
         told = {field.name: getattr(self, field.name) for field in fields(self)}
         return Parsed(**{name: getattr(other, name) if one is None else one for name, one in told.items()})
 
@@ -105,7 +106,7 @@ class Corpus:
         for each in sentences:
             key = tuple(word.lower() for word in each.words)
             if key:
-                found[key] = found[key].with_(each) if key in found else each
+                found[key] = found[key].joined(each) if key in found else each
         return cls(list(found.values()))
 
     @cached_property
@@ -118,20 +119,9 @@ class Corpus:
         """Sentences with trees."""
         return [each for each in self.sentences if each.tree is not None]
 
-    @cached_property
-    def tagged_otherwise(self) -> list[Parsed]:
-        """Sentences whose words have tags of another set."""
-        return [each for each in self.sentences if each.other_tags is not None]
-
-    @cached_property
-    def chunked(self) -> list[Parsed]:
-        """Sentences with marked chunks."""
-        return [each for each in self.sentences if each.chunks is not None]
-
-    @cached_property
-    def with_entities(self) -> list[Parsed]:
-        """Sentences with marked entities."""
-        return [each for each in self.sentences if each.entities is not None]
+    def marked(self, what: Literal["other_tags", "chunks", "entities"]) -> list[Parsed]:
+        """Sentences of which somebody said this."""
+        return [each for each in self.sentences if getattr(each, what) is not None]
 
 
 def from_treebank(path: Path) -> Iterator[Parsed]:

@@ -100,10 +100,10 @@ def build(
 ) -> tuple[list[EdgeTask], dict[str, str]]:
     """Build edge tasks; arguments and answer as of :func:`limbeck.analyse.probes.builder.build`."""
     held = {
-        "tags": corpus.tagged or corpus.tagged_otherwise,
+        "tags": corpus.tagged or corpus.marked("other_tags"),
         "trees": corpus.parsed,
-        "marked chunks": corpus.chunked,
-        "marked entities": corpus.with_entities,
+        "marked chunks": corpus.marked("chunks"),
+        "marked entities": corpus.marked("entities"),
     }
     tasks, lacking = [], {}
     for number, (name, (rule, needs)) in enumerate(RULES.items()):
