@@ -167,6 +167,15 @@ def test_switches_leave_stages_and_parts_out() -> None:
         get({"intermediate_epochs": 0, "prediction": None})
 
 
+@pytest.mark.parametrize("stage", ["general_epochs", "intermediate_epochs"])
+def test_a_stage_that_would_compare_nothing_is_refused_and_not_dropped(stage: str) -> None:
+    get = methods.get("tinybert").stages
+    nothing = {"embeddings": False, "hidden": False, "attention": None}
+    assert [each.name for each in get(nothing)] == ["prediction"]
+    with pytest.raises(LimbeckError, match="compare none of embeddings, hidden and attention"):
+        get({**nothing, stage: 1})
+
+
 def test_gold_may_take_the_place_of_the_teachers_answers() -> None:
     intermediate, last = methods.get("tinybert").stages({"prediction": "gold"})
     (control,) = methods.get("gold").stages({})

@@ -72,6 +72,9 @@ class Settings(MethodSettings):
     def _weighs_something(self) -> Settings:
         if self.layer_weights is not None and not any(self.layer_weights):
             raise ValueError("all of 'layer_weights' are nought: nothing would be learnt of the layers")
+        compared = self.embeddings or self.hidden or self.attention
+        if (self.general_epochs or self.intermediate_epochs) and not compared:
+            raise ValueError("the stages that are asked for compare none of embeddings, hidden and attention")
         return self
 
     def stages(self) -> tuple[Stage, ...]:
