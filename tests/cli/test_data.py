@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -96,3 +97,85 @@ def test_scores_and_sets_of_labels_are_told_as_such(limbeck: Limbeck, tmp_path: 
     )
     (several,) = json.loads(limbeck("data", str(tmp_path / "sets.jsonl"), "--json").stdout)
     assert (several["labels"], several["unlabelled"]) == ({"x": 2, "y": 1}, 0)
+
+
+def written(path: Path, rows: list[list[Any]]) -> str:
+    with path.open("w", newline="") as file:
+        csv.writer(file, delimiter="\t" if path.suffix == ".tsv" else ",").writerows(rows)
+    return str(path)
+
+
+SENTENCES = [f"this is sentence number {n} of the set" for n in range(12)]
+
+
+def figures(limbeck: Limbeck, *arguments: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(limbeck("data", *arguments, "--json").stdout)
+    return found
+
+
+def test_a_first_line_that_is_an_example_is_none_of_names(limbeck: Limbeck, tmp_path: Path) -> None:
+    alone = written(tmp_path / "alone.csv", [[text] for text in SENTENCES])
+    numbers = written(tmp_path / "numbers.csv", [[text, n / 7] for n, text in enumerate(SENTENCES)])
+    twice = written(tmp_path / "twice.tsv", [[0, 0, text] for text in SENTENCES])
+    assert [one["examples"] for one in figures(limbeck, alone, numbers, twice)] == [12, 12, 12]
+
+
+def test_headers_of_several_files_need_not_agree(limbeck: Limbeck, tmp_path: Path) -> None:
+    rows: list[list[Any]] = [[text, "ab"[n % 2]] for n, text in enumerate(SENTENCES)]
+    headed = written(tmp_path / "headed.csv", [["text", "label"], *rows])
+    bare = written(tmp_path / "bare.csv", rows)
+    for files in ((headed, bare), (bare, headed)):
+        found = figures(limbeck, *files)
+        assert [(one["examples"], one["labels"]) for one in found] == [(12, {"a": 6, "b": 6})] * 2
+
+
+def test_columns_of_one_name_are_passed_over(limbeck: Limbeck, tmp_path: Path) -> None:
+    rows = [
+        ["text", "label", "note", "note"],
+        *([text, "ab"[n % 2], "", ""] for n, text in enumerate(SENTENCES)),
+    ]
+    (found,) = figures(limbeck, written(tmp_path / "twice.csv", rows))
+    assert found["labels"] == {"a": 6, "b": 6}
+
+
+def test_an_empty_score_leaves_the_others_scores(limbeck: Limbeck, tmp_path: Path) -> None:
+    rows = [["text", "label"], *([text, n / 7] for n, text in enumerate(SENTENCES)), ["none", ""]]
+    (found,) = figures(limbeck, written(tmp_path / "scores.csv", rows))
+    assert (found["labels"], found["unlabelled"], found["scores"][2]) == ({}, 1, pytest.approx(11 / 7))
+
+
+def test_texts_are_told_from_what_programs_write(limbeck: Limbeck, tmp_path: Path) -> None:
+    facebook = [
+        [f"alarm/{'ab'[n % 2]}", "12:20:datetime", text, "en_XX", json.dumps({"tokens": text.split()})]
+        for n, text in enumerate(SENTENCES)
+    ]
+    tweets = [
+        [n % 2 * 4, n, "Mon Apr 06 22:19:45 PDT 2009", "NO_QUERY", f"user{n}", text]
+        for n, text in enumerate(SENTENCES)
+    ]
+    path = tmp_path / "fb.tsv"
+    path.write_text("".join("\t".join(row) + "\n" for row in facebook))
+    shown = " ".join(limbeck("data", str(path)).stdout.split())
+    assert "text: 2, label: 0" in shown
+    assert "text: 5, label: 0" in limbeck("data", written(tmp_path / "tweets.csv", tweets)).stdout
+
+
+def test_tagged_tables_and_data_sets(limbeck: Limbeck, tmp_path: Path) -> None:
+    words = [{"tokens": text.split(), "tags": ["O"] * 7 + ["B-SET"]} for text in SENTENCES]
+    (tmp_path / "words.jsonl").write_text("\n".join(map(json.dumps, words)))
+    spans = [{"text": text, "label": [[0, 4, "SET"]]} for text in SENTENCES]
+    (tmp_path / "spans.jsonl").write_text("\n".join(map(json.dumps, spans)))
+    conll = "\n".join("".join(f"{word}\tO\n" for word in text.split()) + "end\tB-SET\n" for text in SENTENCES)
+    (tmp_path / "words.txt").write_text(conll)
+    folder = tmp_path / "set"
+    folder.mkdir()
+    (folder / "train.csv").write_text("sentence,label\n" + "".join(f"{t},{t[24]}\n" for t in SENTENCES))
+    for name in ("words.jsonl", "spans.jsonl", "words.txt"):
+        (found,) = figures(limbeck, str(tmp_path / name))
+        assert found["labels"]["B-SET"] == 12, name
+    (found,) = figures(limbeck, str(folder))
+    assert (found["format"], found["columns"], found["examples"]) == ("dataset", ["text", "label"], 12)
+
+
+def test_a_file_that_is_not_there_is_told_at_once(limbeck: Limbeck, tmp_path: Path) -> None:
+    assert "nosuch.csv: no such file" in limbeck("data", str(tmp_path / "nosuch.csv"), status=2).stderr

@@ -215,4 +215,4 @@ def test_columns_are_the_longest_and_the_fewest_where_no_name_tells(tmp_path: Pa
     )
     columns = guess_columns(read_table(path), path)
     assert (columns.text, columns.second, columns.label) == ("y", None, "z")
-    assert find_columns(Source(path=str(path)), "csv").classes == 2
+    assert find_columns(Source(path=str(path))).classes == 2

@@ -86,6 +86,41 @@ def test_a_score_of_glue_that_is_none_is_told_with_its_line(file):
         read(Source(path=str(path)), task="regression")
 
 
+@pytest.mark.parametrize("task", ["cola-test", "rte", "sst-2"])
+def test_minus_one_is_no_label_of_glue(file, task):
+    text = {
+        "cola-test": "index\tsentence\tlabel\n0\tBill fell.\t-1\n",
+        "rte": "index\tsentence1\tsentence2\tlabel\n0\tBill fell.\tHe fell.\t-1\n",
+        "sst-2": "sentence\tlabel\nBill fell.\t-1.0\n",
+    }[task]
+    (row,) = rows(file("SST-2/test.tsv", text), format="glue", subset=task.removesuffix("-test"))
+    assert (row[0], row[2]) == ("Bill fell.", None)
+    (scored,) = read(
+        Source(path=str(file("s.tsv", "index\tsentence1\tsentence2\tscore\n0\ta\tb\t-1\n")), format="glue"),
+        task="regression",
+    )
+    assert scored.score is None
+
+
+def test_a_table_headed_as_rte_is_one_where_its_labels_are(file):
+    head = "index\tsentence1\tsentence2\tlabel\n"
+    assert form_of(Source(path=str(file("mine.tsv", f"{head}0\tA.\tB.\tnot_entailment\n")))) == "glue"
+    mine = file("mine.tsv", f"{head}0\tA.\tB.\t2.75\n")
+    assert form_of(Source(path=str(mine))) == "tsv"
+    with pytest.raises(LimbeckError, match="the first line is not that of a file of STS-B"):
+        read(Source(path=str(mine), format="glue", subset="sts-b"), task="regression")
+
+
+def test_the_folders_that_name_a_task_of_glue(file, tmp_path):
+    text = "c-05\t1\t\tBill fell.\ngj04\t0\t*\tFell Bill.\n"
+    deep = file("CoLA/original/raw/in_domain_dev.tsv", text)
+    assert len(rows(deep, split="in_domain")) == 1
+    (tmp_path / "store").mkdir()
+    deep.rename(tmp_path / "store" / "ab12")
+    deep.symlink_to(tmp_path / "store" / "ab12")
+    assert form_of(Source(path=str(deep))) == "glue"
+
+
 def test_every_task_of_glue_has_its_metric():
     assert glue.MEASURED_BY.keys() == glue.TASKS.keys()
     assert all(metric in METRICS_OF[task] for task, metric in glue.MEASURED_BY.values())
@@ -175,6 +210,11 @@ def test_tagged_words_with_an_intent(file):
         rows(file("b", "a:O <=> x\na:O\n"))
 
 
+def test_formats_are_recognised_in_utf16(file):
+    assert rows(file("a.txt", "(3 (2 A) (3 (3 fine) (2 film)))\n", "utf-16")) == [("A fine film", None, "3")]
+    assert form_of(Source(path=str(file("a.yml", "nlu:\n- intent: x\n", "utf-16")))) == "rasa"
+
+
 def test_top(file):
     parse = "[IN:GET_EVENT Concerts [SL:DATE_TIME tonight ] ]"
     assert rows(file("a.tsv", f"Concerts  tonight\tConcerts tonight\t{parse}\n")) == [
@@ -183,6 +223,11 @@ def test_top(file):
     v2 = file("b.tsv", f"domain\tutterance\tsemantic_parse\nevent\tconcerts tonight\t{parse}\n")
     assert rows(v2) == [("concerts tonight", None, "GET_EVENT")]
     assert rows(file("c.tsv", parse)) == [("Concerts tonight", None, "GET_EVENT")]
+    # Without TOPv2's header, and with more columns: the text is the one that has the parse's words.
+    assert rows(file("e.tsv", f"event\tConcerts tonight\t{parse}\n")) == [
+        ("Concerts tonight", None, "GET_EVENT")
+    ]
+    assert rows(file("e.tsv", f"0\tevent\ten\t{parse}\n")) == [("Concerts tonight", None, "GET_EVENT")]
     with pytest.raises(LimbeckError, match=r"d\.tsv:2: the line ends in no whole parse"):
         rows(file("d.tsv", f"a\ta\t{parse}\nb\tb\t{parse[:-2]}\n"))
 
@@ -323,8 +368,22 @@ def test_bad_rasa_files(file):
         read(Source(path=str(file("a.yml", 'version: "3.1"\nnlu:\n- intent: x\n'))))
     with pytest.raises(LimbeckError, match=r"a\.yml:4: the example does not begin with '- '"):
         read(Source(path=str(file("a.yml", "nlu:\n- intent: x\n  examples: |\n    hi\n"))))
-    with pytest.raises(LimbeckError, match=r"a\.md:2: the example does not begin"):
-        read(Source(path=str(file("a.md", "## intent:x\nhi\n"))))
+    with pytest.raises(
+        LimbeckError, match=r"a\.yml:2: not valid YAML.*another document. Put each document in"
+    ):
+        read(Source(path=str(file("a.yml", "nlu: []\n---\nnlu: []\n"))))
+
+
+def test_rasa_files_that_rasa_accepts(file, listener):
+    text = "# Title\n## intent:x\n- hi\nSome prose.\n*hello\n"
+    assert [gold for *_, gold in rows(file("a.md", text))] == ["x", "x"]
+    assert [text for text, *_ in rows(file("a.md", text))] == ["hi", "hello"]
+    assert "a.md:4: 1 lines below intents are no examples" in listener.warnings[0]
+    several = 'nlu:\n- intent: x\n  examples: |\n    - to [NY][{"entity":"city"},{"entity":"state"}] now\n    -hey\n'
+    assert [text for text, *_ in rows(file("a.yml", several))] == ["to NY now", "hey"]
+    for name in ("b.yml", "b.md"):
+        with pytest.raises(LimbeckError, match="Rasa would read 'see \\[a\\]\\[b\\]'"):
+            rasa.write(file(name, ""), [Example("1", "see [a][b]", "x")])
 
 
 PUBLISHED = [

@@ -161,6 +161,71 @@ def test_folders_of_files(tmp_path):
     assert [e.gold for e in read(Source(path=str(tables / "train.parquet")))] == ["pos", "neg", None]
 
 
+def test_files_in_folders_are_read_as_they_are_by_themselves(tmp_path):
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    text = 'text\tlabel\n"Hello\t01\nNA\tnull\nfine "\tNone\n'
+    (folder / "train.tsv").write_text(text)
+    (folder / "test.tsv").write_bytes("text\tlabel\ncaf\xe9\t02\n".encode("cp1252"))
+    alone = read(Source(path=str(folder / "train.tsv")))
+    found = read(Source(path=str(folder), split="train"))
+    assert [(e.text, e.gold) for e in found] == [(e.text, e.gold) for e in alone]
+    assert [(e.text, e.gold) for e in found] == [('"Hello', "01"), ("NA", "null"), ('fine "', "None")]
+    assert read(Source(path=str(folder), split="test", encoding="cp1252"))[0].text == "caf\xe9"
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "train-1.jsonl").write_text('{"text": "b", "label": "x"}')
+    (shards / "train-0.csv").write_text("label,text\ny,a\n")
+    assert [(e.id, e.text, e.gold) for e in read(Source(path=str(shards)))] == [
+        ("shards/train:0", "a", "y"),
+        ("shards/train:1", "b", "x"),
+    ]
+    (shards / "train-2.csv").write_text("text,class\nc,y\n")
+    with pytest.raises(LimbeckError, match=r"the columns of train-2\.csv are not those of train-0\.csv"):
+        read(Source(path=str(shards)))
+
+
+def test_one_data_set_has_no_splits_to_choose_from(tmp_path):
+    datasets.Dataset.from_dict(ROWS, features=FEATURES).save_to_disk(tmp_path / "mine")
+    with pytest.raises(
+        LimbeckError, match="there is no split 'test': this is one data set.*Leave out 'split'"
+    ):
+        read(Source(path=str(tmp_path / "mine"), split="test"))
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_labels_that_are_all_minus_one_are_none(tmp_path, listener, task):
+    path = tmp_path / "test.jsonl"
+    path.write_text('{"text": "a", "label": -1.0}\n{"text": "b", "label": -1}\n')
+    assert not any(example.labelled for example in read(Source(path=str(path)), task=task))
+    assert "every label is -1" in listener.warnings[0]
+    path.write_text('{"text": "a", "label": -1}\n{"text": "b", "label": 1}\n')
+    assert all(example.labelled for example in read(Source(path=str(path)), task=task))
+
+
+@pytest.mark.parametrize(
+    ("cells", "golds"), [(["n", "p"], ["n", "p"]), ([1.0, None], ["p", None]), ([1, -1], ["p", None])]
+)
+def test_columns_of_classes_that_somebody_changed(tmp_path, cells, golds):
+    features = datasets.Features(
+        {"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["n", "p"])}
+    )
+    path = tmp_path / "a.parquet"
+    datasets.Dataset.from_dict({"text": ["a", "b"], "label": [0, 1]}, features=features).to_parquet(path)
+    table = pq.read_table(path)
+    changed = table.set_column(1, "label", pa.array(cells)).replace_schema_metadata(table.schema.metadata)
+    pq.write_table(changed, path)
+    assert [example.gold for example in read(Source(path=str(path)))] == golds
+
+
+def test_classes_inside_structs_have_their_names(tmp_path):
+    inner = {"label": datasets.ClassLabel(names=["n", "p"])}
+    features = datasets.Features({"text": datasets.Value("string"), "of": inner})
+    path = tmp_path / "a.parquet"
+    datasets.Dataset.from_dict({"text": ["a"], "of": [{"label": 1}]}, features=features).to_parquet(path)
+    assert read(Source(path=str(path), label="of.label"))[0].gold == "p"
+
+
 def test_data_sets_that_are_none(tmp_path):
     (tmp_path / "empty").mkdir()
     for path in (str(tmp_path / "empty"), "no-such/data-set"):
@@ -168,9 +233,7 @@ def test_data_sets_that_are_none(tmp_path):
             read(Source(path=path))
     (tmp_path / "ragged").mkdir()
     (tmp_path / "ragged" / "train.csv").write_text("text,label\na,b\na,b,c\n")
-    with pytest.raises(
-        LimbeckError, match=r"no data set can be read here \(.*Expected 2 fields in line 3, saw 3"
-    ):
+    with pytest.raises(LimbeckError, match=r"train\.csv:3: 3 columns where the header has 2"):
         read(Source(path=str(tmp_path / "ragged")))
 
 

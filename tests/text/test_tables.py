@@ -200,6 +200,44 @@ def test_bad_json(tmp_path, content, message):
         read_table(write(tmp_path, "a.jsonl", content))
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_json_that_is_one_object(tmp_path, indent):
+    rows = [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}]
+    table = read_table(write(tmp_path, "a.json", json.dumps({"version": "1", "data": rows}, indent=indent)))
+    assert table.column("text", "text") == ["a", "b"]
+    # A list under another name is a part of the only row.
+    one = {"text": "a", "entities": [{"start": 0}]}
+    assert read_table(write(tmp_path, "b.json", json.dumps(one, indent=indent))).column("text", "text") == [
+        "a"
+    ]
+    columns = {"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}
+    with pytest.raises(LimbeckError, match="one object of columns, not of rows. Write one object a line"):
+        read_table(write(tmp_path, "c.json", json.dumps(columns, indent=indent)))
+
+
+def test_a_spreadsheets_line_of_the_separator(tmp_path):
+    table = read_table(write(tmp_path, "a.csv", "sep=;\ntext;label\na, b;x\n"))
+    assert (table.column("text", "text"), list(table.lines)) == (["a, b"], [3])
+
+
+def test_a_space_before_a_quoted_field(tmp_path):
+    table = read_table(write(tmp_path, "a.csv", 'text, label\n"a, b", "pos, x"\nc, "neg"\n'))
+    assert (table.column("text", "text"), table.column("label", "label")) == (
+        ["a, b", "c"],
+        ["pos, x", "neg"],
+    )
+    table = read_table(write(tmp_path, "b.csv", 'text,label\n "So" he said,pos\nc,neg\n'))
+    assert table.column("text", "text") == [' "So" he said', "c"]
+
+
+def test_parquet_with_two_columns_of_one_name(tmp_path):
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], ["text", "text"]), tmp_path / "a.parquet"
+    )
+    with pytest.raises(LimbeckError, match=r"a\.parquet: two columns are called 'text'\. Rename one of them"):
+        read_table(tmp_path / "a.parquet")
+
+
 def test_parquet_with_structs_categories_and_class_names(tmp_path):
     columns = {
         "text": ["a", "b", None],
@@ -260,6 +298,14 @@ def test_windows_text_called_latin1_warns(tmp_path, listener):
 def test_utf16_is_told_by_its_mark(tmp_path):
     path = write(tmp_path, "a.tsv", "text\tlabel\r\ncafé\t1\r\n".encode("utf-16"))
     assert read_table(path).column("text", "text") == ["café"]
+
+
+def test_utf16_without_its_mark_is_told(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\ngood,pos\n", encoding="utf-16-le")
+    with pytest.raises(LimbeckError, match="every other character is a NUL.*Give the file's 'encoding'"):
+        read_table(path)
+    assert read_table(path, encoding="utf-16-le").column("text", "text") == ["good"]
 
 
 def test_an_encoding_that_is_none(tmp_path):

@@ -79,6 +79,22 @@ def test_boundaries_need_not_have_the_columns_of_words(file, boundary):
     assert [(e.id, e.words) for e in examples] == [("a.txt/1:3", ("a",)), ("a.txt/2:6", ("b",))]
 
 
+def test_conllu_has_its_own_columns(file):
+    text = (
+        "# text = I go\n1\tI\ti\tPRON\tPRP\t_\t2\tnsubj\t_\t_\n"
+        "2\tgo\tgo\tVERB\tVBP\t_\t0\troot\t_\tSpaceAfter=No\n"
+    )
+    (example,) = tagged(file(text, "a.conllu"))
+    assert (example.words, example.tags) == (("I", "go"), ("PRON", "VERB"))
+    (example,) = tagged(file(text, "a.conllu"), tags=4)
+    assert example.tags == ("PRP", "VBP")
+
+
+def test_a_comment_may_have_as_many_columns_as_a_word(file):
+    text = "# id 91b6\tdomain=en\nEU\tB-ORG\n#\tO\n\n# id 7\tdomain=en\nrejects\tO\n"
+    assert [example.words for example in tagged(file(text, "a.conll"))] == [("EU", "#"), ("rejects",)]
+
+
 def test_words_alone_are_untagged(file):
     assert tagged(file("EU\nrejects\n\nso\n", "a.conll")) == [
         Example("a.conll:1", "EU rejects", None, "a.conll:1", ("EU", "rejects"), None),

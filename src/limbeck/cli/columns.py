@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from limbeck.core.errors import LimbeckError
@@ -28,12 +30,18 @@ PAIRS = (
 """What data sets of pairs call the two texts."""
 LABELS = ("label", "labels", "class", "category", "sentiment", "intent", "target")
 """What they call the label."""
+SCORES = ("score", "similarity", "similarity_score", "rating", "gold")
+"""What they call scores, where nothing is called a label."""
+KNOWN = {*TEXTS, *LABELS, *SCORES, *(name for names in PAIRS for name in names), "id", "index"}
+"""Names that no example begins with."""
 MOST_LABELS = 200
 """A column with more different values than this holds no labels, unless its name says so."""
 WORDS = 2
 """A text of so many words is no column's name, where what stands beside it is a label."""
 SENTENCE = 3
 """Words of a sentence, on average, under which a column holds none."""
+CLOCK = re.compile(r"\d\d:\d\d:\d\d")
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +75,18 @@ def guess_columns(table: Table, where: Path) -> Columns:
     """
     values = {}
     for number, name in enumerate(table.names):
+        if table.names.count(name) > 1:
+            continue  # a recipe cannot name it
         cells = [value for value in table.column(_key(table, number), "text") if value not in (None, "")]
         if cells and not any(isinstance(value, dict | list) for value in cells):
             values[name] = list(map(str, cells))
     if not values:
         raise LimbeckError("there is no column of text", where=where)
-    lengths = {name: sum(map(len, column)) / len(column) for name, column in values.items()}
-    text, second = _pair(values, named=table.header is not False) or (called(values, TEXTS), None)
-    unnamed = {name: length for name, length in lengths.items() if name.strip().lower() not in LABELS}
-    text = text or max(unnamed or lengths, key=lengths.__getitem__)
+    written = {name: column for name, column in values.items() if not _is_data(column)} or values
+    text, second = _pair(written, named=table.header is not False) or (called(values, TEXTS), None)
+    unnamed = {name: column for name, column in written.items() if name.strip().lower() not in LABELS}
+    unnamed = {name: column for name, column in unnamed.items() if _words(column) >= SENTENCE} or unnamed
+    text = text or max(unnamed or written, key=lambda name: fmean(map(len, written[name])))
     others = {name: column for name, column in values.items() if name not in (text, second)}
     label = called(others, LABELS) or _like_labels(others)
     keys = {None: None} | {name: _key(table, number) for number, name in enumerate(table.names)}
@@ -101,17 +112,43 @@ def _pair(values: Mapping[str, list[str]], named: bool) -> tuple[str, str] | Non
             return first, second
     if named:
         return None
-    words = {name: sum(len(cell.split()) for cell in cells) / len(cells) for name, cells in values.items()}
-    sentences = [name for name, mean in words.items() if mean >= SENTENCE]
+    sentences = [name for name, cells in values.items() if _words(cells) >= SENTENCE]
     return (sentences[0], sentences[1]) if len(sentences) == 2 else None
 
 
+def _words(cells: Sequence[str]) -> float:
+    """Words of a cell, on average."""
+    return fmean(len(cell.split()) for cell in cells)
+
+
+def _is_data(cells: Sequence[str]) -> bool:
+    """Whether a column holds no texts, but what programs write: JSON, or times of day."""
+    return all(cell[:1] in ("{", "[") and cell[-1:] in ("}", "]") for cell in cells) or all(
+        map(CLOCK.search, cells)
+    )
+
+
 def lacks_header(columns: Columns, table: Table) -> bool:
-    """Whether the line taken for a header is an example: a text, with a label that others have too."""
-    if not table.header or columns.label is None:
+    """Whether the line taken for a header is an example.
+
+    So it is where no name is a usual one, and the only one is a sentence; or beside a text stands a label that others
+    have too, or a number above numbers.
+    """
+    if not table.header or called(table.names, KNOWN) is not None:
         return False
-    others = {str(value).strip() for value in table.column(columns.label, "label")}
-    return str(columns.label) in others and len(str(columns.text).split()) >= WORDS
+    words = len(str(columns.text).split())
+    if len(table.names) == 1:
+        return words >= SENTENCE
+    others = [] if columns.label is None else table.column(columns.label, "label")
+    if str(columns.label) in {str(value).strip() for value in others}:
+        return words >= WORDS
+    return words >= WORDS and any(
+        _is_number(name) and all(map(_is_number, column)) for name, column in table.columns.items()
+    )
+
+
+def _is_number(value: object) -> bool:
+    return NUMBER.fullmatch(str(value).strip()) is not None
 
 
 def called(columns: Iterable[str], names: Iterable[str]) -> str | None:

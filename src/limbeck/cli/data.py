@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
+from limbeck.cli.columns import KNOWN, called
 from limbeck.cli.outcomes import Found, find_columns, find_format
+from limbeck.cli.tagged import find_tagged
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
 from limbeck.evaluate.table import NOTHING
-from limbeck.text.readers import CONLL_ENDINGS, USES, form_of
+from limbeck.text.readers import CONLL_ENDINGS, USES, form_of, table_of
 from limbeck.text.summary import Lengths, Summary
-from limbeck.text.tables import ENDINGS, TableFormat, ending_of, read_table
+from limbeck.text.tables import ENDINGS, ending_of
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 SHOWN = 12
 """Labels that have a row of their own; the others are counted together."""
-TABLES = ("csv", "tsv", "jsonl", "parquet")
+TABLES = ("csv", "tsv", "jsonl", "parquet", "dataset")
+OF_WORDS = {"words", "tags", "spans"}
+"""Columns of tagged words."""
 
 
 def looked_at(files: Sequence[str], form: str, keys: Sequence[str]) -> tuple[list[Source], Task]:
@@ -51,6 +55,8 @@ def looked_at(files: Sequence[str], form: str, keys: Sequence[str]) -> tuple[lis
         key = ".".join(map(str, wrong["loc"]))
         fix = f"Keys of a source are {', '.join(Source.model_fields)}"
         raise LimbeckError(f"'{key}': {wrong['msg']}", where="--set", fix=fix) from None
+    if not OF_WORDS.isdisjoint(more):
+        return sources, "tagging"
     first, *others = sources
     found = _found(first)
     if found is None or not {"text", "label"}.isdisjoint(more):
@@ -61,7 +67,7 @@ def looked_at(files: Sequence[str], form: str, keys: Sequence[str]) -> tuple[lis
 
 def _task_of(source: Source, found: Found | None) -> Task:
     """Of a source whose columns are named, or whose format has none."""
-    if found is not None:
+    if found is not None and found.task != "tagging":
         named = source.label if isinstance(source.label, str) else None
         return found.task if found.keys.get("label", named) == named else "classification"
     form = "conll" if _is_conll(source) else source.format
@@ -73,37 +79,51 @@ def _task_of(source: Source, found: Found | None) -> Task:
 
 
 def _found(source: Source) -> Found | None:
-    """What a labelled format or a table holds; None of others."""
+    """What a labelled format, tagged words or a table hold; None of others."""
     if (found := find_format(source)) is not None:
         return found
-    form = _table_form(source)
-    return None if form is None else find_columns(source, form)
+    if (tagged := find_tagged(source)) is not None:
+        keys = {} if tagged[0].format == "auto" else {"format": tagged[0].format}
+        return Found("tagging", None, keys, False, None, "tagged words")
+    return find_columns(source) if _is_table(source) else None
 
 
-def _table_form(source: Source) -> TableFormat | None:
-    """How a table is written; None of what is none, or whose format is not known from its ending."""
+def _is_table(source: Source) -> bool:
+    """Whether it is a table or a data set; not where its ending does not tell."""
     path = Path(source.path)
-    if not path.is_file() or (source.format == "auto" and ending_of(path) not in ENDINGS):
-        return None
-    written = form_of(source) if source.format == "auto" else source.format
-    return cast(TableFormat, written) if written in TABLES else None
+    if source.format != "auto":
+        return source.format in TABLES
+    if not path.is_file():
+        return True
+    return ending_of(path) in ENDINGS and form_of(source) in TABLES
 
 
 def _like(keys: dict[str, Any], source: Source) -> Source:
     """The source with columns of these names; where it has none such, with those that look like them."""
-    if (form := _table_form(source)) is None:
+    if not _is_table(source):
         found = find_format(source)
         return source if found is None else source.model_copy(update=found.keys)
-    header = keys.get("header", source.header)
-    table = read_table(
-        Path(source.path), form, header=header, encoding=source.encoding, undecodable=source.undecodable
-    )
+    mine = _found(source)
+    if mine is None or mine.task == "tagging":
+        return source if mine is None else source.model_copy(update=mine.keys)
+    source = source.model_copy(update={"header": _has_header(keys, mine, source)})
+    table = table_of(source)
     here = set(range(len(table.names)) if table.header is False else table.names)
-    if "text" not in keys or not {keys[name] for name in ("text", "second") if name in keys} <= here:
-        return source.model_copy(update=find_columns(source, form).keys)
+    texts = {keys[name] for name in ("text", "second") if name in keys}
+    if not texts or not texts <= here:
+        return source.model_copy(update=mine.keys)
     label = keys.get("label")
     wanted = label if isinstance(label, list) else [label]
     return source.model_copy(update=keys if here.issuperset(wanted) else {**keys, "label": None})
+
+
+def _has_header(keys: dict[str, Any], mine: Found, source: Source) -> bool:
+    """Whether another file has a header: as it looks by itself, and else as the first has it."""
+    first, own = keys.get("header", True), mine.keys.get("header", True)
+    if first == own:
+        return bool(first)
+    names = table_of(source).names
+    return keys.get("text") in names if first else called(names, KNOWN) is not None
 
 
 def _is_conll(source: Source) -> bool:

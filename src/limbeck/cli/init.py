@@ -7,15 +7,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from limbeck.cli.columns import MOST_LABELS, SENTENCE
 from limbeck.cli.init_parallel import RATIO, Pairs, find_pairs
 from limbeck.cli.outcomes import Found, find_columns, find_format
+from limbeck.cli.tagged import find_tagged
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write
 from limbeck.core.sources import Source
-from limbeck.text.readers import CONLL_ENDINGS, read
-from limbeck.text.tables import ENDINGS, format_of
 from limbeck.text.tags import mark_spans
 
 OF_WORDS = ("word_tag", "seq_in")
@@ -66,7 +64,7 @@ def _looked_at(data: Path, target: str | None, teacher: str | None, encoding: st
         return _of_labelled(published)
     if (pairs := find_pairs(data, target, encoding)) is not None:
         return _of_pairs(pairs, teacher)
-    if (tagged := find_tagged(data, encoding)) is not None:
+    if (tagged := find_tagged(Source(path=str(data), encoding=encoding))) is not None:
         return _of_words(*tagged)
     return _of_labelled(_in_table(data, encoding))
 
@@ -111,38 +109,6 @@ def _of_pairs(pairs: Pairs, teacher: str | None) -> Filled:
 # Tagged words.
 
 
-def find_tagged(data: Path, encoding: str = "utf-8") -> tuple[Source, list[Example]] | None:
-    """How a file's words and tags are read, and its sentences; None for a file that is not one of tagged words."""
-    ending = data.suffix.lower()
-    if ending in CONLL_ENDINGS:
-        source = Source(path=str(data), format="conll", encoding=encoding)
-        return source, read(source, task="tagging")
-    if data.name == "seq.in":
-        forms = ["parallel"]
-    elif ending in (".csv", ".tsv"):
-        forms = ["auto", "conll"]
-    else:
-        forms = ["auto"] if ending in ENDINGS and ending != ".txt" else ["conll", "word_tag"]
-    for form in forms:
-        source = Source.model_validate({"path": str(data), "format": form, "encoding": encoding})
-        try:
-            sentences = read(source, task="tagging")
-        except LimbeckError:
-            continue
-        if _look_tagged(sentences):
-            return source, sentences
-    return None
-
-
-def _look_tagged(sentences: Sequence[Example]) -> bool:
-    """Whether tags mark spans, or are few, of words that make sentences."""
-    tags = [tag for sentence in sentences for tag in sentence.tags or ()]
-    if mark_spans(tags):
-        return True
-    few = 2 <= len(set(tags)) <= min(MOST_LABELS, len(tags) // 2)
-    return few and len(sentences) > 1 and len(tags) >= SENTENCE * len(sentences)
-
-
 def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
     """The template for tagged words, what was found, and what fills it."""
     tags = {tag for sentence in sentences for tag in sentence.tags or ()}
@@ -171,7 +137,7 @@ def _in_table(data: Path, encoding: str) -> Found:
     if data.is_dir():
         fix = "Name a file in it, or write the recipe's data.train by hand: the folder as 'path', and its columns"
         raise LimbeckError("a folder, and none of texts with their intents", where=data, fix=fix)
-    found = find_columns(Source(path=str(data), encoding=encoding), format_of(data))
+    found = find_columns(Source(path=str(data), encoding=encoding))
     if found.keys["label"] is None:
         fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
         raise LimbeckError("no column looks like labels (few values, each many times)", where=data, fix=fix)

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from limbeck.cli.columns import LABELS, Columns, called, guess_columns, lacks_header
+from limbeck.cli.columns import LABELS, SCORES, Columns, called, guess_columns, lacks_header
 from limbeck.core.sources import Source
 from limbeck.core.tasks import METRICS_OF, Metric, Task
 from limbeck.text import glue, labelled
-from limbeck.text.cells import is_nothing
-from limbeck.text.readers import read
-from limbeck.text.tables import Table, TableFormat, read_table
+from limbeck.text.cells import is_blank
+from limbeck.text.readers import read, table_of
+from limbeck.text.tables import Table
 
-SCORES = ("score", "similarity", "similarity_score", "rating", "gold")
-"""What data sets call scores, where nothing is called a label."""
 SETS = ("labels", "label", "tags", "categories", "topics", "emotions")
 """What they call the labels of a text, where it may have several."""
 SEPARATORS = ("|", ";")
@@ -75,25 +73,20 @@ def find_format(source: Source) -> Found | None:
     )
 
 
-def find_columns(source: Source, form: TableFormat) -> Found:
+def find_columns(source: Source) -> Found:
     """A table of texts with labels, scores or sets of labels.
 
     Args:
-        source: The file; whether it has a header, if that is told.
-        form: How it is written.
+        source: The file or data set; whether it has a header, if that is told.
 
     Raises:
         LimbeckError: It cannot be read, or has no column of text.
     """
     path = Path(source.path)
-
-    def rows(header: bool) -> Table:
-        return read_table(path, form, header=header, encoding=source.encoding, undecodable=source.undecodable)
-
-    table = rows(source.header)
+    table = table_of(source)
     columns = guess_columns(table, path)
     if "header" not in source.model_fields_set and lacks_header(columns, table):
-        table = rows(False)
+        table = table_of(source.model_copy(update={"header": False}))
         columns = guess_columns(table, path)
     keys: dict[str, Any] = {"text": columns.text}
     if columns.second is not None:
@@ -127,7 +120,7 @@ def outcome(table: Table, columns: Columns) -> Found:
         return Found("multilabel", METRICS_OF["multilabel"][0], sets, False, None, told)
     if (label := columns.label) is None:
         return Found("classification", None, {"label": None}, False, 0, "no labels")
-    kinds = {str(value) for value in table.column(label, "label") if not is_nothing(value)}
+    kinds = {str(value) for value in table.column(label, "label") if not is_blank(value)}
     return Found("classification", None, {"label": label}, False, len(kinds), f"labels from '{label}'")
 
 
@@ -140,7 +133,7 @@ def _scores(columns: Mapping[str, Sequence[Any]]) -> str | None:
     name = called(columns, LABELS) or called(columns, SCORES)
     if name is None:
         return None
-    numbers = [_number(value) for value in columns[name] if not is_nothing(value)]
+    numbers = [_number(value) for value in columns[name] if not is_blank(value)]
     if not numbers or not all(map(math.isfinite, numbers)) or all(number.is_integer() for number in numbers):
         return None
     return name
@@ -150,7 +143,7 @@ def _sets(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any] | None:
     """How labels are told, of which a text may have several."""
     label = called(columns, LABELS)
     name = called(columns if label is None else [label], SETS)
-    cells = [value for value in columns[name] if not is_nothing(value)] if name else []
+    cells = [value for value in columns[name] if not is_blank(value)] if name else []
     if cells and all(isinstance(value, list) or str(value).startswith("[") for value in cells):
         return {"label": name}
     for separator in SEPARATORS:
@@ -163,7 +156,11 @@ def _sets(columns: Mapping[str, Sequence[Any]]) -> dict[str, Any] | None:
 
 
 def _are_bits(values: Sequence[Any]) -> bool:
-    return {str(value) for value in values} in ({"0", "1"}, {"False", "True"}, {"0.0", "1.0"})
+    return {str(value) for value in values if not is_blank(value)} in (
+        {"0", "1"},
+        {"False", "True"},
+        {"0.0", "1.0"},
+    )
 
 
 def _number(value: Any) -> float:

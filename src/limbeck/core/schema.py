@@ -129,7 +129,10 @@ def reading_yaml(path: Path) -> Iterator[None]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise LimbeckError(f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1) from None
+        fix = "Put each document in a file of its own" if "another document" in problem else None
+        raise LimbeckError(
+            f"not valid YAML: {problem}", where=path, line=mark and mark.line + 1, fix=fix
+        ) from None
     except (ValueError, RecursionError) as error:
         raise LimbeckError(f"unreadable YAML ({error})", where=path) from None
 

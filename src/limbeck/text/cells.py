@@ -61,7 +61,7 @@ def score_of(value: Any, table: Table, row: int) -> float | None:
     Raises:
         LimbeckError: It is no finite number.
     """
-    if is_nothing(value) or (isinstance(value, str) and not value.strip()):
+    if is_blank(value):
         return None
     return number_of(value, table.where, table.lines[row])
 
@@ -168,6 +168,11 @@ def ids_of(table: Table, key: str | int) -> list[str]:
 def is_nothing(value: Any) -> bool:
     """Whether a cell is empty, as tables of several makers have it: null, or not a number."""
     return value is None or (isinstance(value, float) and math.isnan(value))
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a cell is empty, or holds space alone."""
+    return is_nothing(value) or (isinstance(value, str) and not value.strip())
 
 
 def _kind(value: Any) -> str:

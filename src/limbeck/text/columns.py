@@ -18,8 +18,12 @@ LineFormat = Literal["conll", "word_tag", "parallel"]
 DOCUMENT = "-DOCSTART-"
 CONLL_U = 10
 """Columns of CoNLL-U, whose first numbers the words."""
+OF_CONLL_U = {"words": 1, "tags": 3}
+"""Its forms, and its universal parts of speech."""
 NO_WORD = re.compile(r"\d+[-.]\d+")
 """Its numbers of lines that are no words: several words written as one (3-4), and words left out (8.1)."""
+COMMENT = re.compile(r"#\s+(?:id|sent_id|newdoc|newpar|text)\b")
+"""A comment that may have as many columns as a word has: ``# id 91b6 domain=en``."""
 INTENT = re.compile(r"\s<=>(?:\s|$)")
 """What follows is about the whole sentence."""
 
@@ -60,6 +64,10 @@ def _conll(lines: Sequence[str], path: Path, source: Source) -> Iterator[Sentenc
         return
     tabs = "\t" in first[1]
     width = len(_cells(first[1], tabs))
+    if tabs and width == CONLL_U and _cells(first[1], tabs)[0].isdecimal():
+        source = source.model_copy(
+            update={key: place for key, place in OF_CONLL_U.items() if getattr(source, key) == "auto"}
+        )
     word, tag = _places(source, width, path)
     document, sentence = 0, list[tuple[int, list[str]]]()
     for row in [*rows, None]:
@@ -70,8 +78,8 @@ def _conll(lines: Sequence[str], path: Path, source: Source) -> Iterator[Sentenc
             if sentence:
                 yield _sentence(sentence, document - is_break, word, tag)
             sentence = []
-        elif row[1][0] == "#" and not sentence and len(cells) != width:
-            continue  # a comment
+        elif row[1][0] == "#" and not sentence and (len(cells) != width or COMMENT.match(row[1])):
+            continue
         elif len(cells) != width:
             raise _uneven(len(cells), width, first[0], path, row[0])
         elif not (tabs and width == CONLL_U and NO_WORD.fullmatch(cells[0])):

@@ -23,6 +23,8 @@ Rows = list[list[str]]
 Wanted = Sequence[str | int]
 DELIMITERS = ",;\t|"
 """Of a CSV, the most usual first."""
+SEPARATOR = re.compile("sep=(.)(?=\n)")
+"""The first line by which Excel is told the delimiter."""
 SAMPLE = 50
 """Lines that are looked at to tell a file's delimiter."""
 
@@ -54,12 +56,21 @@ def rows_of_csv(path: Path, text: str, header: bool, wanted: Wanted) -> tuple[Ro
         LimbeckError: A quote is never closed, or closed too early.
     """
     text = _tame_returns(text)
-    delimiter = _delimiter(text, header, wanted)
+    told = SEPARATOR.match(text)
+    delimiter = told[1] if told else _delimiter(text, header, wanted)
+    if told:  # the line stays, empty, so that others keep their numbers
+        text = text[told.end() :]
     try:
         plain = _parse(text, delimiter)
         bad = None
     except _QuoteError as error:
         plain, bad = ([], []), error
+    if (
+        f'{delimiter} "' in text
+        and any(cell.startswith(' "') for row in plain[0] for cell in row)
+        and (spaced := _parse_or_none(text, delimiter, skipinitialspace=True))
+    ):
+        return spaced  # the space before an opening mark is none of the field's
     if bad is None and (_is_even(plain[0]) or '\\"' not in text):
         return plain
     if '\\"' in text and (escaped := _parse_or_none(text, delimiter, doublequote=False, escapechar="\\")):

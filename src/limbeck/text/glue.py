@@ -49,13 +49,16 @@ HEADERS = (
     "id qid1 qid2 question1 question2 is_duplicate",
     "id question1 question2",
     "index question sentence",
-    "index question sentence label",
     "index sentence1 sentence2",
-    "index sentence1 sentence2 label",
     "index genre filename year old_index source1 source2 sentence1 sentence2",
     "index genre filename year old_index source1 source2 sentence1 sentence2 score",
 )
 """First lines that only GLUE's files have (of MNLI's several versions, the first words)."""
+OF_LABELS = {
+    "index sentence1 sentence2 label": r"(not_)?entailment|[01]|-1",
+    "index question sentence label": r"(not_)?entailment|-1",
+}
+"""First lines that other people's files may have, and what the last column of GLUE's then holds."""
 MNLI = "index promptID pairID genre "
 SST2 = "sentence label"
 """The first line of SST-2, and of many people's own files: only the folder tells."""
@@ -67,6 +70,8 @@ GOLD = {
     "sts-b": r"[0-5](\.\d+)?",
 }
 """What stands in the column of the label, in files without a header."""
+NO_LABEL = frozenset({"-", "-1", "-1.0"})
+"""Labels of sentences that nobody has labelled, and of those of MNLI that its annotators did not agree on."""
 OUT_OF_DOMAIN = {"c-05", "clc95", "j_71", "s_97", "swb04", "w_80"}
 """Sources of CoLA's sentences that only its out-of-domain part has; the first column names them."""
 STSB_FILE = re.compile(r"sts-(train|dev|test)\.csv(\.gz)?")
@@ -105,9 +110,12 @@ HEADLESS = {
 
 def is_like(path: Path, head: str) -> bool:
     """Whether the first line is that of a file of GLUE, or the folder names a task whose files begin so."""
-    cells = _cells(head.partition("\n")[0])
+    first, _, rest = head.partition("\n")
+    cells = _cells(first)
     shown = " ".join(cell.replace(" ", "_") for cell in cells)
     task = task_of(path)
+    if (gold := OF_LABELS.get(shown)) is not None:
+        return re.fullmatch(gold, _cells(rest.partition("\n")[0])[-1]) is not None
     if shown in HEADERS or shown.startswith(MNLI) or (shown, task) == (SST2, "sst-2"):
         return True
     layout = HEADLESS.get(task or "")
@@ -175,8 +183,7 @@ def named_task(path: Path, source: Source) -> str | None:
 def _row(number: int, cells: Sequence[str], layout: Layout) -> Row:
     label = "" if layout.label is None else cells[layout.label]
     second = None if layout.second is None else cells[layout.second]
-    # MNLI marks sentences that its annotators did not agree on by a dash.
-    return Row(number, cells[layout.text], None if label == "-" else label, second)
+    return Row(number, cells[layout.text], None if label in NO_LABEL else label, second)
 
 
 def layout_of(path: Path, first: Sequence[str], task: str | None = None) -> Layout:
@@ -189,7 +196,9 @@ def layout_of(path: Path, first: Sequence[str], task: str | None = None) -> Layo
     # Names of one task's columns are among those of another, so the task that explains most of them is meant.
     best = max([named] if named else TASKS, key=lambda one: sum(key in first for key in TASKS[one]))
     text, second, label = TASKS[best]
-    if text in first and (second is None or second in first):
+    others = {key for *_, key in TASKS.values()} - {label}
+    is_other = label not in first and not others.isdisjoint(first)
+    if text in first and (second is None or second in first) and not is_other:
         other, gold = (first.index(key) if key in first else None for key in (second, label))
         return Layout(best, len(first), first.index(text), other, gold, True)
     if named and (layout := HEADLESS.get(named)) and _fits(layout, first):
@@ -200,9 +209,9 @@ def layout_of(path: Path, first: Sequence[str], task: str | None = None) -> Layo
 
 
 def task_of(path: Path) -> str | None:
-    """The task that the folder names, or that above it; the files of STS Benchmark have a name of their own."""
+    """The task that one of the three folders above names; the files of STS Benchmark have a name of their own."""
     plain = {task.replace("-", ""): task for task in TASKS}
-    for folder in path.resolve().parts[-2:-4:-1]:
+    for folder in path.absolute().parts[-2:-5:-1]:
         name = re.sub("[^a-z0-9]", "", folder.lower()).removesuffix("public")
         if name in plain:
             return plain[name]

@@ -9,7 +9,7 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.sources import Source
 from limbeck.core.tasks import Task
-from limbeck.text.cells import is_one, label_of, labels_of, score_of
+from limbeck.text.cells import is_blank, is_one, label_of, labels_of, score_of
 from limbeck.text.tables import Table
 
 
@@ -34,6 +34,12 @@ def golds_of(table: Table, source: Source, name: str, task: Task) -> list[dict[s
             raise LimbeckError(what, where=source.path, fix=fix)
         return [{"labels": each} for each in _by_column(table, source.label, source)]
     values = table.column(source.label, "label")
+    if {str(value).strip() for value in values if not is_blank(value)} <= {"-1", "-1.0"}:
+        if not all(map(is_blank, values)):
+            progress.warn(
+                f"{name}: every label is -1, as test sets are published: they are read as unlabelled"
+            )
+        return [{} for _ in range(len(table))]
     if task == "regression":
         return [{"score": score_of(value, table, row)} for row, value in enumerate(values)]
     if task == "multilabel":

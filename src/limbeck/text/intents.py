@@ -97,19 +97,23 @@ def read_top(path: Path, source: Source) -> Iterator[Row]:
     Raises:
         LimbeckError: A line has no parse, or its brackets do not match.
     """
-    place = 0
     for number, line in numbered(path, source):
         cells = line.rstrip("\r").split("\t")
         if cells == TOP_V2:
-            place = 1
             continue
         parse = cells[-1].strip()
         found = PARSE.fullmatch(parse)
         if found is None or not _matches(parse):
             fix = "A parse is written [IN:GET_EVENT Concerts [SL:DATE_TIME tonight ] ]"
             raise LimbeckError("the line ends in no whole parse", where=path, line=number, fix=fix)
-        text = cells[place] if len(cells) > place + 1 else " ".join(NODE.sub(" ", parse).split())
-        yield Row(number, text, found[1])
+        words = NODE.sub(" ", parse).split()
+        same = (cell for cell in cells[:-1] if _letters(cell) == _letters("".join(words)))
+        yield Row(number, next(same, " ".join(words)), found[1])
+
+
+def _letters(text: str) -> str:
+    """A text but for case and spaces."""
+    return "".join(text.split()).casefold()
 
 
 def _matches(parse: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import atomic_write, parse_json
@@ -22,9 +23,9 @@ from limbeck.text.rows import Row
 from limbeck.text.sentences import SURROGATES
 from limbeck.text.tables import ending_of, read_text
 
-ENTITY = re.compile(r"\[(?P<words>[^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")
-"""``[words](entity)``, ``[words](entity:value)`` and ``[words]{"entity": ...}``."""
-ITEM = re.compile(r"\s*[-*+]\s+(\S.*)")
+ENTITY = re.compile(r"\[(?P<words>[^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\}|\[[^\]]*\])")
+"""``[words](entity)``, ``[words](entity:value)``, ``[words]{"entity": ...}`` and ``[words][{"entity": ...}, ...]``."""
+ITEM = re.compile(r"\s*[-*+]\s*(\S.*)")
 HEADING = re.compile(r"##\s*([^:]*?)\s*:\s*(.*?)\s*")
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 YAML, MARKDOWN, JSON = (".yml", ".yaml"), ".md", ".json"
@@ -209,13 +210,18 @@ def _markdown(path: Path, text: str) -> Iterator[Row]:
     # Comments go, and their line breaks stay, so that lines keep their numbers.
     text = COMMENT.sub(lambda found: "\n" * found[0].count("\n"), text)
     kind = intent = None
+    passed_over: list[int] = []
     for number, line in enumerate(lines_of(text), 1):
         if heading := HEADING.fullmatch(line.rstrip()):
             kind, intent = heading[1].lower(), heading[2]
         elif kind == "intent" and line.strip():
-            if not (found := ITEM.fullmatch(line.rstrip())):
-                raise LimbeckError("the example does not begin with '- '", where=path, line=number)
-            yield Row(number, _plain(found[1]), intent)
+            if found := ITEM.fullmatch(line.rstrip()):
+                yield Row(number, _plain(found[1]), intent)
+            else:
+                passed_over.append(number)
+    if passed_over:
+        what = f"{len(passed_over)} lines below intents are no examples ('- text'), and Rasa passes them over"
+        progress.warn(f"{path.name}:{passed_over[0]}: {what}")
 
 
 # JSON: a list of examples.

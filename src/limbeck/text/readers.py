@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
@@ -17,6 +15,7 @@ from limbeck.text import catalogues, columns, labelled, resources
 from limbeck.text.catalogues import read_catalogues
 from limbeck.text.cells import ids_of, text_of
 from limbeck.text.columns import LineFormat, read_sentences
+from limbeck.text.data_sets import read_data_set
 from limbeck.text.golds import golds_of
 from limbeck.text.labelled import FAMILIES, LabelledFormat, read_labelled
 from limbeck.text.parallel import pairs_of, read_lines
@@ -25,10 +24,8 @@ from limbeck.text.tables import (
     ENDINGS,
     Table,
     TableFormat,
-    classes_of,
     ending_of,
     format_of,
-    from_arrow,
     read_table,
 )
 from limbeck.text.tagged import sentences_of
@@ -102,6 +99,27 @@ def read(
     return pairs_of(table, source, name) if task == "translation" else _examples(table, source, name, task)
 
 
+def table_of(source: Source) -> Table:
+    """All columns of a table or data set.
+
+    Raises:
+        LimbeckError: It cannot be read, or is none.
+    """
+    place = resources.resolve(source.path)
+    form = source.format
+    if form == "auto":
+        form = format_of(place) if isinstance(place, Path) and place.is_file() else form_of(source)
+    if form == "dataset":
+        return read_data_set(source, place)[0]
+    return read_table(
+        Path(place),
+        cast(TableFormat, form),
+        header=source.header,
+        encoding=source.encoding,
+        undecodable=source.undecodable,
+    )
+
+
 def files_of(source: Source) -> tuple[str, ...]:
     """The files that a source is read from, as the recipe would name them."""
     if _is_catalogue(source):
@@ -157,7 +175,7 @@ def _table(
 ) -> tuple[Table, str]:
     """The rows of a file or data set, and what stands for it in ids."""
     if form == "dataset":
-        table, split = _data_set(source, place)
+        table, split = read_data_set(source, place)
         return table, "/".join([name, *filter(None, [source.subset]), split])
     labels = source.label if isinstance(source.label, list) else [source.label]
     told = source.target if task == "translation" else (source.second, *labels)
@@ -189,76 +207,3 @@ def _examples(table: Table, source: Source, name: str, task: Task) -> list[Examp
     return [
         Example(id, text, origin=origin, second=second, **gold) for id, text, gold, origin, second in read
     ]
-
-
-# Data sets.
-
-
-def _data_set(source: Source, place: Path | str) -> tuple[Table, str]:
-    """One split of a data set, and its name.
-
-    The data set is a folder that ``save_to_disk`` wrote, a folder of files, or a name on the hub.
-    """
-    import datasets
-
-    theirs = (
-        datasets.exceptions.DatasetsError,
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        ImportError,
-        RuntimeError,
-    )
-    with _quiet():
-        try:
-            if isinstance(place, Path) and _was_saved(place):
-                found = datasets.load_from_disk(str(place))
-            else:
-                found = datasets.load_dataset(str(place), source.subset)
-        except theirs as error:
-            raise _no_data_set(source, error) from None
-    split, data = _split(found, source)
-    if not len(data):
-        raise LimbeckError("the data set holds no rows", where=source.path)
-    arrow = data.with_format("arrow")[:]
-    return from_arrow(source.path, arrow, classes_of(data.features.arrow_schema)), split
-
-
-def _was_saved(folder: Path) -> bool:
-    return (folder / "dataset_dict.json").is_file() or (folder / "state.json").is_file()
-
-
-def _split(found: Any, source: Source) -> tuple[str, Any]:
-    """The split that the source names, or the only one."""
-    if not isinstance(found, dict):
-        return str(found.split or source.split or "all"), found
-    if source.split is None and len(found) == 1:
-        return next((str(name), data) for name, data in found.items())
-    if source.split is None or source.split not in found:
-        what = "say which split" if source.split is None else f"there is no split '{source.split}'"
-        fix = f"Set 'split' to one of: {', '.join(map(str, found))}"
-        raise LimbeckError(what, where=source.path, fix=fix)
-    return source.split, found[source.split]
-
-
-def _no_data_set(source: Source, error: Exception) -> LimbeckError:
-    # What datasets raises says that something went wrong, and its cause says what.
-    told = error.__cause__ or error
-    reason = str(told).strip().partition("\n")[0].rstrip(".:") or type(told).__name__
-    fix = "Check the spelling; for a file, give its 'format'; a name on the hub needs the network once"
-    return LimbeckError(f"no data set can be read here ({reason})", where=source.path, fix=fix)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the bars of ``datasets``: progress is told in one voice."""
-    import datasets
-
-    shown = datasets.utils.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if not shown:
-            datasets.enable_progress_bars()

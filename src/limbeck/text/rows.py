@@ -15,7 +15,7 @@ from limbeck.core.tasks import Task
 from limbeck.text.cells import number_of
 from limbeck.text.delimited import lines_of
 from limbeck.text.sentences import clean_word
-from limbeck.text.tables import GZIP, read_text
+from limbeck.text.tables import GZIP, marked, read_text
 
 HEAD = 20_000
 """Bytes of a file by which its format is told."""
@@ -51,12 +51,13 @@ def numbered(path: Path, source: Source) -> Iterator[tuple[int, str]]:
 
 
 def head_of(path: Path) -> str:
-    """The beginning of a file, whatever its encoding; empty where it cannot be read."""
+    """The beginning of a file in UTF-8, or in what a byte order mark says; empty where it cannot be read."""
     try:
         with gzip.open(path) if path.suffix.lower() == GZIP else path.open("rb") as file:
-            return file.read(HEAD).decode("utf-8-sig", "replace")
+            data = file.read(HEAD)
     except (OSError, EOFError):
         return ""
+    return data.decode(marked(data, "utf-8-sig"), "replace").removeprefix("\ufeff")
 
 
 def examples_of(

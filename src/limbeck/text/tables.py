@@ -31,8 +31,12 @@ ENDINGS: dict[str, TableFormat] = {
     ".txt": "txt",
 }
 GZIP = ".gz"
+LISTS = ("data", "rows", "examples", "items", "records")
+"""Keys under which an object has a list of rows."""
 WITHOUT = {"label": ", or to null for unlabelled text", "target": ", or to null for untranslated text"}
 """What else an error offers where a column is missing that text can do without."""
+SIGNS = 1000
+"""Characters of a file by which a wrong encoding shows."""
 SHOWN = 12
 """Column names that an error lists."""
 
@@ -92,7 +96,9 @@ class Table:
         if self.names.count(key) == 1:
             return key
         if key in self.names:
-            raise LimbeckError(f"two columns are called '{key}'", where=self.where, fix="Rename one of them")
+            fix = "Rename one of them"
+            fix += ", or, if the first line is no header, set 'header: false'" if self.header else ""
+            raise LimbeckError(f"two columns are called '{key}'", where=self.where, fix=fix)
         shown = ", ".join(f"'{textwrap.shorten(name, 40)}'" for name in self.names[:SHOWN])
         more = f" and {len(self.names) - SHOWN} more" if len(self.names) > SHOWN else ""
         fix = f"Set '{role}' to one of them" + WITHOUT.get(role, "")
@@ -188,8 +194,7 @@ def read_text(path: Path, name: str, undecodable: Literal["error", "replace"]) -
     """
     _check_file(path)
     data = _bytes(path).removeprefix(codecs.BOM_UTF8)
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        name = "utf-16"
+    name = marked(data, name)
     try:
         text = data.decode(name, "strict" if undecodable == "error" else "replace")
     except LookupError:
@@ -205,9 +210,19 @@ def read_text(path: Path, name: str, undecodable: Literal["error", "replace"]) -
         ) from None
     if codecs.lookup(name).name == "iso8859-1" and re.search("[\x80-\x9f]", text):
         progress.warn(f"{path.name} holds bytes that Latin-1 gives no character; is its encoding cp1252?")
+    if 4 * text[:SIGNS].count("\0") > len(text[:SIGNS]):
+        what = "every other character is a NUL, as where UTF-16 is read as something else"
+        raise LimbeckError(what, where=path, fix="Give the file's 'encoding': utf-16-le or utf-16-be")
     text = text.removeprefix("\ufeff")
     # Old Macintosh line ends, in files that have no others.
     return text.replace("\r", "\n") if "\r" in text and "\n" not in text else text
+
+
+def marked(data: bytes, name: str) -> str:
+    """The encoding that a byte order mark at the start says, or else the one that is named."""
+    if data.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    return "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else name
 
 
 def _bytes(path: Path) -> bytes:
@@ -233,7 +248,9 @@ def _plain_lines(path: Path, text: str) -> Table:
 def _json(path: Path, text: str) -> Table:
     """Objects, one a line, or all in one list; keys inside keys are columns named ``OUTER.INNER``."""
     if text.lstrip().startswith("["):
-        rows, lines = _json_list(path, text), None
+        rows, lines = _json_list(path, parse_json(text, path)), None
+    elif (whole := _rows_of_object(path, text)) is not None:
+        rows, lines = _json_list(path, whole), None
     else:
         numbered = [
             (number, line) for number, line in enumerate(lines_of(text), 1) if line and not line.isspace()
@@ -257,8 +274,28 @@ def _json_object(path: Path, number: int, line: str) -> dict[str, Any]:
     return value
 
 
-def _json_list(path: Path, text: str) -> list[dict[str, Any]]:
-    rows = parse_json(text, path)
+def _rows_of_object(path: Path, text: str) -> list[Any] | None:
+    """Of a file that is one object: the list of rows in it, or else it alone; None where objects stand one a line.
+
+    Raises:
+        LimbeckError: It is an object of columns, as pandas writes tables.
+    """
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(whole, dict):
+        return None
+    lists: list[list[Any]] = [whole[key] for key in LISTS if isinstance(whole.get(key), list)]
+    if len(lists) == 1 and all(isinstance(one, dict) for one in lists[0]):
+        return lists[0]
+    if len(whole) > 1 and all(isinstance(one, dict) and all(map(str.isdigit, one)) for one in whole.values()):
+        fix = "Write one object a line; pandas does with to_json(orient='records', lines=True)"
+        raise LimbeckError("one object of columns, not of rows", where=path, fix=fix)
+    return [whole]
+
+
+def _json_list(path: Path, rows: list[Any]) -> list[dict[str, Any]]:
     stranger = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     if stranger is not None:
         raise LimbeckError(f"item {stranger} of the list is not a JSON object", where=path)
@@ -302,6 +339,9 @@ def _parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     try:
+        names = pq.read_schema(path).names
+        if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
+            raise LimbeckError(f"two columns are called '{twice}'", where=path, fix="Rename one of them")
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise LimbeckError(
@@ -319,8 +359,16 @@ def classes_of(schema: Any) -> dict[str, Sequence[str]]:
     """
     noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = noted.get("info", {}).get("features", {})
-    inner = {name: _element(feature) for name, feature in features.items()}
+    inner = {name: _element(feature) for name, feature in _features(features)}
     return {name: feature["names"] for name, feature in inner.items() if feature.get("_type") == "ClassLabel"}
+
+
+def _features(features: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Features by the names of their columns; those of structs as ``OUTER.INNER``."""
+    for name, feature in features.items():
+        yield prefix + name, feature
+        if isinstance(feature, dict) and "_type" not in feature:
+            yield from _features(feature, f"{prefix}{name}.")
 
 
 def _element(feature: Any) -> dict[str, Any]:
@@ -335,4 +383,8 @@ def _element(feature: Any) -> dict[str, Any]:
 def _class_name(value: Any, names: Sequence[str]) -> Any:
     if isinstance(value, list):
         return [_class_name(one, names) for one in value]
-    return names[value] if value is not None and 0 <= value < len(names) else None
+    if isinstance(value, float) and value.is_integer():  # as a column of numbers with gaps has them
+        value = int(value)
+    if not isinstance(value, int):
+        return value  # the name itself, in a column that somebody mapped
+    return names[value] if 0 <= value < len(names) else None
