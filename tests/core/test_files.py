@@ -12,7 +12,7 @@ import pytest
 
 from limbeck.core import files
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import DONE, StepFolder, atomic_write, read_json, write_json
+from limbeck.core.files import DONE, StepFolder, atomic_write, read_json, sweep, write_json
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -49,6 +49,12 @@ with atomic_write(Path({str(path)!r})) as file:
         other.touch()
     write_json(path, {"new": 1})
     assert sorted(tmp_path.iterdir()) == sorted([path, *others])
+    folder = tmp_path / f".bundle.{files.HOST}.{dead}.x1y2"
+    (folder / "inner").mkdir(parents=True)
+    mine = tmp_path / f".bundle.{files.HOST}.{os.getpid()}.x1y2"
+    mine.mkdir()
+    sweep(tmp_path / "bundle")
+    assert not folder.exists() and mine.exists()
 
 
 def test_a_full_disk_is_one_sentence(tmp_path: Path) -> None:

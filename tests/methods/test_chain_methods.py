@@ -187,3 +187,17 @@ def test_defaults_are_the_papers() -> None:
         "k": 3,
     }
     assert methods.get("chain_substructure").settings({}).model_dump()["schedule"] == "until_last_epoch"
+
+
+def test_a_student_that_is_very_wrong_still_has_a_gradient() -> None:
+    """Its posterior would be nought in float32; over one word it is the structural loss, but for the teacher's entropy."""
+    found = {}
+    for name in ("chain_posterior", "chain_structural"):
+        emissions = torch.tensor([[[0.0, -95.0]]], requires_grad=True)
+        student = Chain(emissions, torch.zeros(2, 2), torch.tensor([1]))
+        teacher = Chain(torch.tensor([[[-30.0, 0.0]]]), torch.zeros(2, 2), torch.tensor([1]))
+        total = loss(name, student, teacher, torch.full((1, 1), NO_GOLD)).total
+        total.backward()
+        found[name] = (float(total.detach()), emissions.grad[0, 0].tolist())
+    assert found["chain_posterior"][0] == pytest.approx(95, rel=1e-6)
+    assert found["chain_posterior"][1] == pytest.approx(found["chain_structural"][1], abs=1e-6)

@@ -122,6 +122,22 @@ def test_neurons_in_another_order_have_nothing_to_learn(kernel: str) -> None:
     assert float(last.grad.abs().max()) < 1e-5
 
 
+@pytest.mark.parametrize("kernel", ["linear", "polynomial", "gaussian"])
+def test_a_silent_neuron_has_nothing_to_learn_and_explodes_nothing(kernel: str) -> None:
+    taught = objective("neuron_selectivity", student=TEACHER, kernel=kernel)
+    own = signals(TEACHER, 1).hidden
+    last = own[-1].clone()
+    last[0, :, 1] = 0.0
+    last.requires_grad_()
+    taught(
+        Signals(hidden=(*own[:-1], last), logits=signals(TEACHER, 1).logits, mask=MASK),
+        signals(TEACHER, 2),
+        batch(),
+    ).total.backward()
+    largest = last.grad.abs().amax((1, 2))
+    assert largest[0] < 10 * largest[1:].max() and not last.grad[0, :, 1].any()
+
+
 def test_a_bilstm_has_states_of_both_directions() -> None:
     torch.manual_seed(1)
     config = BiLSTMConfig(

@@ -224,3 +224,8 @@ def test_serving_in_an_environment_without_torch(bundle_folder, bundle, tmp_path
     line = subprocess.run(command, capture_output=True, text=True, check=False)
     assert line.returncode == 0, line.stderr
     assert json.loads(line.stdout)["text"] == "a good film"
+
+
+def test_what_onnx_runtime_cannot_run_is_told(bundle):
+    with pytest.raises(LimbeckError, match="ONNX Runtime cannot run it"):
+        bundle._run({"input_ids": np.zeros((1, 2), dtype=np.int64)})

@@ -401,8 +401,10 @@ def test_a_mask_with_a_hole_and_a_length_too_long_are_refused() -> None:
         Chain.from_mask(torch.zeros(1, 3, 2), torch.zeros(2, 2), mask)
     chain = Chain.from_mask(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([[True, True, False]]))
     assert chain.lengths.tolist() == [2]
-    with pytest.raises(ValueError, match="length of 4"):
-        chains.log_partition(Chain(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([4])))
+    too_long = Chain(torch.zeros(1, 3, 2), torch.zeros(2, 2), torch.tensor([4]))
+    for program in (chains.log_partition, chains.viterbi, lambda chain: chains.k_best(chain, 2)):
+        with pytest.raises(ValueError, match="length of 4"):
+            program(too_long)
 
 
 @pytest.mark.parametrize("kind", ["shared", "full"])

@@ -15,12 +15,18 @@ import pytest
 import torch
 from hypothesis import given, settings, strategies as st
 from transformers import (
+    BartConfig,
+    BartForSequenceClassification,
     BertConfig,
     BertForSequenceClassification,
     BertModel,
+    GPT2Config,
+    GPT2ForSequenceClassification,
     PreTrainedTokenizerFast,
     RobertaConfig,
     RobertaForSequenceClassification,
+    XLNetConfig,
+    XLNetForSequenceClassification,
 )
 
 from limbeck.core import progress
@@ -136,6 +142,54 @@ def test_an_encoder_without_classifier(tmp_path: Path, tokeniser: PreTrainedToke
     expected = r"no classifier for these labels \(no weights for classifier.bias\). Set teacher.fine_tune"
     with pytest.raises(LimbeckError, match=expected):
         ModelTeacher.load(tmp_path / "encoder", ("LABEL_0", "LABEL_1"), 16)
+
+
+def test_a_model_without_padding_is_told_what_pads(
+    tmp_path: Path, tokeniser: PreTrainedTokenizerFast
+) -> None:
+    torch.manual_seed(0)
+    kept = GPT2Config(vocab_size=len(tokeniser), n_embd=16, n_layer=1, n_head=2, n_positions=24, num_labels=2)
+    GPT2ForSequenceClassification(kept).save_pretrained(tmp_path / "gpt2")
+    tokeniser.save_pretrained(tmp_path / "gpt2")
+    teacher = ModelTeacher.load(tmp_path / "gpt2", ("LABEL_0", "LABEL_1"), 16)
+    together = teacher.answer(examples(*TEXTS), LOGITS).logits
+    alone = torch.cat([teacher.answer(examples(text), LOGITS).logits for text in TEXTS])  # type: ignore[misc]
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+def test_a_model_that_reads_the_last_position_is_refused(
+    tmp_path: Path, tokeniser: PreTrainedTokenizerFast
+) -> None:
+    kept = XLNetConfig(vocab_size=len(tokeniser), d_model=16, n_layer=1, n_head=2, d_inner=16, num_labels=2)
+    XLNetForSequenceClassification(kept).save_pretrained(tmp_path / "xlnet")
+    tokeniser.save_pretrained(tmp_path / "xlnet")
+    with pytest.raises(LimbeckError, match="reads the last position"):
+        ModelTeacher.load(tmp_path / "xlnet", ("LABEL_0", "LABEL_1"), 16)
+
+
+def test_a_text_that_a_model_cannot_read_is_named() -> None:
+    spelling = word_tokeniser([*WORDS, "</s>"])
+    spelling.add_special_tokens({"eos_token": "</s>"})
+    ends = spelling.eos_token_id
+    kept = BartConfig(
+        vocab_size=len(spelling),
+        d_model=16,
+        encoder_layers=1,
+        decoder_layers=1,
+        encoder_attention_heads=2,
+        decoder_attention_heads=2,
+        encoder_ffn_dim=16,
+        decoder_ffn_dim=16,
+        max_position_embeddings=24,
+        num_labels=2,
+        pad_token_id=0,
+        bos_token_id=ends,
+        eos_token_id=ends,
+        decoder_start_token_id=ends,
+    )
+    teacher = ModelTeacher(BartForSequenceClassification(kept), spelling, ("a", "b"), 16)
+    with pytest.raises(LimbeckError, match="The example 'id-1' spells one of its special tokens"):
+        teacher.answer(examples("a film", "a </s> film </s>"), LOGITS)
 
 
 def test_folders_that_hold_no_model(tmp_path: Path, tokeniser: PreTrainedTokenizerFast) -> None:

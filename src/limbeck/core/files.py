@@ -35,7 +35,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     partial = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(path)
+        sweep(path)
         with partial.open(mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
             file.flush()
@@ -48,16 +48,20 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             partial.unlink(missing_ok=True)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what processes of this machine that were killed have left of the same file."""
+def sweep(path: Path) -> None:
+    """Remove what processes of this machine that were killed have left of the same file or folder.
+
+    It stands beside it as ``.NAME.HOST.PROCESS.`` and more.
+    """
     if os.name != "posix":  # elsewhere to ask whether a process lives may end it
         return
-    for left in path.parent.glob(f".{escape(path.name)}.{escape(HOST)}.*.partial"):
-        process = left.name.split(".")[-2]
+    start = f".{path.name}.{HOST}."
+    for left in path.parent.glob(f"{escape(start)}*.*"):
+        process = left.name.removeprefix(start).partition(".")[0]
         try:
             os.kill(int(process), 0)
         except (ProcessLookupError, ValueError):
-            left.unlink(missing_ok=True)
+            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
         except OSError:
             continue  # somebody else's, and alive
 

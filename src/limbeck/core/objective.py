@@ -113,6 +113,7 @@ class Objective(nn.Module):
         aligned_by: What teacher and student must share for the comparison to make sense.
         pairs: Layers that are compared, the student's and the teacher's, from 1; known once it is fitted.
         task: What logits mean; see :mod:`limbeck.losses.link`.
+        last_apart: Whether the last pass over the data is another lesson than those before, which there must then be.
     """
 
     needs: frozenset[SignalName] = frozenset({"logits"})
@@ -120,6 +121,7 @@ class Objective(nn.Module):
     aligned_by: Alignment = "sentence"
     pairs: tuple[tuple[int, int], ...] = ()
     task: Task = "classification"
+    last_apart: bool = False
 
     def for_task(self, task: Task) -> Self:
         """The same objective, told what logits mean; called before anything else."""

@@ -55,11 +55,12 @@ def posterior_divergence(student: Chain, teacher: Chain) -> Tensor:
         teacher: Taken as a constant.
     """
     with torch.no_grad():
-        target = chains.token_marginals(teacher)
-    posterior = chains.token_marginals(student)
+        target = chains.token_marginals(teacher).double()
+    # In float64: where a student is very wrong, its marginal would be nought in float32, and without a gradient.
+    posterior = chains.token_marginals(student.double())
     least = torch.finfo(posterior.dtype).tiny
     logs = target.clamp_min(least).log() - posterior.clamp_min(least).log()
-    return (target * logs).sum((1, 2))
+    return (target * logs).sum((1, 2)).to(student.wide().emissions.dtype)
 
 
 def structural_cross_entropy(student: Chain, teacher: Chain) -> Tensor:

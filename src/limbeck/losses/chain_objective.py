@@ -58,6 +58,7 @@ class ChainObjective(Objective):
         super().__init__()
         self.name, self.distance = name, distance
         self.weight, self.schedule = settings.weight, settings.schedule
+        self.last_apart = settings.schedule == "until_last_epoch" and settings.weight > 0
 
     def forward(self, student: Signals, teacher: Signals, batch: Batch) -> Loss:
         """Sums over sentences; a term of weight nought is not computed."""

@@ -10,10 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
 Kernel = Literal["linear", "polynomial", "gaussian"]
+SILENT = 1e-6
+"""Length of a pattern below which it is none."""
 
 
 def selectivity_distance(student: Tensor, teacher: Tensor, mask: Tensor, kernel: Kernel) -> Tensor:
@@ -38,8 +41,13 @@ def selectivity_distance(student: Tensor, teacher: Tensor, mask: Tensor, kernel:
 
 
 def _patterns(states: Tensor, mask: Tensor) -> Tensor:
-    """``(batch, tokens, neurons) -> (batch, neurons, tokens)``, each of length one over the real tokens."""
-    return functional.normalize(states.masked_fill(~mask.bool().unsqueeze(-1), 0.0).mT, dim=-1)
+    """``(batch, tokens, neurons) -> (batch, neurons, tokens)``, each of length one over the real tokens.
+
+    A neuron that is silent over a sentence has a pattern of noughts, and no gradient: it has no direction.
+    """
+    patterns = states.masked_fill(~mask.bool().unsqueeze(-1), 0.0).mT
+    silent = torch.linalg.vector_norm(patterns.detach(), dim=-1, keepdim=True) < SILENT
+    return functional.normalize(patterns, dim=-1, eps=SILENT).masked_fill(silent, 0.0)
 
 
 def _kernels(between: Tensor, kernel: Kernel) -> Callable[[Tensor], Tensor]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from limbeck.core import fingerprint
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import write_error
+from limbeck.core.files import HOST, sweep, write_error
 from limbeck.models.weights import learnt
 from limbeck.serve.exported import CARD, FORMAT
 
@@ -78,7 +78,8 @@ def appearing(folder: Path) -> Iterator[Path]:
     """A folder to write into, whose files move to their place when the block ends well."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{os.getpid()}.", dir=folder.parent))
+        sweep(folder)
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.{HOST}.{os.getpid()}.", dir=folder.parent))
     except OSError as error:
         raise write_error(error, folder) from error
     try:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.schema import Settings
-from limbeck.models.vectors import WordVectors, open_vectors
+from limbeck.models.vectors import WordVectors, files_of_vectors, open_vectors
 from limbeck.text.pieces import MARKS
 from limbeck.text.resources import resolve
 from limbeck.text.tokeniser import UNKNOWN, load_tokeniser, word_tokeniser
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 DIMENSION = 128
 """Width of embeddings where neither the recipe nor a word-vector file says one."""
+
+
+OF_NO_FILE = ("auto", "teacher", "random")
+"""Embeddings that start from no file of word vectors."""
 
 
 class TokeniserSettings(Settings):
@@ -69,7 +73,7 @@ class EmbeddingSettings(TokeniserSettings):
             raise ValueError(
                 "embeddings 'teacher' are of the teacher's pieces; they need tokeniser 'teacher'"
             )
-        if self.words is not None and self.embeddings in ("auto", "teacher", "random"):
+        if self.words is not None and self.embeddings in OF_NO_FILE:
             raise ValueError("'words' is the word list of a word-vector file, and 'embeddings' names none")
         return self
 
@@ -238,13 +242,19 @@ def _vectors_path(settings: TokeniserSettings) -> Path | None:
         LimbeckError: There is no such file.
     """
     named = getattr(settings, "embeddings", "random")
-    if named in ("auto", "teacher", "random"):
+    if named in OF_NO_FILE:
         return None
     path = resolve(named)
     if not isinstance(path, Path) or not path.is_file():
         fix = "Choose teacher, random, or a word-vector file"
         raise LimbeckError(f"'student.embeddings': no such file: {named}", fix=fix)
     return path
+
+
+def files_read(settings: object) -> tuple[str, ...]:
+    """The files that a student of these settings starts from, as the recipe names them: vectors, and their words."""
+    named = getattr(settings, "embeddings", "random")
+    return () if named in OF_NO_FILE else files_of_vectors(named, getattr(settings, "words", None))
 
 
 def _open(settings: TokeniserSettings, path: Path) -> WordVectors:

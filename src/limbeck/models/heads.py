@@ -31,6 +31,7 @@ from limbeck.models.taggers.transformer import (
     on_encoder,
 )
 from limbeck.text import resources
+from limbeck.text.tokeniser import load_tokeniser
 
 AUTO: dict[Task, tuple[Any, str]] = {
     "classification": (AutoModelForSequenceClassification, "classifier"),
@@ -72,6 +73,7 @@ def encoder_with_head(
         reason = str(error).splitlines()[0].rstrip(".")
         fix = "Give a folder with config.json and weights, or a name on the hub that this machine can reach"
         raise LimbeckError(f"no encoder can be loaded ({reason})", where=reference, fix=fix) from None
+    _settle_padding(model, reference)
     return model
 
 
@@ -133,7 +135,27 @@ def load_with_head(reference: str | Path, task: Task) -> PreTrainedModel:
     if loaded["missing_keys"]:
         _refuse_incomplete(reference, task, min(loaded["missing_keys"]))
     found: PreTrainedModel = model
+    if task != "translation":
+        _settle_padding(found, reference)
     return found
+
+
+def _settle_padding(model: PreTrainedModel, reference: Path | str) -> None:
+    """Tell a model that was trained without padding which token pads, for it finds a text's end by that.
+
+    Raises:
+        LimbeckError: It reads the last position of a batch, whatever stands there.
+    """
+    if getattr(model.config, "summary_type", None) == "last":
+        kind = type(model).__name__
+        what = (
+            f"a {kind} reads the last position, so that its answers would depend on the texts beside a text"
+        )
+        raise LimbeckError(
+            what, where=reference, fix="Take one that reads the first token, or the last real one"
+        )
+    if model.config.pad_token_id is None and type(model).__module__.startswith("transformers."):
+        model.config.pad_token_id = load_tokeniser(reference).pad_token_id
 
 
 def load_tagger(reference: str | Path) -> Tagger:

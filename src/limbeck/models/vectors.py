@@ -15,6 +15,7 @@ import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import read_json
+from limbeck.text.resources import resolve
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,12 +71,24 @@ def open_vectors(path: Path, words: Path | None = None) -> WordVectors:
         LimbeckError: The file cannot be read, or words and vectors do not fit each other.
     """
     if path.suffix == ".npy":
-        return _Matrix(path, words or _list_beside(path))
+        return _Matrix(path, words or list_beside(path))
     if words is not None:
         raise LimbeckError(
             "a text file of word vectors holds its own words", where=path, fix="Leave out 'words'"
         )
     return _Text(path)
+
+
+def files_of_vectors(vectors: str, words: str | None = None) -> tuple[str, ...]:
+    """What word vectors are read from, as a recipe names it: the file, and that of its words.
+
+    Raises:
+        LimbeckError: It is not clear which file holds the words.
+    """
+    path = resolve(vectors)
+    if words is None and isinstance(path, Path) and path.suffix == ".npy":
+        words = str(list_beside(path))
+    return (vectors,) if words is None else (vectors, words)
 
 
 class _Matrix(WordVectors):
@@ -150,7 +163,12 @@ class _Text(WordVectors):
             raise LimbeckError(f"cannot be read ({error.strerror})", where=self.path) from None
 
 
-def _list_beside(path: Path) -> Path:
+def list_beside(path: Path) -> Path:
+    """The word list of an npy file of which none is named: the file with the same stem, or the only one that could be.
+
+    Raises:
+        LimbeckError: There is none, or are several.
+    """
     same_stem = [path.with_suffix(ending) for ending in LISTS if path.with_suffix(ending).is_file()]
     any_list = (
         [file for file in sorted(path.parent.iterdir()) if file.suffix in LISTS] if path.is_file() else []

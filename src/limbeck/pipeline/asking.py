@@ -87,6 +87,7 @@ def asked_once(
         ask_models: Whether models may be asked now.
         ask: Asks the models of a run, and writes what they say to a folder.
     """
+    from limbeck.pipeline.inputs import evaluate_inputs
     from limbeck.pipeline.run import Run
 
     done = folder / "evaluation" / DONE
@@ -99,6 +100,10 @@ def asked_once(
         return None
     try:
         run = Run.open(folder)
+        if not run.evaluation_folder.is_done(evaluate_inputs(run)):
+            raise LimbeckError(
+                "they, or the recipe, are not those that were evaluated: run 'limbeck evaluate'"
+            )
         with place.writing(inputs) as unfinished:
             ask(run, unfinished)
     except LimbeckError as error:

@@ -15,6 +15,7 @@ from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.tasks import shown
 from limbeck.models import between
+from limbeck.pipeline.outside import outside
 from limbeck.train.loop import train
 from limbeck.transfer.ask import ask
 from limbeck.transfer.ensemble import EnsembleTeacher
@@ -143,6 +144,7 @@ def successor_inputs(run: Run, title: str, number: int) -> dict[str, Any]:
         "tokeniser": run.tokeniser_fingerprint,
         "teacher": run.teacher.fingerprint,
         "heard": [successor_inputs(run, title, each) for each in _heard(run, title, number)],
+        **outside(run, method.name, shape),
     }
 
 

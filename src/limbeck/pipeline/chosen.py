@@ -159,6 +159,14 @@ class Chosen(Folders):
                     where="method",
                     fix=f"Methods for {task}: {', '.join(suited)}",
                 )
+            epochs = self.recipe.train.epochs if stage.epochs is None else stage.epochs
+            if stage.objective.last_apart and epochs <= 1:
+                raise LimbeckError(
+                    f"the last epoch of '{title}' is of gold alone, and with {epochs:g} there is none before it: the "
+                    "teacher would not be heard",
+                    where="train.epochs",
+                    fix="Take 2 or more, or 'schedule: linear' in the method",
+                )
         if self.grows:
             self._check_growable(title, stages)
 

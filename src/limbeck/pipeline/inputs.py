@@ -12,6 +12,7 @@ from limbeck.core.tasks import OF_SENTENCES, main_metric
 from limbeck.pipeline.budget import control_epochs
 from limbeck.pipeline.ensembles import is_fitted
 from limbeck.pipeline.hearing import model_heard
+from limbeck.pipeline.outside import outside
 from limbeck.text import resources
 from limbeck.text.raw import fingerprint_raw, raw_files
 from limbeck.text.readers import files_of
@@ -76,6 +77,7 @@ def teach_inputs(run: Run) -> dict[str, Any]:
         "fine_tune": fine_tune,
         "max_length": choice.max_length,
         "data": [run.prepared.train.labelled.fingerprint, run.prepared.dev.fingerprint],
+        **({"positive": run.recipe.positive} if run.recipe.positive else {}),
     }
 
 
@@ -103,7 +105,6 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
     starts_from_teacher = run.recipe.teacher.answers is None
     longest = control_epochs(run) if title == run.control else run.recipe.train.epochs
     untuned = [model_heard(run, stage) for stage in stages if stage.teacher == "pretrained"]
-    encoder = getattr(run.student_settings, "encoder", None)
     return {
         "method": {"name": method.name, **method.settings(settings).model_dump(mode="json")},
         "student": {"kind": run.recipe.student.kind, **run.student_settings.model_dump(mode="json")},
@@ -118,8 +119,7 @@ def student_inputs(run: Run, title: str, seed: int) -> dict[str, Any]:
             if untuned
             else {}
         ),
-        **({"encoder": resources.contents(encoder)} if encoder else {}),
-        **({"positive": positive} if (positive := run.recipe.positive) else {}),
+        **outside(run, method.name, run.student_settings),
         **run.text_inputs(title),
         **({"epochs": longest} if longest != run.recipe.train.epochs else {}),
         **({"raw": pack_inputs(run)} if any(stage.hears == "raw" for stage in stages) else {}),

@@ -9,7 +9,7 @@ it imports, needs PyTorch or transformers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -136,8 +136,22 @@ class Labeller(Exported):
 
     def _run(self, inputs: dict[str, NDArray[np.int64]]) -> NDArray[np.float32]:
         """What the model makes of a batch."""
-        scores: NDArray[np.float32] = self._session.run(None, inputs)[0]
+        scores: NDArray[np.float32] = run(self._session, inputs, self.folder)[0]
         return scores
+
+
+def run(session: onnxruntime.InferenceSession, inputs: Mapping[str, Any], where: Path) -> list[NDArray[Any]]:
+    """What a graph makes of its inputs.
+
+    Raises:
+        LimbeckError: ONNX Runtime cannot run it on them.
+    """
+    try:
+        found: list[NDArray[Any]] = session.run(None, inputs)
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no class but this
+        reason = str(error).strip().splitlines()[0]
+        raise LimbeckError(f"ONNX Runtime cannot run it ({reason})", where=where) from None
+    return found
 
 
 def read_card(folder: Path) -> dict[str, Any]:

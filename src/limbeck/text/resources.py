@@ -50,6 +50,15 @@ def check_sums(checksums: Mapping[str, str]) -> None:
             )
 
 
+def file_of_module(name: str) -> str | None:
+    """The file of a module, as Python would import it; None where there is none."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    return spec.origin if spec is not None and spec.has_location else None
+
+
 def contents(ref: str) -> str:
     """Digest of what a reference means: a file's bytes or a folder's files; a name on the hub is itself."""
     path = resolve(ref)

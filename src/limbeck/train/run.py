@@ -141,7 +141,7 @@ class Run:
         buffers = dict(self.lesson.modules.named_buffers())
         before = checkpoint.clone(buffers)
         seed_step(self.seed, self.state.step, self.accelerator.process_index, self.lesson.device)
-        terms = doctor.examine(self.lesson.model, self.lesson.loss(group.rows[0]))
+        terms = doctor.examine(self.lesson.model, self._loss(group.rows[0]))
         checkpoint.put_back(buffers, before)
         if self.accelerator.is_main_process:
             doctor.report(terms, self.folder, what)
@@ -172,14 +172,19 @@ class Run:
 
     def _gradient(self, group: Group) -> Tensor:
         """Add up the gradients of the group; gives the sum of each term and the count, ``(terms + 1,)``."""
-        found, step = [], self.state.step
+        found = []
         for rows in group.rows[self.accelerator.process_index :: self.accelerator.num_processes]:
             with self.row_gradients.collected():
-                loss = self.lesson.loss(rows, step / self.steps, step >= self.last_epoch)
+                loss = self._loss(rows)
                 loss.total.backward()
             found.append(self._values(loss))
         sums = torch.stack(found).sum(0)
         return sum_over_processes(self.lesson.modules, sums, self.accelerator)
+
+    def _loss(self, rows: NDArray[np.int64]) -> Loss:
+        """Of a batch, as it counts at this step."""
+        step = self.state.step
+        return self.lesson.loss(rows, step / self.steps, step >= self.last_epoch)
 
     def _values(self, loss: Loss) -> Tensor:
         """The sum of each term and the count, ``(terms + 1,)`` float32, without graph."""

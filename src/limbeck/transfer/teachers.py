@@ -147,11 +147,24 @@ class ModelTeacher:
         """
         encoded = encode(self.tokeniser, examples, None, self.max_length)
         if needs == LOGITS:
-            logits = predict(self.model, encoded, self.tokens_per_batch, self.device)
+            try:
+                logits = predict(self.model, encoded, self.tokens_per_batch, self.device)
+            except ValueError as error:  # of a model that reads itself what stands in a text
+                raise self._unreadable(examples, error) from None
             return Signals(logits=self.label_map.over_ours(torch.from_numpy(logits)))
         batch = collate(encoded, np.arange(len(examples))).to(self.device)
         with torch.no_grad():  # a loss may keep what it says for its gradient
             return say(self.model, batch.inputs, needs, over=self.label_map.over_ours)
+
+    def _unreadable(self, examples: Sequence[Example], error: ValueError) -> LimbeckError:
+        special = self.tokeniser.all_special_tokens
+        spelt = next(
+            (each for each in examples for text in each.texts for one in special if one in text), None
+        )
+        if spelt is None:
+            return LimbeckError(f"the teacher cannot answer ({error})", where=self.name)
+        what = f"the teacher cannot answer: {error} The example '{spelt.id}' spells one of its special tokens"
+        return LimbeckError(what.rstrip("."), where=self.name, fix="Leave that text out, or the token in it")
 
 
 class FileTeacher:

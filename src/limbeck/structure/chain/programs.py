@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from limbeck.structure.chain import distance, path_kernels, reference, scaled, scan
-from limbeck.structure.chain.calling import arrays, run
+from limbeck.structure.chain.calling import arrays, checked, run
 from limbeck.structure.chain.scores import Chain, Counts, Paths
 
 NO_TAG = -1
@@ -119,7 +119,7 @@ def k_best(chain: Chain, k: int) -> tuple[Tensor, Tensor]:
     emissions, transitions, start, end = arrays(chain.to(torch.device("cpu")))
     scores = np.full((len(emissions), k), -np.inf)
     paths = np.full((len(emissions), k, emissions.shape[1]), NO_TAG)
-    lengths = chain.lengths.cpu().numpy()
+    lengths = checked(chain.lengths.cpu(), emissions)
     run(path_kernels.k_best, emissions, transitions, start, end, lengths, scores, paths)
     return torch.from_numpy(scores).to(device, dtype), torch.from_numpy(paths).to(device)
 

@@ -26,7 +26,7 @@ from limbeck.core import fingerprint, progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
 from limbeck.core.files import read_json, write_json
-from limbeck.models.vectors import open_vectors
+from limbeck.models.vectors import files_of_vectors, open_vectors
 from limbeck.text import resources
 from limbeck.text.stop_words import ENGLISH
 from limbeck.transfer.candidates import Guesses, Neighbours, Slot, find_slots, replaceable
@@ -77,7 +77,8 @@ class Settings(RewriteSettings):
     @property
     def reads(self) -> tuple[str, ...]:
         """The model and the files."""
-        return tuple(one for one in (self.model, self.vectors, self.words) if one is not None)
+        files = () if self.vectors is None else files_of_vectors(self.vectors, self.words)
+        return files if self.model is None else (self.model, *files)
 
     def rewrite(
         self, examples: Sequence[Example], cache: Path | None = None, tune: Tune | None = None

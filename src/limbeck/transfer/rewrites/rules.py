@@ -22,6 +22,7 @@ from pydantic import Field, model_validator
 from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.example import Example
+from limbeck.text import resources
 from limbeck.text.letters import token_spans
 from limbeck.transfer.rewrites import RewriteSettings, Tune, generator_of, remade, sides
 from limbeck.transfer.word_classes import InducedTagger, load_tagger
@@ -62,6 +63,12 @@ class Settings(RewriteSettings):
         if self.shortest > self.longest:
             raise ValueError("'shortest' is more than 'longest'")
         return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The file of a tagger of one's own."""
+        file = None if self.tagger is None else resources.file_of_module(self.tagger.rpartition(".")[0])
+        return () if file is None else (file,)
 
     @property
     def marks(self) -> tuple[str, ...]:
