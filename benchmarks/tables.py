@@ -318,10 +318,10 @@ TABLES: dict[str, Table] = {
         results="transfer_text",
         columns={
             "data": text("data"),
-            "with labels": share("share"),
+            "with labels": lambda row: f"{row['share']:.0%}",
             "text": text("text"),
-            "labels": text("labelled"),
-            "sentences": text("sentences"),
+            "labels": number("labelled"),
+            "sentences": number("sentences"),
             **SCORE,
             **GAIN,
             "gain over none": gained("_over_none"),

@@ -29,7 +29,7 @@ def percent(share: float | None, deviation: float | None = None) -> str:
     """A share of one as a percentage without its sign, e.g. ``87.6 ± 0.3``."""
     if share is None:
         return NOTHING
-    return f"{100 * share:.1f}" + ("" if deviation is None else f" ± {100 * deviation:.1f}")
+    return f"{100 * share:.1f}".replace("-", "−") + ("" if deviation is None else f" ± {100 * deviation:.1f}")
 
 
 def points(gain: float | None, low: float | None = None, high: float | None = None) -> str:
