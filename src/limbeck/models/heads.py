@@ -154,7 +154,8 @@ def _settle_padding(model: PreTrainedModel, reference: Path | str) -> None:
         raise LimbeckError(
             what, where=reference, fix="Take one that reads the first token, or the last real one"
         )
-    if model.config.pad_token_id is None and type(model).__module__.startswith("transformers."):
+    is_own = not type(model).__module__.startswith("transformers.")
+    if not is_own and model.config.pad_token_id is None:
         model.config.pad_token_id = load_tokeniser(reference).pad_token_id
 
 
