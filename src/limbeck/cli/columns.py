@@ -40,6 +40,8 @@ WORDS = 2
 """A text of so many words is no column's name, where what stands beside it is a label."""
 SENTENCE = 3
 """Words of a sentence, on average, under which a column holds none."""
+OF_DATE = 6
+"""Words of a date with its time, at most."""
 CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
@@ -122,10 +124,9 @@ def _words(cells: Sequence[str]) -> float:
 
 
 def _is_data(cells: Sequence[str]) -> bool:
-    """Whether a column holds no texts, but what programs write: JSON, or times of day."""
-    return all(cell[:1] in ("{", "[") and cell[-1:] in ("}", "]") for cell in cells) or all(
-        map(CLOCK.search, cells)
-    )
+    """Whether a column holds no texts, but what programs write: JSON, or times."""
+    are_json = all(cell[:1] in ("{", "[") and cell[-1:] in ("}", "]") for cell in cells)
+    return are_json or (_words(cells) <= OF_DATE and all(map(CLOCK.search, cells)))
 
 
 def lacks_header(columns: Columns, table: Table) -> bool:
