@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import datasets
 import pytest
 
 from limbeck.cli.columns import guess_columns
@@ -188,7 +189,26 @@ def test_init_on_a_folder_of_intents(limbeck: Limbeck, tmp_path: Path) -> None:
     (source,) = recipe.load(tmp_path / "r.yaml").data.train
     assert {example.gold for example in readers.read(source)} == {"Play", "Stop"}
     (folder / "label").unlink()
-    assert "a folder, and none of texts with their intents" in limbeck("init", folder, status=2).sentence
+    assert "no data set can be read here" in limbeck("init", folder, status=2).sentence
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_init_on_a_data_set(limbeck: Limbeck, tmp_path: Path, saved: bool) -> None:
+    folder = tmp_path / "mine"
+    rows = {"sentence": list(texts(12)), "label": ["a", "b"] * 6}
+    if saved:
+        both = datasets.DatasetDict(
+            train=datasets.Dataset.from_dict(rows), test=datasets.Dataset.from_dict(rows)
+        )
+        both.save_to_disk(folder)
+    else:
+        folder.mkdir()
+        for name in ("train.csv", "test.csv"):
+            written(folder / name, [list(rows), *map(list, zip(*rows.values(), strict=True))])
+    limbeck("init", folder, "--out", tmp_path / "r.yaml")
+    (source,) = recipe.load(tmp_path / "r.yaml").data.train
+    assert (source.split, source.text) == ("train", "sentence")
+    assert {example.gold for example in readers.read(source)} == {"a", "b"}
 
 
 def test_a_file_without_labels_is_refused_with_what_to_do(limbeck: Limbeck, tmp_path: Path) -> None:

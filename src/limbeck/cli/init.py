@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,8 @@ def _of_words(source: Source, sentences: Sequence[Example]) -> Filled:
 # Sentences, or pairs of them, with labels.
 
 
+TRAIN = "train"
+"""What the split is called that data sets are trained on."""
 COMMENTS = {
     "text": "the column of the sentence",
     "label": "the column of the label; an empty label means unlabelled",
@@ -129,19 +132,28 @@ COMMENTS = {
 
 
 def _in_table(data: Path, encoding: str) -> Found:
-    """What a table holds, of which labels have been found.
+    """What a table or data set holds, of which labels have been found.
 
     Raises:
-        LimbeckError: None have.
+        LimbeckError: None have, or it cannot be read.
     """
-    if data.is_dir():
-        fix = "Name a file in it, or write the recipe's data.train by hand: the folder as 'path', and its columns"
-        raise LimbeckError("a folder, and none of texts with their intents", where=data, fix=fix)
-    found = find_columns(Source(path=str(data), encoding=encoding))
+    source = Source(path=str(data), encoding=encoding)
+    found = find_columns(source) if data.is_file() else _in_data_set(source)
     if found.keys["label"] is None:
         fix = "Write the recipe's data.train by hand, with 'text' and 'label'"
         raise LimbeckError("no column looks like labels (few values, each many times)", where=data, fix=fix)
     return found
+
+
+def _in_data_set(source: Source) -> Found:
+    """The same of a folder or a name on the hub: of its only split, or else of the one to train on."""
+    try:
+        return find_columns(source)
+    except LimbeckError as error:
+        if "say which split" not in str(error):
+            raise
+    found = find_columns(source.model_copy(update={"split": TRAIN}))
+    return replace(found, keys=found.keys | {"split": TRAIN})
 
 
 def _of_labelled(found: Found) -> Filled:
