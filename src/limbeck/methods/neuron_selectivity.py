@@ -32,8 +32,9 @@ class Settings(MethodSettings):
     kernel: Kernel = "polynomial"
     """``linear``, ``polynomial`` (of degree 2, without constant) or ``gaussian`` (its variance is the mean squared
     distance between the teacher's neurons and the student's)."""
-    weight: float = Field(50.0, ge=0)
-    """b; a discrepancy of patterns of length one is well below 1."""
+    weight: float = Field(5.0, ge=0)
+    """b; a discrepancy of patterns of length one is well below 1. The paper takes 50, for images; over sentences the
+    soft labels are then 2% of the gradient."""
     layer: int | None = Field(None, gt=0)
     """The student's layer, from 1; null is its last."""
     teacher_layer: int | None = Field(None, gt=0)
