@@ -48,7 +48,7 @@ def test_another_student_and_several_runs(limbeck: Limbeck, run: Path, tmp_path:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("nowhere",), "limbeck: nowhere: this run has not been evaluated. Run 'limbeck evaluate' or 'limbeck distill' first."),
+        (("nowhere",), "limbeck: nowhere: no such run folder."),
         (("runs/one", "--slice", "long"), "limbeck: --slice: 'long' names no slice. Write NAME=EXPRESSION, e.g. 'long=length > 30'."),
         (("runs/one", "--slice", "x=import os"), "limbeck: analyse.slices.x: 'import os' is no expression (invalid syntax). Columns are "),
         (("runs/one", "--slice", "x=entity == 'a'"), "limbeck: analyse.slices.x: 'entity' is not known here. Columns that are there"),

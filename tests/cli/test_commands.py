@@ -124,6 +124,26 @@ def test_the_steps_one_by_one_make_the_same_run(
         assert (folder / left).is_dir(), step
     limbeck("report", folder)
     assert "hard" in (folder / "report.md").read_text()
+    limbeck("compare", recipe)  # a recipe stands for its run
+
+    limbeck("train", recipe, "train.epochs=1")
+    for command in ("report", "compare", "analyse"):
+        told = limbeck(command, folder, status=2).sentence
+        what = "'students/gold/seed-1' was made after this run was evaluated, or from another recipe"
+        assert told == f"limbeck: {folder}: {what}. Run 'limbeck distill {folder}' to bring it up to date."
+    limbeck("distill", folder)
+    limbeck("report", recipe)
+
+
+def test_who_stops_it_is_told_what_is_kept(limbeck: Limbeck, monkeypatch: pytest.MonkeyPatch) -> None:
+    from limbeck.cli import init
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(init, "write_recipe", interrupt)
+    told = limbeck("init", "reviews.csv", status=130).sentence
+    assert told == "limbeck: stopped; finished work is kept, and the same command goes on from there"
 
 
 @pytest.mark.recipe

@@ -209,7 +209,7 @@ def test_slices_of_runs_are_one_where_their_units_are() -> None:
 def test_what_cannot_be_analysed(tmp_path: Path) -> None:
     folder = write(tmp_path / "one", "classification", ERRORS)
     other = write(tmp_path / "other", "classification", ERRORS, examples=40)
-    with pytest.raises(LimbeckError, match="this run has not been evaluated"):
+    with pytest.raises(LimbeckError, match="no such run folder"):
         analyse([tmp_path / "nowhere"])
     with pytest.raises(LimbeckError, match="tested on 40 examples, and one on 60"):
         analyse([folder, other])

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 REFUSED = 2
 """Exit status of bad input."""
-
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
 PLACES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENOENT)
 """Troubles with files that are the person's to mend, and not ours."""
 
@@ -29,12 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         app(None if arguments is None else list(arguments), prog_name="limbeck")
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # what Typer makes of it
+            return _stopped()
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except LimbeckError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
-        print("\nlimbeck: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return _stopped()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
@@ -43,6 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _refuse(f"{error.filename or 'a file'}: {error.strerror}.")
     return 0
+
+
+def _stopped() -> int:
+    print(
+        "\nlimbeck: stopped; finished work is kept, and the same command goes on from there", file=sys.stderr
+    )
+    return INTERRUPTED
 
 
 def _refuse(sentence: str) -> int:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from limbeck.cli.runs import Runs, folder_of, recipe_at
 from limbeck.core.errors import LimbeckError
-
-if TYPE_CHECKING:
-    from limbeck.core.recipe import Analysis
 
 analysing = typer.Typer()
 
@@ -21,12 +19,7 @@ SHOWN = 10
 
 @analysing.command(rich_help_panel="Look at runs")
 def analyse(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN...", help="Folders of finished runs, scored on the same test set (or their recipes)."
-        ),
-    ],
+    runs: Runs,
     slices: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,23 +47,13 @@ def analyse(
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    found = [_named(place) for place in runs]
-    own = {folder: settings for folder, settings in found if settings is not None}
+    recipes = [recipe for place in runs if (recipe := recipe_at(place)) is not None]
+    own = {recipe.folder: recipe.analyse for recipe in recipes}
+    folders = [folder_of(place) for place in runs]
     named = dict(map(_slice, slices or ()))
-    folders = [folder for folder, _ in found]
     done = run(folders, settings=own, slices=named, student=student, ask_models=ask_models, out=out)
     _tell(done.content)
     typer.echo(f"page: {done.page}")
-
-
-def _named(place: Path) -> tuple[Path, Analysis | None]:
-    """The run's folder, and what a recipe says of its analysis."""
-    if place.is_dir() or place.suffix.lower() not in (".yaml", ".yml"):
-        return place, None
-    from limbeck.core.recipe import load
-
-    recipe = load(place)
-    return recipe.folder, recipe.analyse
 
 
 def _slice(told: str) -> tuple[str, str]:

@@ -12,6 +12,7 @@ import typer
 from limbeck.core.errors import LimbeckError
 
 if TYPE_CHECKING:
+    from limbeck.core.recipe import Recipe
     from limbeck.pipeline.plan import Plan
     from limbeck.pipeline.run import Run
 
@@ -38,6 +39,11 @@ Overrides = Annotated[
 ]
 
 
+Runs = Annotated[
+    list[Path], typer.Argument(metavar="RUN...", help="Folders of evaluated runs, or their recipes.")
+]
+
+
 def run_of(recipe: Path, overrides: list[str] | None) -> Run:
     """The run for a recipe, or for the folder of an earlier run.
 
@@ -60,6 +66,21 @@ def run_of(recipe: Path, overrides: list[str] | None) -> Run:
     run = Run.open(recipe) if read is None else Run.of(read)
     check(run)
     return run
+
+
+def recipe_at(place: Path) -> Recipe | None:
+    """The recipe where a run is named by it, and not by its folder."""
+    if place.is_dir() or place.suffix.lower() not in (".yaml", ".yml"):
+        return None
+    from limbeck.core.recipe import load
+
+    return load(place)
+
+
+def folder_of(place: Path) -> Path:
+    """The folder of a run that is named by it, or by its recipe."""
+    recipe = recipe_at(place)
+    return place if recipe is None else recipe.folder
 
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:
@@ -133,7 +154,7 @@ def _show_plan(made: Plan) -> None:
 
 @runs.command(rich_help_panel=START)
 def distill(recipe: RecipeFile, overrides: Overrides = None) -> None:
-    """Do the whole job: prepare, teach, ask, train, evaluate, export, report."""
+    """Do the whole job: prepare, teach, ask, train, export, evaluate, report."""
     run = run_of(recipe, overrides)
     from limbeck.pipeline import distill as run_all
 
@@ -244,8 +265,18 @@ def train(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
 
 @runs.command(rich_help_panel=STEPS)
+def export(recipe: RecipeFile, overrides: Overrides = None) -> None:
+    """Export the best student to ONNX (float32 and int8), and check it."""
+    run = run_of(recipe, overrides)
+    from limbeck.pipeline import steps
+
+    steps.export(run)
+    typer.echo(f"bundle: {run.bundle_folder.path}")
+
+
+@runs.command(rich_help_panel=STEPS)
 def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
-    """Score teacher, students and control on the test set."""
+    """Score teacher, students and control on the test set, and time them side by side."""
     run = run_of(recipe, overrides)
     from limbeck.evaluate import table
     from limbeck.pipeline import steps
@@ -255,22 +286,11 @@ def evaluate(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
 
 @runs.command(rich_help_panel=STEPS)
-def export(recipe: RecipeFile, overrides: Overrides = None) -> None:
-    """Export the best student to ONNX (float32 and int8), check it, and time it beside the teacher."""
-    run = run_of(recipe, overrides)
-    from limbeck.pipeline import steps
-
-    steps.export(run)
-    typer.echo(f"bundle: {run.bundle_folder.path}")
-
-
-@runs.command(rich_help_panel=STEPS)
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of runs (or one recipe).")],
+    runs: Runs,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="The page to write.")] = None,
 ) -> None:
     """Make the page of one run, or of several side by side."""
     from limbeck.report.page import write
 
-    folders = [path if path.is_dir() else run_of(path, None).folder for path in runs]
-    typer.echo(f"report: {write(folders, out)}")
+    typer.echo(f"report: {write([folder_of(place) for place in runs], out)}")

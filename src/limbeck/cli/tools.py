@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from limbeck.cli.runs import Overrides, RecipeFile, run_of
+from limbeck.cli.runs import Overrides, RecipeFile, Runs, folder_of, run_of
 
 tools = typer.Typer()
 store_app = typer.Typer(help="Look after the store of teachers' answers.", no_args_is_help=True)
@@ -138,10 +138,7 @@ def study_modes(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
 @tools.command(rich_help_panel=RUNS)
 def compare(
-    runs: Annotated[
-        list[Path],
-        typer.Argument(metavar="RUN...", help="Folders of finished runs, scored on the same test set."),
-    ],
+    runs: Runs,
     over: Annotated[
         str | None,
         typer.Option(
@@ -158,7 +155,7 @@ def compare(
     from limbeck.cli import compare as shown
     from limbeck.pipeline.compare import compare as run
 
-    found = run(runs, over, metric)
+    found = run([folder_of(place) for place in runs], over, metric)
     shown.show(found, form.value, typer.echo)
     if html is not None:
         typer.echo(shown.write(found, html), err=form is not Shown.table)

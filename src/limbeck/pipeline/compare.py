@@ -17,7 +17,7 @@ from limbeck.core.recipe import Evaluation
 from limbeck.evaluate import table
 from limbeck.evaluate.compared import differences
 from limbeck.evaluate.comparison import Comparison
-from limbeck.evaluate.judged import EVALUATION
+from limbeck.evaluate.current import require_evaluated
 from limbeck.evaluate.kept import Kept, Said, read_kept
 from limbeck.report.reading import read_recipe
 
@@ -110,9 +110,7 @@ def read_runs(folders: Sequence[Path]) -> list[Judged]:
     if twice:
         raise LimbeckError("this run is named twice", where=twice[0])
     for folder in folders:
-        if not (folder / "evaluation" / EVALUATION).is_file():
-            fix = "Run 'limbeck evaluate' or 'limbeck distill' first"
-            raise LimbeckError("this run has not been evaluated", where=folder, fix=fix)
+        require_evaluated(folder)
     recipes = [read_recipe(folder / "recipe.yaml")[1] for folder in folders]
     names = [
         str(recipe.get("name") or folder.resolve().name)

@@ -14,6 +14,7 @@ from limbeck.core import progress, recipe, tasks
 from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, write_json
 from limbeck.core.method import Stage
+from limbeck.evaluate.current import note_steps
 from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.shapes import shape_of
 from limbeck.pipeline import ensembles, inner, judge, side_by_side
@@ -285,10 +286,14 @@ def evaluate(run: Run) -> None:
         measure_texts(run)
     inputs = evaluate_inputs(run)
     if _skip(run.evaluation_folder, inputs, "evaluate"):
+        note_steps(
+            run.folder, run.evaluation_folder.path
+        )  # one of them may have been done anew, to the same end
         return
     with _writing(run, run.evaluation_folder, inputs) as folder:
         judge.judge(run, folder)
         tell_text(run, folder)
+        note_steps(run.folder, folder)
 
 
 def require_current(run: Run, *names: str) -> None:

@@ -17,9 +17,7 @@ from limbeck.report.scored import ScoreDisputes
 from limbeck.report.tagged import TagDisputes
 from limbeck.report.transfer_text import TransferText
 from limbeck.report.translation_facts import Lengths, OutputFaults, ScoreInterval
-
-ENGINES = {"pytorch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
-"""Names of engines for people, from the one that trains to the one that is deployed."""
+from limbeck.report.words import ENGINES
 
 Number = float | None
 

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from limbeck.report import words
-from limbeck.report.facts import ENGINES
 from limbeck.report.svg import Scale, around, drawing, frame, gutter, path, tag
 
 SQUARE = 14
@@ -28,7 +27,7 @@ class Place:
     Attributes:
         name: The model.
         style: Its class in the style sheet.
-        engine: A key of ``ENGINES``.
+        engine: A key of ``words.ENGINES``.
         latency: Median milliseconds a sentence.
         quality: Mean of the score that decides, on test.
         deviation: Its standard deviation over seeds, or None.
@@ -86,7 +85,7 @@ def _place(place: Place, x: Scale, y: Scale, radius: float, metric: str) -> Mark
     across, down = x(place.latency), y(place.quality)
     deviation = f" ± {words.score(metric, place.deviation)}" if place.deviation else ""
     title = (
-        f"{place.name} in {ENGINES.get(place.engine, place.engine)}: {words.significant(place.latency)} ms, "
+        f"{place.name} in {words.ENGINES.get(place.engine, place.engine)}: {words.significant(place.latency)} ms, "
         f"{words.in_text(metric)} {words.score(metric, place.quality)}{deviation}, {words.size(place.bytes)}"
     )
     reach = [y(place.quality + sign * (place.deviation or 0)) for sign in (-1, 1)]
@@ -216,4 +215,4 @@ def interval_bar(low: float, middle: float, high: float, scale: Scale, title: st
 
 def key_mark(engine: str) -> Markup:
     """An engine's mark by itself, for the key under a plot."""
-    return drawing(12, 12, ENGINES[engine], [mark(engine, 6.0, 6.0)], "natural key-mark")
+    return drawing(12, 12, words.ENGINES[engine], [mark(engine, 6.0, 6.0)], "natural key-mark")

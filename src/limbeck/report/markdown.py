@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from limbeck.report import forest, words
 from limbeck.report.by_type import TypeTable
 from limbeck.report.disputes import Disputes, Sentence
-from limbeck.report.facts import ENGINES, Run, Summary
+from limbeck.report.facts import Run, Summary
 from limbeck.report.markdown_parts import table, text
 from limbeck.report.markdown_text import transfer_text
 from limbeck.report.markdown_translated import measured, translated
@@ -215,7 +215,7 @@ def _costs(run: Run) -> str:
     rows = [
         [
             text(run.shown(cost.name)),
-            ENGINES.get(cost.engine, text(cost.engine)),
+            words.ENGINES.get(cost.engine, text(cost.engine)),
             words.count(cost.parameters),
             words.size(cost.bytes),
             words.significant(cost.p50_ms),

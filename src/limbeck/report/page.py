@@ -9,7 +9,7 @@ from pathlib import Path
 from limbeck.core.errors import LimbeckError
 from limbeck.report import markdown, words
 from limbeck.report.analysed import of_run
-from limbeck.report.facts import ENGINES, Run
+from limbeck.report.facts import Run
 from limbeck.report.figures import Place
 from limbeck.report.filling import fill, write_both
 from limbeck.report.joined import joined
@@ -71,7 +71,7 @@ def render(views: Sequence[RunView], page: Path | None = None) -> str:
         compared=markdown.compared,
         scored=markdown.scored(views),
         in_percent=all(each.run.main in words.IN_PERCENT for each in views),
-        engines=ENGINES,
+        engines=words.ENGINES,
         group_title=group_title,
     )
 

@@ -13,7 +13,9 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from limbeck.core.errors import LimbeckError
-from limbeck.core.files import read_json
+from limbeck.core.files import DONE, read_json
+from limbeck.evaluate.current import require_evaluated, step_folders
+from limbeck.evaluate.judged import EVALUATION
 from limbeck.report.disputes import Disputes, read_disputes
 from limbeck.report.facts import (
     DevScore,
@@ -42,15 +44,13 @@ def read_run(folder: Path) -> Run:
     Raises:
         LimbeckError: It is no run folder, the run is not evaluated, or a file in it is damaged.
     """
-    if not folder.is_dir():
-        raise LimbeckError("no such run folder", where=folder)
-    evaluation = _evaluation(folder / "evaluation" / "evaluation.json")
+    require_evaluated(folder)
     journals = tuple(_journals(folder))
     recipe_text, recipe = read_recipe(folder / "recipe.yaml")
     run = Run(
         folder=folder,
         name=str(recipe.get("name") or folder.resolve().name),
-        evaluation=evaluation,
+        evaluation=_valid(Evaluation, folder / "evaluation" / EVALUATION),
         journals=journals,
         earlier=tuple(_earlier(folder)),
         teachers=tuple(_teachers(folder)),
@@ -131,13 +131,6 @@ def _best_seed(run: Run, name: str) -> int | None:
         if journal.name == name and journal.seed in seeds and (best := journal.best(run.metric)):
             seeds[journal.seed] = best.scores[run.metric] or 0.0
     return max(seeds, key=lambda seed: seeds[seed], default=None)
-
-
-def _evaluation(path: Path) -> Evaluation:
-    if not path.is_file():
-        fix = "Run 'limbeck evaluate' or 'limbeck distill' first"
-        raise LimbeckError("this run has not been evaluated", where=path.parent.parent, fix=fix)
-    return _valid(Evaluation, path)
 
 
 def _valid(kind: type[Facts], path: Path) -> Facts:
@@ -250,17 +243,10 @@ def _parity(path: Path) -> Iterator[Parity]:
 
 def _steps(folder: Path) -> Iterator[Step]:
     """Finished steps in the order of a run."""
-    students = [student.relative_to(folder) for _, _, student in _students(folder)]
-    members = [path.relative_to(folder) for path in sorted((folder / "teacher").glob("member-*"))]
-    early = (Path("prepared"), Path("rewritten"), Path("packed"), Path("teacher"), *members, Path("weights"))
-    texts = [
-        path.relative_to(folder)
-        for name in ("distilled", "successors")
-        for path in sorted((folder / name).glob("*/*"))
-    ]
-    for step in (*early, *texts, *students, Path("bundle"), Path("evaluation")):
-        if content := _object(folder / step / "done.json"):
-            yield Step(step.as_posix(), content.get("seconds"), content.get("inputs"))
+    for step in (*step_folders(folder), folder / "evaluation"):
+        if content := _object(step / DONE):
+            name = step.relative_to(folder).as_posix()
+            yield Step(name, content.get("seconds"), content.get("inputs"))
 
 
 def read_recipe(path: Path) -> tuple[str, dict[str, Any]]:

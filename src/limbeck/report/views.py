@@ -14,7 +14,7 @@ from limbeck.report import curves, figures, forest, mapping, scatter, words
 from limbeck.report.analysed_words import Link
 from limbeck.report.by_type import TypeTable, type_tables
 from limbeck.report.data_table import DataTable, data_table
-from limbeck.report.facts import ENGINES, Cost, Gain, Journal, Run, Summary
+from limbeck.report.facts import Cost, Gain, Journal, Run, Summary
 from limbeck.report.measures import MeasureView, measure_view
 from limbeck.report.modes import ModesView, modes_view
 from limbeck.report.scored import ScoreDisputes
@@ -221,13 +221,13 @@ def plot(places: Sequence[figures.Place], metric: str = "accuracy") -> Plot | No
     """Quality against latency for both widths of screen."""
     if not places:
         return None
-    engines = [engine for engine in ENGINES if any(place.engine == engine for place in places)]
+    engines = [engine for engine in words.ENGINES if any(place.engine == engine for place in places)]
     return Plot(
         metric=metric,
         wide=figures.quality_against_latency(places, 1040.0, 430.0, metric),
         narrow=figures.quality_against_latency(places, 360.0, 380.0, metric),
         key=tuple({place.name: place.style for place in places}.items()),
-        engines=tuple((ENGINES[engine], figures.key_mark(engine)) for engine in engines),
+        engines=tuple((words.ENGINES[engine], figures.key_mark(engine)) for engine in engines),
     )
 
 

@@ -6,10 +6,15 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from limbeck.core.tasks import IN_POINTS
-from limbeck.report.facts import ENGINES, Cost, Gain, Number, Run, Summary
+
+if TYPE_CHECKING:
+    from limbeck.report.facts import Cost, Gain, Number, Run, Summary
+
+ENGINES = {"pytorch": "PyTorch", "onnx": "ONNX", "onnx-int8": "ONNX int8"}
+"""Names of engines for people, from the one that trains to the one that is deployed."""
 
 METRICS = {
     "accuracy": "Accuracy",
