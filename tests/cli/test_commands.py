@@ -189,6 +189,18 @@ def test_a_runs_recipe_is_the_one_that_its_work_was_done_by(
     assert recipes.load(noted).train.epochs == 3
 
 
+@pytest.mark.recipe
+def test_students_of_an_earlier_recipe_vouch_for_no_other(
+    limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    recipe = recipe_file(seeds=1, control=False)
+    for step in ("prepare", "teach", "train"):
+        limbeck(step, recipe)
+    changes = ("student.embeddings=missing.txt", "teacher.fine_tune.epochs=1")
+    done = limbeck("distill", recipe, *changes, status=2)
+    assert "missing.txt" in done.sentence and "teach " not in done.stderr  # before the teacher works
+
+
 def test_no_teacher_is_praised_before_it_is_looked_at(
     limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
 ) -> None:

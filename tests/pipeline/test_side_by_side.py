@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -85,3 +86,22 @@ def is_running(process: int) -> bool:
         return False
     status = Path(f"/proc/{process}/stat")
     return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.recipe
+def test_the_script_of_the_readme_trains_side_by_side(
+    recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    (tmp_path / "script.py").write_text(script, encoding="utf-8")
+    student = {"kind": "bilstm", "embeddings": "random", "dimension": 8, "pooling": "max"}
+    recipe_file(student=student, jobs=2)
+    told = subprocess.run(
+        [sys.executable, "script.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    rows = [line.split() for line in told.stdout.splitlines()]
+    assert [row[0] for row in rows[:3]] == ["teacher", "gold", "logit_regression"]
+    assert rows[3][0] in ("good", "bad") and "'label'" in " ".join(rows[4])
+    assert len([*tmp_path.glob("runs/tiny/students/logit_regression/seed-*")]) == 5

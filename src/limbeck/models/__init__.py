@@ -78,6 +78,15 @@ def settings_for(
     return settings
 
 
+def keys_of(kind: str, task: Task = "classification") -> frozenset[str]:
+    """The keys that a kind of student has.
+
+    Raises:
+        LimbeckError: There is no such kind.
+    """
+    return frozenset(_module(kind, task).Settings.model_fields)
+
+
 def tokeniser_for(
     settings: TokeniserSettings,
     *,

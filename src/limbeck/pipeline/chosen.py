@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from limbeck import methods, models
+from limbeck.core import progress
 from limbeck.core.errors import LimbeckError
 from limbeck.core.objective import Objective
-from limbeck.core.recipe import TeacherChoice
+from limbeck.core.recipe import Recipe, StudentChoice, TeacherChoice
 from limbeck.core.signals import OF_TOKENS, SAID, Signals
 from limbeck.core.tasks import OF_SENTENCES
 from limbeck.pipeline.folders import Folders
@@ -29,6 +30,32 @@ CONTROL = "gold"
 """Name of the control."""
 OF_TRANSLATORS = ("scratch", "engine", "prefix", "languages")
 """Keys of ``teacher`` that mean nothing to other tasks."""
+
+
+def with_own_keys(recipe: Recipe) -> Recipe:
+    """A recipe whose kind of student was changed for this run, without what its file says of another kind.
+
+    Keys that both kinds have stay, where they make sense together.
+    """
+    student, task = recipe.student, recipe.task
+    if "student.kind" not in recipe.changed:
+        return recipe
+    kinds = frozenset[str]().union(*(models.keys_of(kind, task) for kind in models.kinds(task)))
+    files = [key for key in student.settings if key in kinds and f"student.{key}" not in recipe.changed]
+    known = models.keys_of(student.kind, task)
+    others = [key for key in files if key not in known]
+    try:
+        models.settings_for(student.kind, _without(student, others).settings, task=task)
+    except LimbeckError:
+        others = files
+    if not others:
+        return recipe
+    progress.say(f"student   the recipe's {', '.join(others)}: left out, for another kind")
+    return recipe.model_copy(update={"student": _without(student, others)})
+
+
+def _without(student: StudentChoice, keys: Sequence[str]) -> StudentChoice:
+    return StudentChoice.model_validate(student.model_dump(exclude=set(keys)))
 
 
 class Chosen(Folders):

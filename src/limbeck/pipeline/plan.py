@@ -135,9 +135,8 @@ def check_student(run: Run) -> None:
         LimbeckError: The recipe asks for word vectors, layers or trackers that are not there.
     """
     check_trackers(run.recipe.train)
-    if all(
-        run.student_folder(title, seed).path.is_dir() for title in run.methods for seed in run.recipe.seeds
-    ):
+    made = (each for step in ("teach", "train") for each in inputs.made(run, step))
+    if all(folder.is_done(of) for folder, of in made):
         return
     _ = run.transfer_set, run.tokeniser  # read once, for the trial and for the run
     trial = copy.copy(run)

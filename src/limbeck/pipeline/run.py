@@ -22,7 +22,7 @@ from limbeck.models.masked_lm import load_masked_lm, mask_id
 from limbeck.models.student import start_at
 from limbeck.models.taggers.transformer import load_encoder
 from limbeck.pipeline import chain, ensembles
-from limbeck.pipeline.chosen import CONTROL
+from limbeck.pipeline.chosen import CONTROL, with_own_keys
 from limbeck.pipeline.folders import require
 from limbeck.pipeline.hearing import model_heard
 from limbeck.pipeline.texts import Texts
@@ -57,6 +57,7 @@ class Run(Texts):
     @staticmethod
     def of(recipe: recipe.Recipe) -> Run:
         """The run of a recipe, whatever its task."""
+        recipe = with_own_keys(recipe)
         if recipe.task != "translation":
             return Run(recipe)
         from limbeck.pipeline.translation import TranslationRun
