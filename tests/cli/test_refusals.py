@@ -31,14 +31,20 @@ Limbeck = Callable[..., Any]
         (["student={kind: transformer, from_teacher: [0, 9]}"], "no layer 9; the teacher has layers 0 to 1"),
         (["student.embeddings=vectors.txt"], "vectors.txt"),
         (["train.trackers=[nobodys]"], "the tracker 'nobodys' is not installed"),
+        (["positive=great"], "positive: no class is called 'great'; there are bad and good"),
+        (["train.metric=binary_f1", "positive=great"], "no class is called 'great'"),
+        (["analyse.slices.long=length >"], "analyse.slices.long: 'length >' is no expression"),
+        (["teacher.labels={LABEL_0: bad}"], "'labels' is of a teacher that is taken as it is"),
     ],
 )
 def test_a_recipe_that_cannot_work_is_refused_before_any_work(
     limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path, changes: list[str], words: str
 ) -> None:
     recipe = recipe_file(data={"train": {"path": str(tmp_path / "reviews.csv")}, "dev": 40, "test": 60})
-    told = limbeck("distill", recipe, *changes, status=2).sentence
-    assert words in told
+    planned = limbeck("plan", recipe, *changes, status=2).sentence
+    assert words in planned
+    assert not (tmp_path / "runs").exists()
+    assert limbeck("distill", recipe, *changes, status=2).sentence == planned
     assert not (tmp_path / "runs" / "tiny" / "teacher").exists()
 
 
@@ -82,3 +88,11 @@ def test_a_teacher_with_other_labels(
     (tmp_path / "reviews.csv").write_text((tmp_path / "reviews.csv").read_text().replace(",good", ",great"))
     told = limbeck("distill", recipe_file(teacher=teacher, name="other"), status=2).sentence
     assert "great" in told and "good" in told
+
+
+def test_a_plan_looks_where_the_run_would_go(
+    limbeck: Limbeck, recipe_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    told = limbeck("plan", recipe_file(), f"out={tmp_path / 'reviews.csv'}/runs", status=2).sentence
+    where = f"the run would go to {tmp_path / 'reviews.csv'}/runs/tiny. Set 'out' to another folder."
+    assert told == f"limbeck: {tmp_path / 'reviews.csv'}: this is a file, and {where}"

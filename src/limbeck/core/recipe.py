@@ -169,6 +169,10 @@ class TeacherChoice(Settings):
         given = (self.model, self.scratch, self.answers, self.ensemble or None)
         if sum(each is not None for each in given) != 1:
             raise ValueError("give one of 'model', 'scratch', 'answers' and 'ensemble'")
+        if self.labels and self.fine_tune is not None:
+            raise ValueError(
+                "'labels' is of a teacher that is taken as it is; one that is fine-tuned here learns ours"
+            )
         if self.ensemble and self.fine_tune is not None:
             raise ValueError("'fine_tune' is of a model; say it of each member of 'ensemble' that is one")
         if any(each.ensemble or each.scratch or each.weights != "equal" for each in self.ensemble):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
 
+from limbeck.analyse.mistakes.expressions import features_of
 from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
@@ -24,6 +27,7 @@ from limbeck.pipeline.budget import steps_of
 from limbeck.pipeline.hearing import answers_for, fitted
 from limbeck.pipeline.run import Run
 from limbeck.pipeline.translation import TranslationRun
+from limbeck.text import resources
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
 from limbeck.text.packing import estimate
@@ -126,6 +130,7 @@ def check(run: Run) -> None:
                 )
     if run.hears_raw:
         raw_files(run.recipe.data.raw)  # finding them is their check
+    features_of(run.recipe.analyse.slices)  # so is reading these
 
 
 def check_student(run: Run) -> None:
@@ -163,6 +168,16 @@ def _check_positions(run: Run, student: PreTrainedModel) -> None:
         raise LimbeckError(what, where="data.raw_length", fix=f"Set it to {positions} or less")
 
 
+def _check_place(folder: Path) -> None:
+    """Insist that a run can be written to its folder."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        what = "nothing can be written there" if there.is_dir() else "this is a file"
+        raise LimbeckError(
+            f"{what}, and the run would go to {folder}", where=there, fix="Set 'out' to another folder"
+        )
+
+
 def plan(run: Run) -> Plan:
     """What ``distill`` would do.
 
@@ -172,6 +187,8 @@ def plan(run: Run) -> Plan:
     """
     check(run)
     check_trackers(run.recipe.train)
+    resources.check_sums(run.recipe.checksums)
+    _check_place(run.folder)
     prepared = run.prepared_folder.is_done(inputs.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data, task=run.recipe.task, learners=run.learners_from_gold))

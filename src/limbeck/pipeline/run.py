@@ -16,8 +16,6 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.files import StepFolder, read_json
 from limbeck.core.recipe import TeacherChoice, Training, main_metric
 from limbeck.core.tasks import OF_SENTENCES, Task
-from limbeck.evaluate.yardstick import Yardstick, yardstick
-from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.masked_lm import load_masked_lm, mask_id
 from limbeck.models.student import start_at
 from limbeck.models.taggers.transformer import load_encoder
@@ -131,33 +129,6 @@ class Run(Texts):
         """What a stage hears of the teacher on its text."""
         return self.answers
 
-    def check_text(self) -> None:
-        """Insist on what student and methods want of data and teacher, before any model is trained.
-
-        Raises:
-            LimbeckError: It is not there.
-        """
-        theirs = None if self.teacher_tokeniser is None else self.teacher_tokeniser.mask_token
-        for rewriter in self.rewriters:
-            if theirs is not None and rewriter.marks and theirs not in rewriter.marks:
-                said = rewriter.marks[0]
-                what = (
-                    f"'{rewriter.name}' writes '{said}' for a masked word, which the teacher takes for text"
-                )
-                raise LimbeckError(
-                    what, where=f"rewrite.{rewriter.name}", fix=f"Set its 'mask' to '{theirs}'"
-                )
-        settings = self.student_settings
-        if not (isinstance(settings, TokeniserSettings) and settings.of_pairs):
-            return
-        for name in ("train", "dev", "test"):
-            if not getattr(self.prepared, name).has_pairs:
-                raise LimbeckError(
-                    f"a {self.recipe.student.kind} student reads pairs of texts, and '{name}' has single texts",
-                    where="student.kind",
-                    fix="Name the column of the second text in 'second' of the data, or choose 'student.kind: bilstm'",
-                )
-
     def ask(self, shard: Shard | None = None) -> None:
         """Ask the teacher whatever students and evaluation will read.
 
@@ -257,12 +228,6 @@ class Run(Texts):
             progress.warn("The file of answers does not cover the test set: the teacher itself is not scored")
             return None
         return ask(self.teacher, examples, self.needs, self.store)
-
-    @property
-    def yardstick(self) -> Yardstick:
-        """How answers are scored, where they are logits of whole texts."""
-        recipe = self.recipe
-        return yardstick(recipe.task, self.labels, recipe.train.metric, recipe.positive)
 
     @property
     def score(self) -> Score:

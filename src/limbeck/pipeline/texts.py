@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from limbeck import models
+from limbeck.core.errors import LimbeckError
+from limbeck.core.tasks import OF_SENTENCES
+from limbeck.evaluate.yardstick import Yardstick, yardstick
 from limbeck.models.embeddings import TokeniserSettings
 from limbeck.pipeline.chosen import Chosen
 from limbeck.pipeline.folders import require
@@ -72,6 +75,45 @@ class Texts(Chosen):
     def labels(self) -> tuple[str, ...]:
         """The classes, in the order of every model's logits."""
         return self.prepared.train.labels
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """How answers are scored, where they are logits of whole texts."""
+        recipe = self.recipe
+        return yardstick(recipe.task, self.labels, recipe.train.metric, recipe.positive)
+
+    def check_text(self) -> None:
+        """Insist on what student and methods want of data and teacher, before any model is trained.
+
+        Raises:
+            LimbeckError: It is not there.
+        """
+        theirs = None if self.teacher_tokeniser is None else self.teacher_tokeniser.mask_token
+        for rewriter in self.rewriters:
+            if theirs is not None and rewriter.marks and theirs not in rewriter.marks:
+                said = rewriter.marks[0]
+                what = (
+                    f"'{rewriter.name}' writes '{said}' for a masked word, which the teacher takes for text"
+                )
+                raise LimbeckError(
+                    what, where=f"rewrite.{rewriter.name}", fix=f"Set its 'mask' to '{theirs}'"
+                )
+        positive = self.recipe.positive
+        if positive is not None and positive not in self.labels:
+            what = f"no class is called '{positive}'; there are {' and '.join(self.labels)}"
+            raise LimbeckError(what, where="positive")
+        if self.recipe.task in OF_SENTENCES:
+            _ = self.yardstick  # making it is its check
+        settings = self.student_settings
+        if not (isinstance(settings, TokeniserSettings) and settings.of_pairs):
+            return
+        for name in ("train", "dev", "test"):
+            if not getattr(self.prepared, name).has_pairs:
+                raise LimbeckError(
+                    f"a {self.recipe.student.kind} student reads pairs of texts, and '{name}' has single texts",
+                    where="student.kind",
+                    fix="Name the column of the second text in 'second' of the data, or choose 'student.kind: bilstm'",
+                )
 
     def use_prepared(self, prepared: Prepared) -> None:
         """Work with this instead of what ``prepare`` writes: for a plan, which writes nothing."""
