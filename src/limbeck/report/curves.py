@@ -47,7 +47,7 @@ def dev_curves(curves: Sequence[Curve], metric: str, teacher: float | None) -> M
     values = [value for _, each in points for _, value in each] + ([] if teacher is None else [teacher])
     if not any(len(each) > 1 for _, each in points):
         return None
-    y = Scale(*around(values, 0.08, words.least_reach(metric)), PANEL[1] - 42, 12)
+    y = Scale(*around(values, 0.08, words.least_reach(metric)), PANEL[1] - 42, 12, most=words.most(metric))
     name = words.METRICS.get(metric, metric)
     shown = words.axis_of(metric)
     last = max(step for _, each in points for step, _ in each) or 1

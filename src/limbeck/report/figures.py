@@ -18,6 +18,8 @@ from limbeck.report.svg import Scale, around, drawing, frame, gutter, path, tag
 
 SQUARE = 14
 """Side of a pair's square in a heat map, in pixels."""
+LETTER = 7.2
+"""About how wide a letter of a name is."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def quality_against_latency(
     upwards = words.axis_of(metric)
     low, high = _latency_ends([place.latency for place in places])
     quality = [place.quality + sign * (place.deviation or 0) for place in places for sign in (-1, 1)]
-    y = Scale(*around(quality, 0.22, words.least_reach(metric)), height - 42, 12)
+    y = Scale(*around(quality, 0.22, words.least_reach(metric)), height - 42, 12, most=words.most(metric))
     x = Scale(low, high, gutter(y, upwards), width - 14, log=True)
     # Large circles first, so that small ones stay in sight and in reach.
     ordered = sorted(places, key=lambda place: -(place.bytes or 0))
@@ -132,16 +134,17 @@ def _joined(places: Sequence[Place], x: Scale, y: Scale) -> Iterator[Markup]:
 def _names(places: Sequence[Place], x: Scale, y: Scale, radius: Callable[[Place], float]) -> Iterator[Markup]:
     """Models' names in the picture: towards its middle, and never on top of one another."""
     middle = (x.start + x.end) / 2
-    taken: list[tuple[bool, float]] = []
+    taken: list[tuple[float, float, float]] = []
     groups = sorted(_by_name(places).values(), key=lambda group: y(group[0].quality))
     for group in groups:
         left = x(group[0].latency) + x(group[-1].latency) < 2 * middle
         end = group[-1] if left else group[0]
         across = x(end.latency) + (1 if left else -1) * (radius(end) + 7)
         down = y(end.quality) + 4
-        while any(side == left and abs(down - other) < 15 for side, other in taken):
+        begins, ends = sorted((across, across + (1 if left else -1) * LETTER * len(end.name)))
+        while any(begins < to and since < ends and abs(down - other) < 15 for since, to, other in taken):
             down += 2
-        taken.append((left, down))
+        taken.append((begins, ends, down))
         anchor = "start" if left else "end"
         yield tag("text", end.name, x=across, y=down, text_anchor=anchor, class_=f"name {end.style}")
 

@@ -49,6 +49,7 @@ class Scale:
         low, high: The values at the ends.
         start, end: The pixels at the ends.
         log: Whether steps on the scale are ratios.
+        most: The largest value that there can be: no tick stands above it.
     """
 
     low: float
@@ -56,6 +57,7 @@ class Scale:
     start: float
     end: float
     log: bool = False
+    most: float = math.inf
 
     def __call__(self, value: float) -> float:
         """The pixel of a value."""
@@ -76,7 +78,8 @@ class Scale:
             first = math.ceil(self.low / step - 1e-9)
             values = [n * step for n in range(first, math.floor(self.high / step + 1e-9) + 1)]
         slack = 1e-9 * (self.high - self.low)
-        return [value for value in values if self.low - slack <= value <= self.high + slack]
+        high = min(self.high, self.most) + slack
+        return [value for value in values if self.low - slack <= value <= high]
 
 
 def around(values: Iterable[float], margin: float = 0.08, least: float = 0.0) -> tuple[float, float]:

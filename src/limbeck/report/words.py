@@ -105,6 +105,11 @@ def axis_of(metric: str) -> Callable[[float], str]:
     return axis_percent if metric in IN_PERCENT else axis
 
 
+def most(metric: str) -> float:
+    """The largest value that a metric can have."""
+    return 1.0 if metric in IN_PERCENT else 100.0 if metric in IN_POINTS else math.inf
+
+
 def least_reach(metric: str) -> float:
     """Two points: an axis spans no less, for what differs by less would look large."""
     return 2.0 if metric in IN_POINTS else 0.02
