@@ -179,3 +179,17 @@ def test_tagged_tables_and_data_sets(limbeck: Limbeck, tmp_path: Path) -> None:
 
 def test_a_file_that_is_not_there_is_told_at_once(limbeck: Limbeck, tmp_path: Path) -> None:
     assert "nosuch.csv: no such file" in limbeck("data", str(tmp_path / "nosuch.csv"), status=2).stderr
+
+
+def test_translations_are_measured_elsewhere(limbeck: Limbeck, tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("en,de\nSnow.,Schnee.\n")
+    told = limbeck("data", "pairs.csv", "--set", "text=en", "--set", "target=de", status=2).sentence
+    assert (
+        told
+        == "limbeck: pairs.csv: this is text with translations. Of translations, 'limbeck measure' tells."
+    )
+
+
+def test_a_spreadsheet_is_to_be_saved(limbeck: Limbeck, tmp_path: Path) -> None:
+    (tmp_path / "sheet.xlsx").write_text("PK")
+    assert limbeck("init", "sheet.xlsx", status=2).sentence.endswith("is written. Save the sheet as CSV.")

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -72,6 +73,24 @@ def test_words_may_be_split_already(limbeck: Limbeck, tagger: Path, tmp_path: Pa
     line = json.loads(told.stdout)
     assert line["text"] == "Ada's York."
     assert line["words"] == ["Ada's", "York."]
+
+
+def test_what_would_be_answered_otherwise_than_asked_is_refused(
+    limbeck: Limbeck, tagger: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in.csv").write_text("text,id\nAda lives,1\n")
+    told = limbeck("predict", tagger, "--file", "in.csv", status=2).sentence
+    assert told.startswith(
+        "limbeck: in.csv: a sentence a line is read, and '.csv' is the ending of a table. Write"
+    )
+    lean = shutil.copytree(tagger, tmp_path / "lean")
+    (lean / "model.int8.onnx").unlink()
+    card = json.loads((lean / "bundle.json").read_text())
+    del card["files"]["model.int8.onnx"]
+    (lean / "bundle.json").write_text(json.dumps(card))
+    assert json.loads(limbeck("predict", lean, "Ada").stdout)["words"] == ["Ada"]
+    told = limbeck("predict", lean, "--precision", "int8", "Ada", status=2).sentence
+    assert told.startswith(f"limbeck: {lean}: the bundle holds no int8 model. Leave --precision out")
 
 
 def test_csv_has_a_row_a_span(limbeck: Limbeck, tagger: Path) -> None:

@@ -12,6 +12,8 @@ Limbeck = Callable[..., Any]
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
+        (["seeds=abc"], "'seeds': a list of whole numbers, or how many there shall be (given: 'abc')"),
+        (["method=my.own"], "no method 'my.own'. No module of that name can be imported from here"),
         (["train.epohs=3"], "unknown key 'train.epohs'. Did you mean 'epochs'?"),
         (["method=."], "no method '.'"),
         (["method=.mine"], "no method '.mine'"),

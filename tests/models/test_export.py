@@ -170,7 +170,7 @@ def test_int8_that_changes_predictions_is_refused_and_keeps_the_older_bundle(
 
     monkeypatch.setattr(exporting, "quantise", turned_round)
     with pytest.raises(
-        LimbeckError, match=r"int8 changes .*% of predictions, and export.changed is 0.02. Raise"
+        LimbeckError, match=r"int8 changes .*% of predictions, and export.changed is 0.02. Raise it"
     ):
         export(
             model, own, tmp_path / "b", texts=asked, max_length=16, settings=Export(), card={"name": "new"}

@@ -192,5 +192,5 @@ def test_int8_that_changes_tags_is_refused(tokeniser, teacher, tmp_path, monkeyp
         other.head.emissions.weight.neg_()
     changed = exporting.graph_of(other)
     monkeypatch.setattr(exporting, "quantise", lambda source, target: onnx.save(changed, target))
-    with pytest.raises(LimbeckError, match=r"int8 changes .*% of tags, and export.changed is 0.02. Raise"):
+    with pytest.raises(LimbeckError, match=r"int8 changes .*% of tags, and export.changed is 0.02. Raise it"):
         save(model, own, tmp_path / "b", many(), changed=0.02)

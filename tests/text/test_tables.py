@@ -374,8 +374,11 @@ def test_files_that_are_none(tmp_path):
     with pytest.raises(LimbeckError, match=r": a folder, not a file"):
         read_table(tmp_path)
     with pytest.raises(
-        LimbeckError, match=r"the ending '\.label' does not say how the file is written\. Give 'format'"
+        LimbeckError,
+        match=r"the ending '\.label' does not say how the file is written\. Give 'format' in a recipe",
     ):
         read_table(write(tmp_path, "a.label", "x"))
-    with pytest.raises(LimbeckError, match=r"data: no ending says how the file is written\. Give 'format'"):
+    with pytest.raises(
+        LimbeckError, match=r"data: no ending says how the file is written\. Give 'format' in a recipe"
+    ):
         read_table(write(tmp_path, "data", "x"))

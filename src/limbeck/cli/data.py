@@ -27,6 +27,8 @@ SHOWN = 12
 TABLES = ("csv", "tsv", "jsonl", "parquet", "dataset")
 OF_WORDS = {"words", "tags", "spans"}
 """Columns of tagged words."""
+TRANSLATED = {"target", "target_file"}
+"""Where translations are."""
 
 
 def looked_at(files: Sequence[str], form: str, keys: Sequence[str]) -> tuple[list[Source], Task]:
@@ -55,6 +57,8 @@ def looked_at(files: Sequence[str], form: str, keys: Sequence[str]) -> tuple[lis
         key = ".".join(map(str, wrong["loc"]))
         fix = f"Keys of a source are {', '.join(Source.model_fields)}"
         raise LimbeckError(f"'{key}': {wrong['msg']}", where="--set", fix=fix) from None
+    if not TRANSLATED.isdisjoint(more):
+        raise _of_translations(sources[0])
     if not OF_WORDS.isdisjoint(more):
         return sources, "tagging"
     first, *others = sources
@@ -73,9 +77,13 @@ def _task_of(source: Source, found: Found | None) -> Task:
     form = "conll" if _is_conll(source) else source.format
     uses = USES[form][1] if form != "auto" and form in USES else ("classification",)
     if "translation" in uses:
-        fix = "Of translations, 'limbeck measure' tells"
-        raise LimbeckError("these are messages with translations", where=source.path, fix=fix)
+        raise _of_translations(source)
     return "classification" if "classification" in uses else "tagging"
+
+
+def _of_translations(source: Source) -> LimbeckError:
+    fix = "Of translations, 'limbeck measure' tells"
+    return LimbeckError("this is text with translations", where=source.path, fix=fix)
 
 
 def _found(source: Source) -> Found | None:

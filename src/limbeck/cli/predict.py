@@ -16,9 +16,14 @@ from limbeck.text.tags import mark_spans
 if TYPE_CHECKING:
     from limbeck.core.decoding import Decoding
     from limbeck.serve.bundle import Bundle, LabelsBundle, ScoreBundle, TextLabeller
+    from limbeck.serve.exported import Precision
     from limbeck.serve.opening import AnyBundle
     from limbeck.serve.tagger import Tagged, TaggerBundle
     from limbeck.serve.translator import TranslatorBundle
+
+
+TABLES = frozenset({".csv", ".tsv", ".jsonl", ".json", ".parquet", ".xlsx"})
+"""Endings of files that hold more than a sentence a line."""
 
 
 class Asked(NamedTuple):
@@ -41,6 +46,21 @@ def bundle_in(folder: Path) -> Path:
     return inner if (inner / "bundle.json").is_file() and not (folder / "bundle.json").exists() else folder
 
 
+def opened(folder: Path, precision: Precision | None) -> AnyBundle:
+    """The bundle, or that of a run.
+
+    Raises:
+        LimbeckError: It is none, or has no model of that precision.
+    """
+    from limbeck.serve.opening import open_bundle
+
+    model = open_bundle(bundle_in(folder), precision or "int8", threads=1)
+    if precision not in (None, model.precision):
+        fix = "Leave --precision out, or export again with export.int8=true"
+        raise LimbeckError(f"the bundle holds no {precision} model", where=model.folder, fix=fix)
+    return model
+
+
 def sentences(arguments: Sequence[str], file: Path | None) -> Iterator[str]:
     """The texts to label: arguments, else the lines of a file, else those of standard input.
 
@@ -57,6 +77,11 @@ def sentences(arguments: Sequence[str], file: Path | None) -> Iterator[str]:
         raise LimbeckError("no such file", where=file)
     if file.is_dir():
         raise LimbeckError("it is a folder, and sentences stand in a file", where=file)
+    if (ending := file.suffix.lower()) in TABLES:
+        fix = "Write its texts into a file of their own; where it holds nothing else, use standard input (--file -)"
+        raise LimbeckError(
+            f"a sentence a line is read, and '{ending}' is the ending of a table", where=file, fix=fix
+        )
     return _lines(file.open("rb"), file)
 
 
@@ -296,8 +321,8 @@ def _decoding(model: TranslatorBundle, asked: Asked) -> Decoding:
 
     said = model.decoding.model_dump()
     if model.parallel and (asked.beams or (asked.keep or 1) > 1):
-        what = "--beams and --keep are for word by word, and this translator writes all words at once"
-        raise LimbeckError(what, where=model.folder)
+        what = "--beams and --keep are of autoregressive students, and this one writes all words at once"
+        raise LimbeckError(what, where=model.folder, fix="Leave them out")
     if asked.beams:
         said |= {"search": "beam", "beams": asked.beams, "keep": 1}
     said |= {"keep": asked.keep} if asked.keep else {}

@@ -175,7 +175,10 @@ def predict(
     form: Annotated[
         Form, typer.Option("--format", help="JSON Lines, CSV, or text: translations alone.")
     ] = Form.jsonl,
-    precision: Annotated[Precision, typer.Option(help="Which of the bundle's models.")] = Precision.int8,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="Which of the bundle's models. \\[default: int8, where the bundle has one]"),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1)] = 32,
     words: Annotated[
         bool, typer.Option("--words", help="For taggers: words stand between spaces; split nothing else.")
@@ -188,10 +191,9 @@ def predict(
     ] = None,
 ) -> None:
     """Label text, find spans in it, or translate it, with an exported student. Needs no PyTorch."""
-    from limbeck.cli.predict import Asked, bundle_in, sentences, write
-    from limbeck.serve.opening import open_bundle
+    from limbeck.cli.predict import Asked, opened, sentences, write
 
-    model = open_bundle(bundle_in(bundle), precision=precision.value, threads=1)
+    model = opened(bundle, precision.value if precision is not None else None)
     asked = Asked(words, beams, keep)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(

@@ -26,6 +26,8 @@ from limbeck.core.sources import Data, TeacherLabels, named
 
 
 def _counted(value: Any) -> Any:
+    if not isinstance(value, int | list):
+        raise ValueError("a list of whole numbers, or how many there shall be")
     return list(range(1, value + 1)) if isinstance(value, int) else value
 
 

@@ -82,6 +82,8 @@ def get(name: str) -> Method:
             raise
         close = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
         fix = f"Did you mean '{close[0]}'?" if close else f"There are: {', '.join(names())}"
+        if module_name == name:
+            fix = f"No module of that name can be imported from here; methods of Limbeck are {', '.join(names())}"
         if name.startswith("ensemble"):
             fix = "An ensemble is a teacher: say 'teacher.members' or 'teacher.ensemble', with any method on answers"
         raise LimbeckError(f"no method '{name}'", where="method", fix=fix) from None

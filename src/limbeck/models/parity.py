@@ -89,15 +89,16 @@ def require(
     if not difference <= settings.tolerance:
         off = f"{difference:.2g} of the largest {scores}, and export.tolerance is {settings.tolerance:g}"
         raise LimbeckError(
-            f"the ONNX model is not the PyTorch model: {plural} differ by up to {off}", where=folder
+            f"the ONNX model is not the PyTorch model: {plural} differ by up to {off}",
+            where="export.tolerance",
         )
     for precision, each in found.items():
         # Of a few texts, one that hangs in the balance may tip whatever the share.
         allowed = max(settings.changed * each.predictions, 1 if settings.changed else 0)
         if each.changed * each.predictions > allowed + 1e-9:
             off = f"{100 * each.changed:.1f}% of {told}, and export.changed is {settings.changed:g}"
-            fix = "Raise export.changed, or set export.int8=false"
-            raise LimbeckError(f"{precision} changes {off}", where=folder, fix=fix)
+            fix = "Raise it, or set export.int8=false; what is trained is kept"
+            raise LimbeckError(f"{precision} changes {off}", where="export.changed", fix=fix)
     return {precision: each.facts() for precision, each in found.items()}
 
 

@@ -106,6 +106,9 @@ class Table:
         raise LimbeckError(f"there is no column '{key}'; there are: {shown}{more}", where=self.where, fix=fix)
 
 
+SPREADSHEETS = frozenset({".xlsx", ".xls", ".ods"})
+
+
 def ending_of(path: Path) -> str:
     """A file's ending in small letters; of a compressed one (``.gz``) that before it."""
     return (path.with_suffix("") if path.suffix.lower() == GZIP else path).suffix.lower()
@@ -120,7 +123,9 @@ def format_of(path: Path) -> TableFormat:
     if (found := ENDINGS.get(ending_of(path))) is None:
         known = ", ".join(sorted(set(ENDINGS.values())))
         ending = f"the ending '{path.suffix}' does not say" if path.suffix else "no ending says"
-        fix = f"Give 'format': {known}, or another of docs/data.md"
+        fix = f"Give 'format' in a recipe: {known}, or another of docs/data.md"
+        if path.suffix.lower() in SPREADSHEETS:
+            fix = "Save the sheet as CSV"
         raise LimbeckError(f"{ending} how the file is written", where=path, fix=fix)
     return found
 
