@@ -16,6 +16,7 @@ from limbeck.core.files import read_json
 from limbeck.core.recipe import Evaluation
 from limbeck.evaluate.bootstrap import paired
 from limbeck.evaluate.evaluate import EVALUATION, PREDICTIONS, Model, evaluate
+from limbeck.evaluate.judged import Entrant, Judged, summary
 
 pytestmark = pytest.mark.unit
 LABELS = ("bad", "fine", "good")
@@ -134,6 +135,16 @@ def test_predictions_hold_each_models_probabilities(tmp_path, content, examples,
     stored = np.array(table.column("teacher").to_pylist())
     odds = np.exp(models[-1].logits.astype(float))
     assert_allclose(stored, odds / odds.sum(axis=1, keepdims=True), atol=1e-6)
+
+
+def test_of_a_teacher_that_learnt_nothing_no_share_is_told():
+    def judged(name, role, score):
+        return Judged(Entrant(name, role, None), None, {"mcc": score, "bleu": 100 * score})
+
+    for main, least in (("mcc", 0.05), ("bleu", 0.05)):
+        for score, told in ((least, True), (0.9 * least, False), (0.0, False), (-0.2, False)):
+            groups = {name: [judged(name, name, score)] for name in ("teacher", "student")}
+            assert [row["retention"] == 1 for row in summary(groups, main)] == [told, told]
 
 
 def test_without_teacher_there_is_no_agreement_and_no_retention(tmp_path, examples, models):

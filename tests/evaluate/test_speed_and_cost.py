@@ -120,6 +120,7 @@ class Tied(nn.Module):
         self.second = nn.Linear(4, 4)
         self.second.weight = self.first.weight
         self.register_buffer("seen", torch.zeros(2, dtype=torch.int64))
+        self.register_buffer("positions", torch.arange(512), persistent=False)  # made anew, and never saved
 
 
 def test_shared_parameters_count_once():

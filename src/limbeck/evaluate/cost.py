@@ -57,6 +57,6 @@ def weight_bytes(path: Path) -> int:
 
 
 def tensor_bytes(model: nn.Module) -> int:
-    """Bytes of a model's tensors, each once: its size for a model that lies in no folder."""
-    tensors = {tensor.data_ptr(): tensor for tensor in (*model.parameters(), *model.buffers())}
+    """Bytes of the tensors that a model is saved with, each once: its size for a model that lies in no folder."""
+    tensors = {tensor.data_ptr(): tensor for tensor in model.state_dict().values()}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())

@@ -14,9 +14,12 @@ import numpy as np
 
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import Evaluation
+from limbeck.core.tasks import as_share
 from limbeck.evaluate.bootstrap import Resampled
 from limbeck.evaluate.cost import Cost
 
+LEARNT = 0.05
+"""Of a teacher that scores less than this share of one, no share is told: it has learnt next to nothing."""
 EVALUATION = "evaluation.json"
 PREDICTIONS = "predictions.parquet"
 
@@ -162,7 +165,7 @@ def summary(groups: Mapping[str, Sequence[Judged]], main: str) -> list[dict[str,
                 "seeds": len(seeds),
                 "mean": means[name],
                 "deviation": {m: float(np.std(v, ddof=1)) if len(v) > 1 else 0.0 for m, v in values.items()},
-                "retention": means[name][main] / reference if reference > 0 else None,
+                "retention": means[name][main] / reference if as_share(main, reference) >= LEARNT else None,
             }
         )
     return rows

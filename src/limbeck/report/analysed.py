@@ -24,6 +24,7 @@ from limbeck.report.analysed_words import (
     Amounts,
     Link,
     cell_names,
+    fitted_temperature,
     headline,
     key_figures,
     together_headline,
@@ -111,6 +112,7 @@ def render(of: Mapping[str, Any]) -> str:
         styles=STYLE,
         amounts=amounts,
         headline=headline(of),
+        fitted_temperature=fitted_temperature,
         untested=untested(of),
         figures=key_figures(of),
         cells=[
@@ -212,7 +214,7 @@ def _calibration(of: Mapping[str, Any]) -> Iterator[Panel]:
             continue
         for when, told in (
             ("before", "before"),
-            ("after", f"after, T = {words.fixed(row['temperature'][0], 2)}"),
+            ("after", f"after, T = {fitted_temperature(row['temperature'][0])}"),
         ):
             bins = [Bin(**each) for each in row[when]["bins"]]
             error = row[when]["ece"][0]

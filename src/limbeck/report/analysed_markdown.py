@@ -10,6 +10,7 @@ from limbeck.report.analysed_words import (
     KINDS,
     OF_TRANSLATIONS,
     Amounts,
+    fitted_temperature,
     headline,
     slice_name,
     together_headline,
@@ -201,7 +202,7 @@ def _calibration(of: Mapping[str, Any]) -> list[str]:
     rows = [
         [
             text(row["name"]),
-            words.fixed(row["temperature"][n], 2),
+            fitted_temperature(row["temperature"][n]),
             *(
                 words.fixed(row[when][score][n], 3)
                 for score in ("ece", "nll")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from limbeck.analyse.mistakes.temperature import RANGE
 from limbeck.report import words
 from limbeck.report.words import Figure
 
@@ -195,10 +196,18 @@ def key_figures(of: Mapping[str, Any]) -> list[Figure]:
             Figure(
                 value,
                 "student's calibration error",
-                f"after T = {words.fixed(temperature, 2)}, fitted on dev",
+                f"after T = {fitted_temperature(temperature)}, fitted on dev",
             )
         )
     return found
+
+
+def fitted_temperature(value: float) -> str:
+    """A temperature; one at an end of what is looked at has its best place beyond."""
+    least, most = RANGE
+    if value <= 1.01 * least:
+        return f"{words.fixed(least, 2)} or less"
+    return f"{words.fixed(most, 0)} or more" if value >= 0.99 * most else words.fixed(value, 2)
 
 
 def together_headline(of: Mapping[str, Any]) -> str:
@@ -213,5 +222,7 @@ def together_headline(of: Mapping[str, Any]) -> str:
     best, worst = min(lost, key=lambda name: lost[name]), max(lost, key=lambda name: lost[name])
     unit = "texts" if of["task"] != "translation" else "sentences"
     least, most = (words.mean_count(lost[name]) for name in (best, worst))
+    if least == most:
+        return f"all lose as much of their teachers, {least} of {words.count(of['examples'])} {unit}"
     told = f"{best} loses least of its teacher, {least} of {words.count(of['examples'])} {unit}"
     return f"{told}; {worst} loses most, {most}"
