@@ -16,6 +16,7 @@ from limbeck import __version__
 from limbeck.core import fingerprint
 from limbeck.core.files import read_json
 from limbeck.report import analysed_markdown, curves, figures, words
+from limbeck.report.analysed_names import for_people
 from limbeck.report.analysed_pictures import cells_bar, dot_at, flow_picture
 from limbeck.report.analysed_words import (
     KINDS,
@@ -72,8 +73,9 @@ def write(content: Mapping[str, Any], out: Path) -> Path:
     Raises:
         LimbeckError: It cannot be written.
     """
-    html = render_together(content) if "runs" in content else render(content)
-    return write_both(out, html, analysed_markdown.render(content, page=out.name))
+    told = for_people(content)
+    html = render_together(told) if "runs" in told else render(told)
+    return write_both(out, html, analysed_markdown.render(told, page=out.name))
 
 
 def evaluated(run_folder: Path) -> str:
