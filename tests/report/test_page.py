@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 from markdown_it import MarkdownIt
 
+from finished_runs import write as finished_run
 from limbeck.core.errors import LimbeckError
 from limbeck.report import markdown_parts
 from limbeck.report.filling import HERE
@@ -167,6 +168,21 @@ def test_several_runs_side_by_side(make_run: MakeRun, tmp_path: Path) -> None:
     told = page.with_suffix(".md").read_text(encoding="utf-8")
     assert told.startswith("# 2 runs compared")
     assert "| bilstm | logit\\_regression |" in told
+
+
+def test_scores_of_unlike_runs_are_named(tmp_path: Path) -> None:
+    errors = {"teacher": 0.1, "gold": 0.4, "soft_labels": 0.2}
+    folders = [finished_run(tmp_path / task, task, errors) for task in ("classification", "regression")]
+    page = write(folders)
+    told = page.with_suffix(".md").read_text(encoding="utf-8")
+    rows = [
+        line.split(" | ")
+        for line in told.splitlines()
+        if line.startswith(("| classification", "| regression"))
+    ]
+    assert [row[2].split()[-1] for row in rows[:2]] == ["accuracy", "correlation"]
+    assert rows[0][2].replace("\\", "") in page.read_text(encoding="utf-8")
+    assert "accuracy |" not in write(folders[:1]).with_suffix(".md").read_text(encoding="utf-8")
 
 
 def test_runs_with_other_test_sentences_are_called_so(make_run: MakeRun) -> None:

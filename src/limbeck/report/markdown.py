@@ -26,6 +26,8 @@ WHO_IS_RIGHT = {
     "student": "Only the student is right",
     "neither": "Both are wrong, each in its own way",
 }
+SEVERAL = "Score"
+"""Heading of the scores of runs that different ones decide."""
 
 
 def render(views: Sequence[RunView], page: str) -> str:
@@ -141,26 +143,27 @@ def results(each: RunView) -> str:
 def comparison(views: Sequence[RunView]) -> str:
     """One row a run: its student against its teacher and control."""
     heads = ["Run", "Student", scored(views), "Kept", "Gain over control", "One sentence", "Faster", "Size"]
-    return table(heads, [list(map(text, compared(each))) for each in views], words_in=2)
+    return table(heads, [list(map(text, compared(each, views))) for each in views], words_in=2)
 
 
 def scored(views: Sequence[RunView]) -> str:
     """The heading of the runs' scores: their metric, if all have the same."""
     metrics = {each.run.main for each in views}
-    return words.METRICS[metrics.pop()] if len(metrics) == 1 else "Score"
+    return words.METRICS[metrics.pop()] if len(metrics) == 1 else SEVERAL
 
 
-def compared(each: RunView) -> tuple[str, ...]:
-    """A run in one row, as plain text: name, student, score, kept, gain, latency, times faster, size."""
+def compared(each: RunView, views: Sequence[RunView]) -> tuple[str, ...]:
+    """A run in one row beside others, as plain text: name, student, score, kept, gain, latency, times faster, size."""
     run, student = each.run, each.run.student
     if student is None:
         return (run.name, *[words.MISSING] * 7)
     gain, cost = each.over_control(student), run.deployed(student.name)
     faster = cost.times_faster if cost else None
+    metric = f" {words.in_text(run.main)}" if scored(views) == SEVERAL else ""
     return (
         run.name,
         student.name,
-        words.score(run.main, student.mean.get(run.main)),
+        words.score(run.main, student.mean.get(run.main)) + metric,
         words.percent(student.retention),
         f"{words.difference(gain.metric, gain.gain)} ({words.spread(gain)})" if gain else words.MISSING,
         f"{words.significant(cost.p50_ms)} ms" if cost and cost.p50_ms else words.MISSING,
