@@ -8,12 +8,15 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from conftest import Listener
 from limbeck import distill
+from limbeck.core import progress
 from limbeck.core.recipe import load
 from limbeck.pipeline import steps
 from limbeck.pipeline.run import Run
@@ -25,7 +28,7 @@ from concurrent.futures import ProcessPoolExecutor
 from limbeck.pipeline.side_by_side import _begin
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin, (1,)) as pool:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _begin, (1, [])) as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         pool.submit(time.sleep, 600)
         time.sleep(600)
@@ -77,6 +80,54 @@ def test_scores_stand_under_the_names_that_methods_have_now(recipe_file: Callabl
     first, swapped, renamed = scores("x", "y"), scores("y", "x"), scores("y", "first")
     assert (swapped["y"], swapped["x"]) == (first["x"], first["y"]) and first["x"] != first["y"]
     assert renamed == {"y": first["x"], "first": first["y"]}
+
+
+class Bars(Listener):
+    """Hears how far long steps come, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.done: dict[str, list[float]] = {}
+
+    @contextmanager
+    def task(self, what: str, total: float) -> Iterator[progress.Task]:
+        steps = self.done.setdefault(what, [])
+
+        class Bar(progress.SilentTask):
+            def advance(self, amount: float = 1) -> None:
+                steps.append(amount)
+
+        yield Bar()
+
+
+@pytest.mark.recipe
+def test_what_students_say_side_by_side_is_what_they_say_one_by_one(
+    recipe_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How far they are shows on the way; words and the doctor's warnings come with each student's end."""
+
+    def told(jobs: int) -> Bars:
+        heard = Bars()
+        monkeypatch.setattr(progress, "_reporter", heard)
+        faint = {
+            "name": "combined",
+            "objectives": [{"name": "soft_labels", "weight": 1}, {"name": "gold", "weight": 1e-9}],
+        }
+        run = Run.of(
+            load(recipe_file(method=faint, jobs=jobs, control=False, out=str(tmp_path / f"runs-{jobs}")))
+        )
+        for step in (steps.prepare, steps.teach, steps.ask, steps.train):
+            step(run)
+        return heard
+
+    alone, together = told(1), told(2)
+    trained = [
+        [re.sub(r"\d+ s$", "", text) for text in one.told if "train " in text] for one in (alone, together)
+    ]
+    assert sorted(trained[0]) == sorted(trained[1])
+    assert len(alone.warnings) == 2 and "of the gradient: give it more weight" in " ".join(together.warnings)
+    bar = together.done["train     2 students, 2 at a time"]
+    assert sum(bar) == pytest.approx(2) and min(bar) >= 0
 
 
 def is_running(process: int) -> bool:

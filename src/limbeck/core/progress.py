@@ -35,15 +35,17 @@ class Reporter:
     @contextmanager
     def task(self, what: str, total: float) -> Iterator[Task]:
         """A long step of ``total`` units."""
-        yield _SilentTask()
+        yield SilentTask()
 
 
-class _SilentTask:
+class SilentTask:
+    """A step that nobody is told of."""
+
     def advance(self, amount: float = 1) -> None:
-        pass
+        """That much more is done."""
 
     def note(self, text: str) -> None:
-        pass
+        """A short remark beside the bar, e.g. the loss."""
 
 
 class JsonReporter(Reporter):
@@ -148,6 +150,11 @@ def use(reporter: Reporter) -> None:
     _reporter = reporter
 
 
+def used() -> Reporter:
+    """The process's reporter."""
+    return _reporter
+
+
 def say(text: str, **facts: Any) -> None:
     """Tell of one finished thing."""
     _reporter.say(text, **facts)
@@ -163,7 +170,7 @@ def task(what: str, total: float) -> Iterator[Task]:
     """Around a long step of ``total`` units; one inside another is silent, for the outer one tells of both."""
     global _busy
     if _busy:
-        yield _SilentTask()
+        yield SilentTask()
         return
     _busy = True
     try:
