@@ -93,7 +93,7 @@ def _of_run(folder: Path, seeds: int | None) -> Iterator[Probed]:
     """The teacher, where it is a model, then students and control."""
     run = Run.open(folder)
     if run.recipe.task == "translation":
-        raise LimbeckError("translators are not probed: they read and write", where=folder)
+        raise LimbeckError("only models that read are looked into, and this is a translator", where=folder)
     if run.recipe.student.kind == "forest":
         raise LimbeckError("a forest has no layers to probe", where=folder)
     teacher = run.teacher.members[0] if isinstance(run.teacher, EnsembleTeacher) else run.teacher
@@ -140,7 +140,7 @@ def load_any(reference: str) -> PreTrainedModel:
             auto = next((each for each in AUTO if type(config) in each._model_mapping), None)
             if auto is None:
                 raise LimbeckError(
-                    f"a model of the kind '{config.model_type}' is not probed", where=reference
+                    f"a model of the kind '{config.model_type}' is not looked into", where=reference
                 )
             model: PreTrainedModel = auto.from_pretrained(place, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
