@@ -142,7 +142,7 @@ class ModelEncoder:
         device: torch.device | None = None,
     ) -> None:
         if getattr(model.config, "is_encoder_decoder", False):
-            raise LimbeckError("translators are not probed: they read and write", where=name)
+            raise LimbeckError("only models that read are looked into, and this is a translator", where=name)
         self.device = device or torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.name, self.tokeniser, self.max_length = name, tokeniser, max_length
         torch.nn.Module.to(model, self.device)  # transformers' own is typed otherwise
