@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,15 @@ def test_the_headline_says_whom_each_model_is_held_against() -> None:
     assert similar.headline(found) == (
         "CKA of the last layer with that of r1: teacher: r1: soft 0.50, other 0.50; of r2: teacher: r2: soft 0.50."
     )
+
+
+def test_the_headline_of_probes_says_of_what_its_numbers_are(results: Path) -> None:
+    found = Findings.read(results / "probes.json")
+    assert probed.headline(found).startswith(
+        "What the best layer tells on average over 2 tasks of sentences: teacher "
+    )
+    one = replace(found, tasks=[task for task in found.tasks if task.name != "sentence_length"])
+    assert probed.headline(one).startswith("What the best layer tells of tense: teacher ")
 
 
 def test_every_model_that_is_named_is_compared() -> None:

@@ -92,9 +92,10 @@ def headline(found: Findings) -> str:
     told = [
         (model.name, share) for model in found.models if (share := found.mean_best(model, of)) is not None
     ]
-    count = words.plural(sum(task.of == of for task in found.tasks), "task")
+    tasks = [task.shown for task in found.tasks if task.of == of]
+    what = f"of {tasks[0]}" if len(tasks) == 1 else f"on average over {len(tasks)} tasks of {of}"
     parts = ", ".join(f"{name} {words.percent(share)}" for name, share in told)
-    return f"What the best layer tells, on average over {count}: {parts}."
+    return f"What the best layer tells {what}: {parts}."
 
 
 def style(found: Findings, model: Model) -> str:
