@@ -11,7 +11,11 @@ from limbeck.core.example import Example
 from limbeck.core.sources import Source
 from limbeck.text.readers import CONLL_ENDINGS, HUB_NAME, read, table_of
 from limbeck.text.tables import ENDINGS, ending_of
+from limbeck.text.tagged import has_tags
 from limbeck.text.tags import mark_spans
+
+OF_TABLES = {"auto", "csv", "tsv", "jsonl", "parquet", "dataset"}
+"""Formats, as :func:`_forms` tells them, with columns."""
 
 
 def find_tagged(source: Source) -> tuple[Source, list[Example]] | None:
@@ -25,6 +29,8 @@ def find_tagged(source: Source) -> tuple[Source, list[Example]] | None:
     for form in _forms(source):
         source = source.model_copy(update={"format": form})
         try:
+            if form in OF_TABLES and not has_tags(table_of(source), source):
+                continue  # before all its texts are cut into words
             sentences = read(source, task="tagging")
         except LimbeckError:
             if ending_of(Path(source.path)) in CONLL_ENDINGS:

@@ -39,6 +39,12 @@ def sentences_of(table: Table, source: Source, ids: Sequence[str] | None = None)
     ]
 
 
+def has_tags(table: Table, source: Source) -> bool:
+    """Whether a table has a column of tags or of spans, among those that are looked for or as the source names them."""
+    named = source.tags != "auto" or source.spans is not None
+    return named or _found(table, TAGS) is not None or _column_of_lists(table) is not None
+
+
 def _rows(table: Table, source: Source) -> Iterator[Row]:
     """Words and tags of each row, from the columns that are there."""
     spans = source.spans
