@@ -11,6 +11,7 @@ import pytest
 from limbeck import Run, distill
 from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
+from limbeck.evaluate.current import STEPS
 from limbeck.pipeline import steps
 from limbeck.pipeline.chain import successor_inputs
 from limbeck.pipeline.inputs import student_inputs, teach_inputs
@@ -108,6 +109,9 @@ def test_students_trained_since_are_not_mixed_with_an_evaluation(
         )
     )
     steps.train(run)
+    with pytest.raises(LimbeckError, match="'students/gold/seed-1' was made after this run was evaluated"):
+        analyse([folder])
+    (folder / "evaluation" / STEPS).unlink()  # as evaluations were that listed no steps
     analyse([folder])
     assert not (folder / "analysis" / "answers" / "done.json").exists()
     assert any("run 'limbeck evaluate'" in warning for warning in listener.warnings)  # type: ignore[attr-defined]

@@ -35,8 +35,10 @@ def _natural(path: Path) -> list[tuple[int, str]]:
 
 
 def note_steps(run: Path, evaluation: Path) -> None:
-    """Write down what stands in the run's folder now, which the evaluation is of."""
-    write_json(evaluation / STEPS, _steps(run))
+    """Write down what stands in the run's folder now, which the evaluation is of, where that is not written there."""
+    steps, place = _steps(run), evaluation / STEPS
+    if not (place.is_file() and read_json(place) == steps):
+        write_json(place, steps)
 
 
 def require_evaluated(run: Path) -> None:

@@ -140,8 +140,7 @@ def check_student(run: Run) -> None:
         LimbeckError: The recipe asks for word vectors, layers or trackers that are not there.
     """
     check_trackers(run.recipe.train)
-    made = (each for step in ("teach", "train") for each in inputs.made(run, step))
-    if all(folder.is_done(of) for folder, of in made):
+    if _is_trained(run):
         return
     _ = run.transfer_set, run.tokeniser  # read once, for the trial and for the run
     trial = copy.copy(run)
@@ -158,6 +157,15 @@ def check_student(run: Run) -> None:
             if stage.objective.aligned_by == "token" and run.recipe.task != "translation":
                 answers_for(trial, title, stage)
     _check_positions(trial, student)
+
+
+def _is_trained(run: Run) -> bool:
+    """Whether every student of the recipe is; not where that cannot be told, for something is amiss."""
+    try:
+        made = (each for step in ("teach", "train") for each in inputs.made(run, step))
+        return all(folder.is_done(of) for folder, of in made)
+    except LimbeckError:
+        return False
 
 
 def _check_positions(run: Run, student: PreTrainedModel) -> None:
