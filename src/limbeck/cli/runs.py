@@ -63,7 +63,7 @@ def run_of(recipe: Path, overrides: list[str] | None) -> Run:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
-    run = Run.open(recipe) if read is None else Run.of(read)
+    run = Run.open(recipe) if read is None else Run.of(read, overrides or ())
     check(run)
     return run
 

@@ -350,12 +350,6 @@ class Recipe(Settings):
     """Folder of the answer store; by default ``OUT/store``, shared by the runs beside it."""
     checksums: dict[str, str] = {}
     """SHA-256 of files named in this recipe: path as written there to digest."""
-    _changed: frozenset[str] = frozenset()
-
-    @property
-    def changed(self) -> frozenset[str]:
-        """The dotted keys that were changed for this run, and are not the file's."""
-        return self._changed
 
     @field_validator("train", mode="after")
     @classmethod
@@ -398,9 +392,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         LimbeckError: The file cannot be read, or does not fit the schema.
     """
-    recipe = load_as(Recipe, path, overrides, fix="'limbeck init' writes one to start from")
-    recipe._changed = frozenset(override.partition("=")[0] for override in overrides)
-    return recipe
+    return load_as(Recipe, path, overrides, fix="'limbeck init' writes one to start from")
 
 
 def save(recipe: Recipe, path: Path) -> None:

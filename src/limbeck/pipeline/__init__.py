@@ -53,7 +53,7 @@ def distill(job: Run | Recipe | Path | str, *changes: str) -> Result:
     """
     if isinstance(job, Path | str):
         job = load(Path(job), changes)
-    run = job if isinstance(job, Run) else Run.of(job)
+    run = job if isinstance(job, Run) else Run.of(job, changes)
     check(run)
     for step in steps.ALL:
         if step is steps.rewrite and not run.rewriters:

@@ -32,16 +32,21 @@ OF_TRANSLATORS = ("scratch", "engine", "prefix", "languages")
 """Keys of ``teacher`` that mean nothing to other tasks."""
 
 
-def with_own_keys(recipe: Recipe) -> Recipe:
+def with_own_keys(recipe: Recipe, changes: Sequence[str]) -> Recipe:
     """A recipe whose kind of student was changed for this run, without what its file says of another kind.
 
     Keys that both kinds have stay, where they make sense together.
+
+    Args:
+        recipe: With the changes.
+        changes: Each ``key=value``.
     """
     student, task = recipe.student, recipe.task
-    if "student.kind" not in recipe.changed:
+    changed = {change.partition("=")[0] for change in changes}
+    if "student.kind" not in changed:
         return recipe
     kinds = frozenset[str]().union(*(models.keys_of(kind, task) for kind in models.kinds(task)))
-    files = [key for key in student.settings if key in kinds and f"student.{key}" not in recipe.changed]
+    files = [key for key in student.settings if key in kinds and f"student.{key}" not in changed]
     known = models.keys_of(student.kind, task)
     others = [key for key in files if key not in known]
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -53,9 +53,14 @@ class Run(Texts):
     """
 
     @staticmethod
-    def of(recipe: recipe.Recipe) -> Run:
-        """The run of a recipe, whatever its task."""
-        recipe = with_own_keys(recipe)
+    def of(recipe: recipe.Recipe, changes: Sequence[str] = ()) -> Run:
+        """The run of a recipe, whatever its task.
+
+        Args:
+            recipe: The resolved recipe.
+            changes: What of it was changed for this run, each ``key=value``: another kind of student has other keys.
+        """
+        recipe = with_own_keys(recipe, changes)
         if recipe.task != "translation":
             return Run(recipe)
         from limbeck.pipeline.translation import TranslationRun
