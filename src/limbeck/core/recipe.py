@@ -26,7 +26,7 @@ from limbeck.core.sources import Data, TeacherLabels, named
 
 
 def _counted(value: Any) -> Any:
-    if not isinstance(value, int | list):
+    if not isinstance(value, int | Sequence) or isinstance(value, str):
         raise ValueError("a list of whole numbers, or how many there shall be")
     return list(range(1, value + 1)) if isinstance(value, int) else value
 

@@ -286,9 +286,8 @@ def evaluate(run: Run) -> None:
         measure_texts(run)
     inputs = evaluate_inputs(run)
     if _skip(run.evaluation_folder, inputs, "evaluate"):
-        note_steps(
-            run.folder, run.evaluation_folder.path
-        )  # one of them may have been done anew, to the same end
+        # One of them may have been done anew, to the same end.
+        note_steps(run.folder, run.evaluation_folder.path)
         return
     with _writing(run, run.evaluation_folder, inputs) as folder:
         judge.judge(run, folder)
