@@ -180,9 +180,9 @@ def test_a_run_is_probed_where_it_lies(
     )
     content = json.loads((run / "probes" / "probes.json").read_text(encoding="utf-8"))
     roles = {model["name"]: (model["role"], len(model["widths"])) for model in content["models"]}
-    assert roles == {"teacher": ("teacher", 3), "logit_regression": ("student", 1), "gold": ("control", 1)}
+    assert roles == {"teacher": ("teacher", 3), "logit_regression": ("student", 1), "control": ("control", 1)}
     assert (run / "probes" / "probes.html").is_file()
     limbeck("similarity", run, "--limit", "20")
     pairs = json.loads((run / "similarity" / "similarity.json").read_text(encoding="utf-8"))["pairs"]
     compared = {(pair["across"], pair["down"]) for pair in pairs}
-    assert compared == {("teacher", "gold"), ("teacher", "logit_regression")}
+    assert compared == {("teacher", "control"), ("teacher", "logit_regression")}

@@ -13,6 +13,7 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.pipeline import Run, check
 from limbeck.pipeline.plan import plan
+from limbeck.pipeline.probed_models import probed_models
 from pipeline.tagging_recipe import recipe, write
 
 METHODS = ["chain_kbest", "chain_posterior", "chain_structural", "chain_substructure"]
@@ -34,6 +35,9 @@ def test_a_run_from_columns_to_spans(tmp_path: Path, encoder: Path) -> None:
     bundle = open_bundle(result.bundle, "fp32")
     (tagged,) = bundle.predict(["felt the lovely bright was in plot"])
     assert [(span.type, span.text) for span in tagged.spans] == [("PER", "lovely bright"), ("LOC", "plot")]
+    # Who looks into its layers knows which model is the control.
+    roles = {model.name: model.role for model in probed_models([str(result.folder)], 32)}
+    assert roles == {"teacher": "teacher", **dict.fromkeys(METHODS, "student"), "control": "control"}
     # Again: every step is done.
     before = {file: file.stat().st_mtime_ns for file in result.folder.rglob("*.safetensors")}
     distill(path)

@@ -103,9 +103,9 @@ def _of_run(folder: Path, seeds: int | None) -> Iterator[Probed]:
     else:
         progress.warn(f"{folder}: the teacher is a file of answers, which has no layers to probe")
     for title in run.methods:
-        role: Role = "control" if title == run.task.control else "student"
+        role: Role = "control" if title == run.control else "student"
         members = tuple(_student(run, title, seed) for seed in run.recipe.seeds[:seeds])
-        yield Probed(title, role, members, str(folder))
+        yield Probed("control" if role == "control" else title, role, members, str(folder))
 
 
 def _student(run: Run, title: str, seed: int) -> ModelEncoder:
