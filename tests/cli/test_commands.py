@@ -85,6 +85,13 @@ def test_a_whole_run_and_the_same_again(
         for row in [*steps, *(row for row in planned if "| export" in row or "| evaluate" in row)]
     )
 
+    *_, left, seconds, more, _ = planned[-1].split("|")
+    assert (left.strip(), seconds.strip(), more.strip()) == (
+        "left to do, on this machine",
+        "3 s",
+        "",
+    )  # the report
+
     again = limbeck("distill", recipe)
     assert again.stderr.count("done before, skipped") >= 7
     assert "  teach" not in again.stderr.replace("teach     ", "")

@@ -90,9 +90,9 @@ class Plan:
             )
             for each in self.steps
         ]
-        left = sum(each.seconds for each in self.steps if not each.done)
-        total = ("", "in all, on this machine", duration(left), size(sum(each.bytes for each in self.steps)))
-        return [*lines, total]
+        left = [each for each in self.steps if not each.done]
+        seconds, more = sum(each.seconds for each in left), sum(each.bytes for each in left)
+        return [*lines, ("", "left to do, on this machine", duration(seconds), size(more) if more else "")]
 
     @property
     def told(self) -> str:
