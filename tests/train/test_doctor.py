@@ -38,7 +38,8 @@ def test_report_is_written_printed_and_warns(tmp_path: Path, said: list[str]) ->
 
 def test_a_term_that_a_schedule_leaves_out_is_not_told_of() -> None:
     layer = nn.Linear(4, 1, bias=False)
-    later = Loss({"now": layer.weight.sum(), "later": torch.zeros(())}, 1)
+    rising = 0.0 * layer.weight.square().sum()  # a weight on its way up from nought
+    later = Loss({"now": layer.weight.sum(), "later": torch.zeros(()), "rising": rising}, 1)
     assert [term.name for term in doctor.examine(layer, later)] == ["now"]
 
 

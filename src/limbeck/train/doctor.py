@@ -48,13 +48,13 @@ def examine(student: nn.Module, loss: Loss) -> list[Term]:
         loss: Of one batch, with its graph.
     """
     count = max(loss.count, 1)
-    # A constant nought is what a schedule leaves of a term for now: nothing to tell of.
-    parts = {name: part for name, part in loss.parts.items() if part.requires_grad or float(part)}
-    norms = {name: _gradient_norm(part, student) / count for name, part in parts.items()}
+    norms = {name: _gradient_norm(part, student) / count for name, part in loss.parts.items()}
     whole = sum(norms.values())
     return [
         Term(name, float(part.detach()) / count, norms[name], norms[name] / whole if whole else 0.0)
-        for name, part in parts.items()
+        for name, part in loss.parts.items()
+        # Nought without a gradient is what a schedule leaves of a term for now: nothing to tell of.
+        if norms[name] or float(part.detach())
     ]
 
 
