@@ -24,7 +24,7 @@ from limbeck.core.tasks import Task
 from limbeck.evaluate.compared import Predicted, compare
 from limbeck.models.outputs import predict
 from limbeck.pipeline import Run, steps
-from limbeck.pipeline.plan import check
+from limbeck.pipeline.checks import check
 from limbeck.train.schedule import total_steps
 from limbeck.transfer import cutting
 from limbeck.transfer.prepare import prepare

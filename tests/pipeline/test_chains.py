@@ -19,8 +19,9 @@ from limbeck.core.errors import LimbeckError
 from limbeck.core.recipe import load
 from limbeck.models.outputs import predict
 from limbeck.pipeline import Run, steps
+from limbeck.pipeline.checks import check_student
 from limbeck.pipeline.hearing import answers_for
-from limbeck.pipeline.plan import check_student, plan
+from limbeck.pipeline.plan import plan
 
 BILSTM = {"kind": "bilstm", "embeddings": "random", "dimension": 4, "hidden": 3, "relu": 3, "max_length": 32}
 TRAIN = {"epochs": 2, "learning_rate": 0.01, "evaluate": 2, "tokens_per_batch": 256}

@@ -30,9 +30,10 @@ from limbeck.core.example import Example
 from limbeck.core.recipe import FineTune, Recipe, load
 from limbeck.core.schema import validate
 from limbeck.pipeline import Result, Run, steps
+from limbeck.pipeline.checks import check, check_student
 from limbeck.pipeline.distilling import TEXT
 from limbeck.pipeline.measuring import is_installed
-from limbeck.pipeline.plan import Plan, check, check_student, plan
+from limbeck.pipeline.plan import Plan, plan
 from limbeck.pipeline.plan_translation import seconds_to_align
 from limbeck.pipeline.tasks import TASKS
 from limbeck.serve.opening import open_bundle

@@ -9,7 +9,7 @@ from typing import Any
 from limbeck.core.recipe import Recipe, load
 from limbeck.evaluate import table
 from limbeck.pipeline import steps
-from limbeck.pipeline.plan import check, check_student
+from limbeck.pipeline.checks import check, check_student
 from limbeck.pipeline.run import Run
 from limbeck.report.page import write
 

@@ -17,7 +17,7 @@ from limbeck.evaluate.compared import compare, read_predicted
 from limbeck.evaluate.table import markdown_table, percent, points
 from limbeck.pipeline import distill
 from limbeck.pipeline.ablation_rows import Design
-from limbeck.pipeline.plan import check
+from limbeck.pipeline.checks import check
 from limbeck.pipeline.run import Run
 
 

@@ -1,37 +1,31 @@
-"""Plan: the checks that need no work, and what the work would be: steps, sentences, bytes, time. Writes nothing."""
+"""Plan: what the work would be, after the checks that need none: steps, sentences, bytes, time. Writes nothing."""
 
 from __future__ import annotations
 
-import copy
-import os
 import statistics
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
 
-from limbeck.analyse.mistakes.expressions import features_of
-from limbeck.core.errors import LimbeckError
 from limbeck.evaluate.cost import tensor_bytes
 from limbeck.evaluate.table import markdown_table, size
-from limbeck.models.embeddings import TokeniserSettings
 from limbeck.models.first_token import first_token_only
 from limbeck.models.forest import ForestForSequenceClassification, Settings as ForestSettings
 from limbeck.models.outputs import tokens_at_a_time
-from limbeck.models.student import longest_input, readable
-from limbeck.pipeline import chain, inputs, plan_chain, plan_inner, plan_translation, steps
+from limbeck.models.student import readable
+from limbeck.pipeline import inputs, plan_chain, plan_inner, plan_translation, steps
 from limbeck.pipeline.budget import steps_of
-from limbeck.pipeline.hearing import answers_for, fitted
+from limbeck.pipeline.checks import check, check_place, check_positions
+from limbeck.pipeline.hearing import fitted
 from limbeck.pipeline.run import Run
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.text import resources
 from limbeck.text.batching import batches
 from limbeck.text.encode import Encoded, collate
 from limbeck.text.packing import estimate
-from limbeck.text.raw import raw_files
 from limbeck.train.estimate import seconds_per_step
 from limbeck.train.grow import seconds_to_grow
 from limbeck.train.loop import check_trackers, total_steps
@@ -104,88 +98,6 @@ class Plan:
         return f"{self.told}\n\n{markdown_table(HEADINGS, self.rows, WORDS)}"
 
 
-def check(run: Run) -> None:
-    """The checks that need no data: method, student and their settings exist and fit together.
-
-    Raises:
-        LimbeckError: They do not.
-    """
-    run.check()
-    settings = run.student_settings
-    run.rewriters  # noqa: B018 - reading them is their check
-    for title in run.methods:
-        for stage in run.stages_of(title):
-            if stage.hears == "raw" and not run.recipe.data.raw:
-                raise LimbeckError(
-                    f"'{title}' has a stage on raw text ('{stage.name}'), and 'data.raw' names no text",
-                    where="data.raw",
-                    fix="Name files or folders of plain text there, or leave that stage out of the method",
-                )
-            own = isinstance(settings, TokeniserSettings) and settings.tokeniser == "words"
-            if stage.objective.aligned_by == "token" and own:
-                raise LimbeckError(
-                    f"'{title}' compares teacher and student token by token, but the student has pieces of its own",
-                    where="student.tokeniser",
-                    fix="Set student.tokeniser to 'teacher', or choose a method that compares sentences",
-                )
-    if run.hears_raw:
-        raw_files(run.recipe.data.raw)  # finding them is their check
-    features_of(run.recipe.analyse.slices)  # so is reading these
-
-
-def check_student(run: Run) -> None:
-    """Make a student once, before a teacher works for hours: what cannot be made is told now.
-
-    Raises:
-        LimbeckError: The recipe asks for word vectors, layers or trackers that are not there.
-    """
-    check_trackers(run.recipe.train)
-    if _is_trained(run):
-        return
-    _ = run.transfer_set, run.tokeniser  # read once, for the trial and for the run
-    trial = copy.copy(run)
-    if run.is_taught_here:
-        trial.use_untaught_teacher()
-    trial.check_text()
-    seed = run.recipe.seeds[0]
-    student = trial.new_student(seed)
-    for title in trial.methods:
-        for stage in trial.stages_of(title):
-            fitted(trial, stage, student, seed)
-            if stage.trains == "successor" and run.recipe.task != "translation":
-                chain.untaught(trial, stage, 0)  # making it is its check
-            if stage.objective.aligned_by == "token" and run.recipe.task != "translation":
-                answers_for(trial, title, stage)
-    _check_positions(trial, student)
-
-
-def _is_trained(run: Run) -> bool:
-    """Whether every student of the recipe is; not where that cannot be told, for something is amiss."""
-    try:
-        made = (each for step in ("teach", "train") for each in inputs.made(run, step))
-        return all(folder.is_done(of) for folder, of in made)
-    except LimbeckError:
-        return False
-
-
-def _check_positions(run: Run, student: PreTrainedModel) -> None:
-    """Insist that a student can read a block of raw text."""
-    positions, length = longest_input(student), run.recipe.data.raw_length
-    if run.hears_raw and positions is not None and positions < length:
-        what = f"blocks of {length} tokens are longer than the student's {positions} positions"
-        raise LimbeckError(what, where="data.raw_length", fix=f"Set it to {positions} or less")
-
-
-def _check_place(folder: Path) -> None:
-    """Insist that a run can be written to its folder."""
-    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-        what = "nothing can be written there" if there.is_dir() else "this is a file"
-        raise LimbeckError(
-            f"{what}, and the run would go to {folder}", where=there, fix="Set 'out' to another folder"
-        )
-
-
 def plan(run: Run) -> Plan:
     """What ``distill`` would do.
 
@@ -196,7 +108,7 @@ def plan(run: Run) -> Plan:
     check(run)
     check_trackers(run.recipe.train)
     resources.check_sums(run.recipe.checksums)
-    _check_place(run.folder)
+    check_place(run.folder)
     prepared = run.prepared_folder.is_done(inputs.prepare_inputs(run))
     if not prepared:
         run.use_prepared(prepare(run.recipe.data, task=run.recipe.task, learners=run.learners_from_gold))
@@ -328,7 +240,7 @@ def _train(run: Run, taught: bool) -> Iterator[Planned]:
     if isinstance(student, ForestForSequenceClassification):
         yield from _grow(run, taught, student)
         return
-    _check_positions(run, student)
+    check_positions(run, student)
     text = run.encoded_train
     targets = None if text.targets is None else text.targets.lengths
     each = {False: seconds_per_step(student, text.lengths, run.recipe.train, targets=targets)}

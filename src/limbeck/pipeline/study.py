@@ -34,9 +34,9 @@ from limbeck.core.files import StepFolder, read_json, write_json
 from limbeck.evaluate.bleu import score
 from limbeck.models.translators.decode import translate
 from limbeck.pipeline import steps
+from limbeck.pipeline.checks import check_student
 from limbeck.pipeline.distilling import text_of
 from limbeck.pipeline.inputs import student_inputs
-from limbeck.pipeline.plan import check_student
 from limbeck.pipeline.run import TEACHER, Run
 from limbeck.pipeline.translation import TranslationRun
 from limbeck.report.triangle import Panel, write as write_picture
