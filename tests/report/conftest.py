@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
@@ -411,11 +412,10 @@ class Chromium:
         self.read_end, from_browser = os.pipe()
 
         def wire() -> None:
-            # Through high numbers first: one of the pipes' ends may itself be 3 or 4.
-            os.dup2(to_browser, 20)
-            os.dup2(from_browser, 21)
-            os.dup2(20, 3)
-            os.dup2(21, 4)
+            # Through free numbers above both: one of the pipes' ends may itself be 3 or 4.
+            commands, answers = (fcntl.fcntl(end, fcntl.F_DUPFD, 5) for end in (to_browser, from_browser))
+            os.dup2(commands, 3)
+            os.dup2(answers, 4)
 
         self.process = subprocess.Popen(
             [program, *self.FLAGS, f"--user-data-dir={profile}", "about:blank"],
