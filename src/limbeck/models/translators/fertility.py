@@ -1,11 +1,12 @@
 """Fertility prediction: how many places of a translation each source token stands for (Gu et al. 2018).
 
-    p_F(f | x) = prod_t' p_F(f_t' | x),   T = sum_t' f_t'
+    p_F(f | x) = prod_t' p_F(f_t' | x),   T = sum_t' f_t'       (of equation 5)
 
 Each factor is a softmax over 0 to ``largest``, of one linear layer on the last encoder layer's states. The paper's
-decodings are the likeliest sequence (argmax) and the rounded means (average). Its noisy parallel decoding draws other
-sequences and has an autoregressive teacher choose; here the others are those that differ from the first in one
-fertility, the likeliest of them first, so that nothing is drawn and nobody else is asked.
+decodings are the likeliest sequence (argmax, equation 6) and the rounded means (average, equation 7). Its noisy
+parallel decoding (equation 8) draws other sequences and has an autoregressive teacher choose; here the others are
+those that differ from the first in one fertility, the likeliest of them first, so that nothing is drawn and nobody
+else is asked.
 
 Axes: ``batch``, ``tokens`` (of sources), ``classes`` (``largest + 1``), ``candidates``.
 """

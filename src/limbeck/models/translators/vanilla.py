@@ -1,22 +1,23 @@
 """Vanilla student: the non-autoregressive transformer of Gu, Bradbury, Xiong, Li and Socher (ICLR 2018).
 
-    p(Y | X) = p_L(T | X) prod_t p(y_t | X, T)
+    p(Y | X) = p_L(T | X) prod_t p(y_t | X, T)        (equation 3)
 
-All tokens are written at once, each without knowing the others: one pass of the decoder.
+All tokens are written at once, each without knowing the others: one pass of the decoder. Equations and sections are the
+paper's.
 
 - *Length*: ``p_L`` is a softmax over differences to the source's length (:mod:`limbeck.models.translators.lengths`),
   so that no end token is needed; the one that targets come with is dropped.
-- *Decoder inputs* (the uniform copy): place ``t`` starts from the embedding of source token ``round(T' t / T)``.
-- *Decoder*: no causal mask; in self-attention a place sees all others and not itself; in positional
-  attention sinusoidal encodings are queries and keys, the states values; attention to the source.
+- *Decoder inputs* (3.2, the uniform copy): place ``t`` starts from the embedding of source token ``round(T' t / T)``.
+- *Decoder* (3.2): no causal mask; in self-attention a place sees all others and not itself; in positional attention
+  (equation 4) sinusoidal encodings are queries and keys, the states values; attention to the source.
 - *Training*: ``log p(Y | X)`` itself, the length a guess like any token.
 - *Decoding* (argmax): the likeliest token at each place, for the likeliest lengths side by side. Of these the one
   is taken whose tokens have the largest mean log-probability (as of Ghazvininejad et al. 2019); the paper has
-  an autoregressive teacher choose.
+  an autoregressive teacher choose (equation 8).
 - *Fertilities* (``inputs: fertility``), the paper's own way, stand in place of length and uniform copy: the decoder
-  starts from source tokens, each as often as its fertility says, so that their sum is the length. In training (section
-  4) an aligner says them (:mod:`limbeck.text.fertilities`): with so fixed a ``q(f | X, Y)`` the lower bound of the
-  likelihood is ``log p(Y | X, f) + log p_F(f | X)``. In decoding they are predicted
+  starts from source tokens, each as often as its fertility says, so that their sum is the length (equation 5). In
+  training (section 4) an aligner says them (:mod:`limbeck.text.fertilities`): with so fixed a ``q(f | X, Y)`` the
+  lower bound of the likelihood (equation 9) is ``log p(Y | X, f) + log p_F(f | X)``. In decoding they are predicted
   (:mod:`limbeck.models.translators.fertility`). The paper's fine-tuning by reinforcement is left out.
 
 Axes: ``batch``, ``tokens`` (of sources), ``candidates`` (lengths of each translation), ``places`` (of the longest
