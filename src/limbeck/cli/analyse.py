@@ -67,13 +67,12 @@ def _slice(told: str) -> tuple[str, str]:
 def _tell(content: Mapping[str, Any]) -> None:
     """The headline, and the first slices."""
     from rich import box
-    from rich.console import Console
-    from rich.padding import Padding
     from rich.table import Table
 
+    from limbeck.cli.output import standard_output
     from limbeck.report.analysed_words import Amounts, headline, slice_name, together_headline, untested
 
-    console = Console(highlight=False)
+    console = standard_output()
     if "runs" in content:
         console.print(f"{together_headline(content)}.", markup=False)
         return
@@ -104,4 +103,4 @@ def _tell(content: Mapping[str, Any]) -> None:
         f"Of {content['slices']['tried']} slices; p of the excess, adjusted by Holm's method for all of them. "
         f"{untested(content)}"
     ).strip()
-    console.print(Padding(told, (0, 0, 1, 0)), markup=False)
+    console.print(f"{told}\n", markup=False)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from limbeck.cli.output import ANY_WIDTH, standard_output
 from limbeck.evaluate.comparison import Comparison
 
-ANY_WIDTH = 10_000
 Form = Literal["table", "markdown", "json"]
 
 
@@ -24,18 +24,16 @@ def show(found: Comparison, form: Form, say: Callable[[str], None]) -> None:
 
 
 def _table(found: Comparison) -> None:
-    from rich.console import Console
-    from rich.padding import Padding
-
     from limbeck.evaluate.table import terminal
 
-    console = Console(highlight=False)
+    console = standard_output()
     shown = terminal(found.rows, found.columns)
     if console.measure(shown, options=console.options.update_width(ANY_WIDTH)).maximum > console.width:
-        shown = terminal(found.rows, found.brief)
+        may_break = [{**row, "name": f"{row['run']}: {row['model']}"} for row in found.rows]
+        shown = terminal(may_break, {head.replace(" ", "\n"): show for head, show in found.brief.items()})
     console.print(shown)
     for note in found.notes():
-        console.print(Padding(note, (1, 0, 0, 0)), markup=False)
+        console.print(f"\n{note}", markup=False)
 
 
 def write(found: Comparison, page: Path) -> str:

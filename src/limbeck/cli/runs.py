@@ -85,11 +85,10 @@ def folder_of(place: Path) -> Path:
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the result table."""
-    from rich.console import Console
-
+    from limbeck.cli.output import standard_output
     from limbeck.evaluate.table import terminal
 
-    Console().print(terminal(rows))
+    standard_output().print(terminal(rows))
 
 
 @runs.command(rich_help_panel=START)
@@ -133,13 +132,13 @@ def plan(recipe: RecipeFile, overrides: Overrides = None) -> None:
 def _show_plan(made: Plan) -> None:
     """On a terminal a table as wide as it is, else Markdown."""
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from limbeck.cli.output import standard_output
     from limbeck.pipeline.plan import HEADINGS, WORDS
 
-    console = Console()
+    console = standard_output()
     if not console.is_terminal:
         typer.echo(made.text())
         return
@@ -148,7 +147,7 @@ def _show_plan(made: Plan) -> None:
         table.add_column(heading, justify="left" if heading in WORDS else "right", no_wrap=heading != "what")
     for row in made.rows:
         table.add_row(*map(Text, row))
-    console.print(f"{made.told}\n", markup=False, highlight=False)
+    console.print(f"{made.told}\n", markup=False)
     console.print(table)
 
 

@@ -73,9 +73,8 @@ def data(
     """Tell what files hold: format, columns, labels, lengths, duplicates, and overlap of test with train."""
     import json
 
-    from rich.console import Console
-
     from limbeck.cli import data as show
+    from limbeck.cli.output import standard_output
     from limbeck.text.summary import summaries
 
     sources, task = show.looked_at(files, form, keys or ())
@@ -83,7 +82,7 @@ def data(
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False, indent=2))
     else:
-        Console().print(show.table(sources, found))
+        standard_output().print(show.table(sources, found))
 
 
 @tools.command(rich_help_panel=TEXT)
@@ -107,11 +106,10 @@ def measure(
     ] = "",
 ) -> None:
     """Measure parallel text: complexity, faithfulness, word order, BLEU against real translations."""
-    from rich.console import Console
-
     from limbeck.analyse.aligned import Reading
     from limbeck.analyse.measures import measure as run
     from limbeck.cli.measure import read_pairs, table
+    from limbeck.cli.output import standard_output
     from limbeck.core.files import write_json
 
     real = None if against is None else read_pairs(against)
@@ -119,20 +117,19 @@ def measure(
     measured = run(read_pairs(text), real, reading=reading, language=language)
     if out is not None:
         write_json(out, measured.as_json())
-    Console().print(table(measured))
+    standard_output().print(table(measured))
 
 
 @study_app.command("modes")
 def study_modes(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Text in several languages, none of them marked: which one do teacher and students write, and is it one?"""
     run = run_of(recipe, overrides)
-    from rich.console import Console
-
+    from limbeck.cli.output import standard_output
     from limbeck.cli.study import modes
     from limbeck.pipeline.study import study
 
     found = study(run)
-    Console().print(modes(found))
+    standard_output().print(modes(found))
     typer.echo(f"numbers: {found.results}" + (f"\npicture: {found.picture}" if found.picture else ""))
 
 
