@@ -118,10 +118,7 @@ class InsertionForSeq2SeqLM(PassStudent):
         The arguments are those of :meth:`slot_states`; what it gives is ``(rows, slots)`` each.
         """
         scores = self.lm_head(self.slot_states(memory, source_mask, tokens)).log_softmax(-1)
-        never = torch.zeros(scores.shape[-1], device=scores.device)
-        never[self.never_written] = float("-inf")
-        best = (scores + never).max(-1)
-        return best.indices, best.values, scores[..., self.end_id]
+        return *self.best_tokens(scores), scores[..., self.end_id]
 
     def guesses(self, inputs: Mapping[str, Tensor]) -> tuple[Guess, ...]:
         """What random canvases lack: one item a missing token, then one a complete slot, whose truth is the end.

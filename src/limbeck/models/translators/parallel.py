@@ -182,11 +182,14 @@ class ParallelStudent(ParallelTranslator):
 
     def likeliest(self, states: Tensor) -> tuple[Tensor, Tensor]:
         """The likeliest tokens, special ones apart, and their log-probabilities: ``(..., width) -> (...)`` each."""
-        scores = self.lm_head(states)
+        return self.best_tokens(self.lm_head(states).log_softmax(-1))
+
+    def best_tokens(self, scores: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens with the largest scores, special ones apart, and these: ``(..., vocabulary) -> (...)`` each."""
         never = torch.zeros(scores.shape[-1], device=scores.device)
         never[self.never_written] = float("-inf")
-        best = (scores + never).max(-1)
-        return best.indices, best.values - scores.logsumexp(-1)
+        tokens = (scores + never).argmax(-1)  # in a graph ``max`` would read all scores twice
+        return tokens, scores.gather(-1, tokens.unsqueeze(-1)).squeeze(-1)
 
     def best(self, tokens: Tensor, scores: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Of each text the translation with the largest score.
