@@ -470,17 +470,14 @@ TABLES: dict[str, Table] = {
         results="mistakes",
         columns={
             "run": text("run"),
-            "slice on which the student is surely worse": text("slice"),
+            "slice on which the student loses more": text("slice"),
             "of": text("unit"),
             "units": text("size"),
             "gap": lambda row: points(row.get("gap"), row.get("low"), row.get("high")),
             "elsewhere": lambda row: points(row.get("elsewhere")),
-            "worse here than elsewhere": lambda row: "yes" if row.get("worse_here") else "no",
         },
-        words=frozenset(
-            {"run", "slice on which the student is surely worse", "of", "worse here than elsewhere"}
-        ),
-        rows=of_kind("slice"),
+        words=frozenset({"run", "slice on which the student loses more", "of"}),
+        rows=lambda name, content: [row for row in of_kind("slice")(name, content) if row["worse_here"]],
     ),
     "mistakes-overlap": Table(
         results="mistakes",
