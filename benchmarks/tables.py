@@ -141,6 +141,15 @@ def of_kind(kind: str) -> Callable[[str, dict[str, Any]], list[Row]]:
     return lambda _, content: [row for row in content["rows"] if row["kind"] == kind]
 
 
+def lost_slices(_: str, content: dict[str, Any]) -> list[Row]:
+    """Of each run the first six slices on which more is lost than elsewhere."""
+    by_run: dict[str, list[Row]] = {}
+    for row in content["rows"]:
+        if row["kind"] == "slice" and row["worse_here"]:
+            by_run.setdefault(row["run"], []).append(row)
+    return [row for found in by_run.values() for row in found[:6]]
+
+
 def spanned(row: Row) -> str:
     """A share in percent, with its interval."""
     if row.get("share") is None:
@@ -477,7 +486,7 @@ TABLES: dict[str, Table] = {
             "elsewhere": lambda row: points(row.get("elsewhere")),
         },
         words=frozenset({"run", "slice on which the student loses more", "of"}),
-        rows=lambda name, content: [row for row in of_kind("slice")(name, content) if row["worse_here"]],
+        rows=lost_slices,
     ),
     "mistakes-overlap": Table(
         results="mistakes",
