@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from limbeck.cli.output import standard_output
 from limbeck.cli.runs import Runs, folder_of, recipe_at
 from limbeck.core.errors import LimbeckError
 
@@ -69,7 +70,6 @@ def _tell(content: Mapping[str, Any]) -> None:
     from rich import box
     from rich.table import Table
 
-    from limbeck.cli.output import standard_output
     from limbeck.report.analysed_words import Amounts, headline, slice_name, together_headline, untested
 
     console = standard_output()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from limbeck.cli.output import standard_output
 from limbeck.core.errors import LimbeckError
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ def folder_of(place: Path) -> Path:
 
 def _show(rows: Sequence[Mapping[str, Any]]) -> None:
     """Print the result table."""
-    from limbeck.cli.output import standard_output
     from limbeck.evaluate.table import terminal
 
     standard_output().print(terminal(rows))
@@ -135,7 +135,6 @@ def _show_plan(made: Plan) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from limbeck.cli.output import standard_output
     from limbeck.pipeline.plan import HEADINGS, WORDS
 
     console = standard_output()

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from limbeck.cli.output import standard_output
 from limbeck.cli.runs import Overrides, RecipeFile, Runs, folder_of, run_of
 
 tools = typer.Typer()
@@ -74,7 +75,6 @@ def data(
     import json
 
     from limbeck.cli import data as show
-    from limbeck.cli.output import standard_output
     from limbeck.text.summary import summaries
 
     sources, task = show.looked_at(files, form, keys or ())
@@ -109,7 +109,6 @@ def measure(
     from limbeck.analyse.aligned import Reading
     from limbeck.analyse.measures import measure as run
     from limbeck.cli.measure import read_pairs, table
-    from limbeck.cli.output import standard_output
     from limbeck.core.files import write_json
 
     real = None if against is None else read_pairs(against)
@@ -124,7 +123,6 @@ def measure(
 def study_modes(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Text in several languages, none of them marked: which one do teacher and students write, and is it one?"""
     run = run_of(recipe, overrides)
-    from limbeck.cli.output import standard_output
     from limbeck.cli.study import modes
     from limbeck.pipeline.study import study
 
