@@ -93,6 +93,10 @@ def test_it_fits_a_laptop_too(pages: dict[str, Path], browser: Any) -> None:
     check(browser, pages["classification"], width=1280, dark=False)
     assert browser.ask("document.querySelectorAll('svg.flows path.lost').length") > 0
     assert browser.ask(NUMBERS_ONLY_IN_PICTURES) == "", "a number in a picture stands in no table"
+    browser.open(pages["classification"], width=1100)
+    slices = "[...document.querySelectorAll('.scroll:has(> .slices)')]"
+    assert browser.ask(f"{slices}.length") > 0
+    assert browser.ask(f"{slices}.every(each => each.scrollWidth <= each.clientWidth)")
 
 
 def test_several_runs_on_a_phone(pages: dict[str, Path], browser: Any) -> None:
