@@ -54,10 +54,13 @@ def test_a_narrow_terminal_has_fewer_columns(
     monkeypatch.setenv("COLUMNS", "80")
     shown = limbeck("compare", *runs).stdout
     assert max(map(len, shown.splitlines())) <= 80
-    assert "passes" in shown and "faster" in shown and "parameters" not in shown
+    above, heads = shown.splitlines()[:2]
+    assert above.split() == ["times"] and "passes" in heads and "parameters" not in shown
+    assert above.index("times") == heads.index("faster") + 1  # of one column, to the right
     told = json.loads(limbeck("compare", *runs, "--format", "json").stdout)
-    for row in told["rows"]:
-        assert f"{row['bleu']:.1f}" in shown and row["model"] in shown
+    lines = [line for line in shown.splitlines() if line.partition(": ")[0] in ("vanilla", "maskt")]
+    for row, line in zip(told["rows"], lines, strict=True):  # a long name goes on in the next line
+        assert line.startswith(f"{row['run']}: ") and f"{row['bleu']:.1f}" in line and row["model"] in shown
     last = told["rows"][-1]
     assert f"{last['difference']:+.1f} [{last['low']:+.1f}, {last['high']:+.1f}]" in shown
 
