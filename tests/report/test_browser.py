@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,9 +98,16 @@ def test_numbers_of_a_picture_are_in_its_titles(make_run: MakeRun, browser: Any)
 
 
 def test_a_browser_starts_whichever_numbers_its_pipes_have(browser: Any, tmp_path: Path) -> None:
-    held = []
-    with contextlib.ExitStack() as descriptors:
-        while not held or held[-1] < 16:  # the next four are 17 to 20
-            held.append(os.open(os.devnull, os.O_RDONLY))
-            descriptors.callback(os.close, held[-1])
-        type(browser)(browser.process.args[0], tmp_path).close()
+    """In a process of its own, where nobody holds descriptors but this."""
+    script = """if True:
+        import os, pathlib, runpy, sys
+        chromium = runpy.run_path(sys.argv[1])["Chromium"]
+        while (held := os.open(os.devnull, os.O_RDONLY)) < 16:
+            pass
+        assert held == 16  # the next four are 17 to 20
+        chromium(sys.argv[2], pathlib.Path(sys.argv[3])).close()
+    """
+    conftest = Path(__file__).with_name("conftest.py")
+    command = [sys.executable, "-c", script, conftest, browser.process.args[0], tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
